@@ -1,0 +1,88 @@
+"""Work of many steps, as generators that ask for I/O and do none.
+
+A flow yields a ``Call`` to have it made (and is sent what the call reads, or has the error thrown in) or a
+``Pause`` to wait (and is sent the time after it, in seconds since 1970). It returns its result. The runners
+in ``client/`` are the only ones to know how: with requests or with aiohttp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from airflow_provider_twilio_comms.api.wire import Call, Page
+
+__all__ = ["Done", "Flow", "Pause", "advance", "every_item", "every_page", "made", "now", "waited"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait so many seconds; answered with the time. ``Pause(0)`` asks the time alone."""
+
+    seconds: float = 0.0
+
+
+Flow: TypeAlias = Generator["Call[Any] | Pause", Any, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """A flow's end, and its result."""
+
+    value: T
+
+
+def advance(
+    flow: Flow[T], value: Any = None, error: BaseException | None = None
+) -> Call[Any] | Pause | Done[T]:
+    """Step a flow: send it a value, or throw an error in.
+
+    A plain function on purpose: a ``StopIteration`` may not leave a coroutine.
+    """
+    try:
+        return flow.throw(error) if error is not None else flow.send(value)
+    except StopIteration as stop:
+        return Done(stop.value)
+
+
+def made(call: Call[T]) -> Flow[T]:
+    """The flow of a single call."""
+    result: T = yield call
+    return result
+
+
+def waited(seconds: float) -> Flow[float]:
+    """Wait; returns the time."""
+    time: float = yield Pause(seconds)
+    return time
+
+
+def now() -> Flow[float]:
+    """The time, in seconds since 1970."""
+    return (yield from waited(0))
+
+
+def every_page(first: Call[Page[T]], take: Callable[[Sequence[T]], None]) -> Flow[int]:
+    """Hand every page's items to ``take``, a page at a time; returns how many there were."""
+    count, call = 0, first
+    while True:
+        page = yield from made(call)
+        take(page.items)
+        count += len(page.items)
+        if page.next is None:
+            return count
+        call = page.next
+
+
+def every_item(first: Call[Page[T]], limit: int | None = None) -> Flow[list[T]]:
+    """All items of a list, or its first ``limit``, following pages only as far as needed."""
+    items: list[T] = []
+    call: Call[Page[T]] | None = first
+    while call is not None and (limit is None or len(items) < limit):
+        page = yield from made(call)
+        items.extend(page.items)
+        call = page.next
+    return items[:limit]

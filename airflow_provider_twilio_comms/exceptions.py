@@ -1,0 +1,187 @@
+"""What can go wrong, as a tree to catch by what one would do about it.
+
+::
+
+    TwilioError
+      InvalidInput           refused here, before anything was sent: names the field, the row and the fix
+        RecipientsChanged    the recipients of a retry are not those of the first try
+      Refused                the connection forbids it: dry_run, or a number outside allowed_recipients
+      TransportFailed        no reply. .sent tells whether the request may have reached Twilio
+      ApiError               Twilio answered with an error: status, code, message, verdict, request_id ...
+        AuthenticationFailed   401, 403 or a code that says so
+        RateLimited            429 from Twilio itself: the request was never processed
+        ServerFailed           5xx, or a reply nobody can read: the request may have been processed
+      SendUncertain          a send whose outcome is unknown, with what was tried to find out
+      DeliveryFailed         it ended below what the task asked for; carries the counts
+        WaitTimedOut           it had not ended when the time was up
+        OperationGone          Twilio no longer knows it (results are kept for seven days)
+
+Every error travels: ``to_dict`` gives JSON, ``from_dict`` the same error in another process (a trigger's
+event, a pickle). Messages never hold a phone number: what came from Twilio is scrubbed first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from typing_extensions import Self
+
+__all__ = [
+    "ApiError",
+    "AuthenticationFailed",
+    "DeliveryFailed",
+    "InvalidInput",
+    "OperationGone",
+    "RateLimited",
+    "RecipientsChanged",
+    "Refused",
+    "SendUncertain",
+    "ServerFailed",
+    "TransportFailed",
+    "TwilioError",
+    "WaitTimedOut",
+    "scrub",
+]
+
+# A run of digits that can be a phone number, written in any of the usual ways; SIDs, ids and codes stay.
+_NUMBER = re.compile(r"(?<![\w.-])\+?\d[\d ().-]{5,}\d(?![\w])|\+\d{4,}")
+
+
+def scrub(text: str) -> str:
+    """Replace what looks like a phone number, so that the text may be logged."""
+    return _NUMBER.sub("<number>", text)
+
+
+class TwilioError(Exception):
+    """The root. ``fields`` names the attributes that travel with the error, besides its message."""
+
+    fields: ClassVar[tuple[str, ...]] = ()
+    _known: ClassVar[dict[str, type[TwilioError]]] = {}
+
+    def __init__(self, message: str, **values: Any) -> None:
+        super().__init__(message)
+        unknown = set(values) - set(self.fields)
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
+        self.message = message
+        for name in self.fields:
+            setattr(self, name, values.get(name))
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        TwilioError._known[cls.__name__] = cls
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (TwilioError.from_dict, (self.to_dict(),))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as JSON: ``{"type", "message", <fields>}``."""
+        return {
+            "type": type(self).__name__,
+            "message": self.message,
+            **{name: getattr(self, name) for name in self.fields},
+        }
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> TwilioError:
+        """The error that :meth:`to_dict` described; an unknown type becomes a plain ``TwilioError``."""
+        cls = TwilioError._known.get(str(data.get("type")), TwilioError)
+        known = {name: value for name, value in data.items() if name in cls.fields}
+        return cls(str(data.get("message", "")), **known)
+
+
+class InvalidInput(TwilioError, ValueError):
+    """Refused before sending. ``field`` and ``row`` (1-based, as a person counts) say where."""
+
+    fields = ("field", "row")
+    field: str | None
+    row: int | None
+
+    @classmethod
+    def at(cls, field: str, problem: str, fix: str, row: int | None = None) -> Self:
+        where = f"row {row}, {field}" if row else field
+        return cls(f"{where}: {problem}. {fix}", field=field, row=row)
+
+
+class RecipientsChanged(InvalidInput):
+    """Part of these recipients was sent on an earlier try, and they are others now."""
+
+
+class Refused(TwilioError):
+    """The connection forbids this request; nothing was sent."""
+
+
+class TransportFailed(TwilioError):
+    """No reply. ``sent`` is False only where the request provably never left."""
+
+    fields = ("sent",)
+    sent: bool
+
+
+class ApiError(TwilioError):
+    """Twilio's answer, when it is an error.
+
+    ``status`` is HTTP's, ``code`` Twilio's (https://www.twilio.com/docs/api/errors), ``verdict`` what to do
+    about it (:class:`~airflow_provider_twilio_comms.api.codes.Verdict`), ``retry_after`` seconds, ``errors``
+    every error where one reply named several.
+    """
+
+    fields = ("status", "code", "detail", "more_info", "request_id", "retry_after", "verdict", "errors")
+    status: int
+    code: int | None
+    detail: str
+    more_info: str | None
+    request_id: str | None
+    retry_after: float | None
+    verdict: str
+    errors: list[dict[str, Any]]
+
+
+class AuthenticationFailed(ApiError):
+    """The credentials are wrong, or may not do this."""
+
+
+class RateLimited(ApiError):
+    """Too many requests at once. Twilio did not process this one."""
+
+
+class ServerFailed(ApiError):
+    """Twilio, or something before it, broke. The request may have been processed."""
+
+
+class SendUncertain(TwilioError):
+    """A request that sends was made, and nobody knows whether Twilio took it.
+
+    ``part`` names the chunk or message, ``key`` the tag to look for, ``tried`` what was done to find out,
+    ``operation_ids`` what certainly went out before.
+    """
+
+    fields = ("part", "key", "tried", "operation_ids")
+    part: str | None
+    key: str | None
+    tried: str | None
+    operation_ids: list[str] | None
+
+
+class DeliveryFailed(TwilioError):
+    """The send ended below what the task asked for.
+
+    ``stats`` are the counts, ``codes`` how often each Twilio code was the reason (of those looked at),
+    ``operation_ids`` (or message SIDs) where to look.
+    """
+
+    fields = ("operation_ids", "stats", "codes", "verdict")
+    operation_ids: list[str]
+    stats: dict[str, int]
+    codes: dict[str, int] | None
+    verdict: str | None
+
+
+class WaitTimedOut(DeliveryFailed):
+    """Time was up first. What is under way at Twilio goes on."""
+
+
+class OperationGone(DeliveryFailed):
+    """Twilio answers 404: it never knew the operation, or its seven days are over."""
