@@ -35,8 +35,7 @@ def when(text: str | None) -> datetime | None:
         return None
     try:
         if text[0].isdigit():
-            moment = pendulum.parse(text)
-            return moment if isinstance(moment, datetime) else None
+            return pendulum.instance(datetime.fromisoformat(text.replace("Z", "+00:00")))
         return parsedate_to_datetime(text).astimezone(timezone.utc)
     except ValueError:
         return None
