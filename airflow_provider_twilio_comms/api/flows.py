@@ -15,6 +15,7 @@ from airflow_provider_twilio_comms.api.wire import Call, Page
 
 __all__ = ["Done", "Flow", "Pause", "advance", "every_item", "every_page", "made", "now", "waited"]
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -35,10 +36,8 @@ class Done(Generic[T]):
     value: T
 
 
-def advance(
-    flow: Flow[T], value: Any = None, error: BaseException | None = None
-) -> Call[Any] | Pause | Done[T]:
-    """Step a flow: send it a value, or throw an error in.
+def advance(flow: Generator[A, Any, T], value: Any = None, error: Exception | None = None) -> A | Done[T]:
+    """Step a generator that asks: send it an answer, or throw an error in.
 
     A plain function on purpose: a ``StopIteration`` may not leave a coroutine.
     """

@@ -1,0 +1,121 @@
+"""Work carried out with aiohttp, on an event loop: the triggerer's."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from tenacity import AsyncRetrying
+
+from airflow_provider_twilio_comms.api.flows import Done, Flow, Pause, advance, made
+from airflow_provider_twilio_comms.api.wire import Call, Reply
+from airflow_provider_twilio_comms.client.config import Config
+from airflow_provider_twilio_comms.client.delivery import Courier, Request, lost
+from airflow_provider_twilio_comms.client.retry import outcome, policy
+from airflow_provider_twilio_comms.client.shared import Shared
+from airflow_provider_twilio_comms.exceptions import TwilioError
+
+__all__ = ["AsyncClient", "connected"]
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """Runs calls and flows over one ``aiohttp.ClientSession``, on the loop that it was made on."""
+
+    def __init__(self, config: Config) -> None:
+        import aiohttp
+
+        self._courier = Courier(config)
+        self._policy = policy(config.max_attempts)
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=min(config.timeout, 10), sock_read=config.timeout
+        )
+        self._session = aiohttp.ClientSession(
+            timeout=timeout,
+            connector=aiohttp.TCPConnector(limit=32),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=True,
+        )
+        self._timeout = config.timeout
+
+    async def run(self, work: Call[T] | Flow[T]) -> T:
+        """Make a call, or carry a flow through, and return its result."""
+        flow = made(work) if isinstance(work, Call) else work
+        step = advance(flow)
+        while not isinstance(step, Done):
+            try:
+                step = advance(flow, await self._perform(step))
+            except TwilioError as error:
+                step = advance(flow, error=error)
+        return step.value
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def _perform(self, step: Call[Any] | Pause) -> Any:
+        if isinstance(step, Pause):
+            return await _pause(step)
+        try:
+            return await AsyncRetrying(**self._policy)(self._deliver, step)
+        except TwilioError as error:
+            raise outcome(step, error) from error.__cause__
+
+    async def _deliver(self, call: Call[T]) -> T:
+        exchange = self._courier.deliver(call)
+        step = advance(exchange)
+        while not isinstance(step, Done):
+            answer = await (_pause(step) if isinstance(step, Pause) else self._exchange(step))
+            step = advance(exchange, answer)
+        return step.value
+
+    async def _exchange(self, request: Request) -> Reply:
+        import aiohttp
+        from yarl import URL
+
+        try:
+            async with self._session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers=request.headers,
+                data=request.body,
+                allow_redirects=False,
+            ) as response:
+                body = await response.read()
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return Reply(response.status, headers, body)
+        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+            never = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+            raise lost(request, not never, self._reason(error, never)) from None
+
+    def _reason(self, error: Exception, never_connected: bool) -> str:
+        if never_connected:
+            return "the host could not be reached"
+        if isinstance(error, asyncio.TimeoutError):
+            return f"no answer within {self._timeout:g} s"
+        return f"the connection broke ({type(error).__name__})"
+
+
+async def _pause(pause: Pause) -> float:
+    if pause.seconds > 0:
+        await asyncio.sleep(pause.seconds)
+    return time.time()
+
+
+_clients: Shared[AsyncClient] = Shared()
+
+
+@asynccontextmanager
+async def connected(config: Config) -> AsyncIterator[AsyncClient]:
+    """The event loop's client for a connection, for as long as the block lasts."""
+    key = (asyncio.get_running_loop(), config)
+    client = _clients.enter(key, lambda: AsyncClient(config))
+    try:
+        yield client
+    finally:
+        last = _clients.leave(key)
+        if last is not None:
+            await last.close()

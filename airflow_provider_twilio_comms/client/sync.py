@@ -1,0 +1,159 @@
+"""Work carried out with requests, in a worker."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tenacity import Retrying
+
+from airflow_provider_twilio_comms.api.flows import Done, Flow, Pause, advance, made
+from airflow_provider_twilio_comms.api.wire import Call, Reply
+from airflow_provider_twilio_comms.client.config import Config
+from airflow_provider_twilio_comms.client.delivery import Courier, Request, lost
+from airflow_provider_twilio_comms.client.retry import outcome, policy
+from airflow_provider_twilio_comms.client.shared import Shared
+from airflow_provider_twilio_comms.exceptions import TwilioError
+
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["Client", "connected"]
+
+T = TypeVar("T")
+
+
+class Client:
+    """Runs calls and flows over one ``requests.Session``. Safe to share between threads."""
+
+    def __init__(self, config: Config) -> None:
+        self._courier = Courier(config)
+        self._timeout = (min(config.timeout, 10.0), config.timeout)
+        self._retrying = Retrying(**policy(config.max_attempts))
+        self._session = _session()
+        self._settings: dict[str, dict[str, Any]] = {}
+
+    def run(self, work: Call[T] | Flow[T]) -> T:
+        """Make a call, or carry a flow through, and return its result."""
+        flow = made(work) if isinstance(work, Call) else work
+        step = advance(flow)
+        while not isinstance(step, Done):
+            try:
+                step = advance(flow, self._perform(step))
+            except TwilioError as error:
+                step = advance(flow, error=error)
+        return step.value
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _perform(self, step: Call[Any] | Pause) -> Any:
+        if isinstance(step, Pause):
+            return _pause(step)
+        try:
+            return self._retrying(self._deliver, step)
+        except TwilioError as error:
+            raise outcome(step, error) from error.__cause__
+
+    def _deliver(self, call: Call[T]) -> T:
+        exchange = self._courier.deliver(call)
+        step = advance(exchange)
+        while not isinstance(step, Done):
+            step = advance(exchange, _pause(step) if isinstance(step, Pause) else self._exchange(step))
+        return step.value
+
+    def _exchange(self, request: Request) -> Reply:
+        import requests
+
+        body = _Body(request.body) if request.body is not None else None
+        prepared = requests.PreparedRequest()
+        prepared.prepare(request.method, request.url, dict(request.headers), data=body)
+        try:
+            response = self._session.send(
+                prepared, timeout=self._timeout, allow_redirects=False, **self._environment(request)
+            )
+        except requests.RequestException as error:
+            sent = body.touched if body else not _never_connected(error)
+            raise lost(request, sent, self._reason(error)) from None
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status_code, headers, response.content)
+
+    def _reason(self, error: Exception) -> str:
+        import requests
+
+        if isinstance(error, requests.Timeout):
+            return f"no answer within {self._timeout[1]:g} s"
+        if _never_connected(error):
+            return "the host could not be reached"
+        if isinstance(error, requests.exceptions.SSLError):
+            return "the TLS connection failed"
+        return f"the connection broke ({type(error).__name__})"
+
+    def _environment(self, request: Request) -> dict[str, Any]:
+        """Proxies and certificates as the environment says, read once per host and not for every request."""
+        if request.product not in self._settings:
+            self._settings[request.product] = dict(
+                self._session.merge_environment_settings(request.url, {}, None, None, None)
+            )
+        return self._settings[request.product]
+
+
+class _Body:
+    """A request body that knows whether it was asked for: before that, nothing can have been processed."""
+
+    def __init__(self, content: bytes) -> None:
+        self.touched = False
+        self._content = content
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.touched = True
+        yield self._content
+
+
+def _session() -> requests.Session:
+    import requests
+
+    session = requests.Session()
+    session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=32))
+    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=32))
+    return session
+
+
+def _pause(pause: Pause) -> float:
+    if pause.seconds > 0:
+        time.sleep(pause.seconds)
+    return time.time()
+
+
+def _never_connected(error: Exception) -> bool:
+    import requests
+    from urllib3.exceptions import NewConnectionError
+
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError)
+
+
+_clients: Shared[Client] = Shared()
+
+
+def _key(config: Config) -> tuple[int, Config]:
+    return (os.getpid(), config)  # a fork must not share its parent's sockets
+
+
+@contextmanager
+def connected(config: Config) -> Iterator[Client]:
+    """The process's client for a connection, for as long as the block lasts."""
+    key = _key(config)
+    client = _clients.enter(key, lambda: Client(config))
+    try:
+        yield client
+    finally:
+        last = _clients.leave(key)
+        if last is not None:
+            last.close()
