@@ -24,9 +24,21 @@ from airflow_provider_twilio_comms.exceptions import (
     scrub,
 )
 
-__all__ = ["Call", "Effect", "Method", "Page", "Product", "Reply", "checked", "decoded", "error_of"]
+__all__ = [
+    "Call",
+    "Effect",
+    "Method",
+    "Page",
+    "Product",
+    "Reply",
+    "checked",
+    "decoded",
+    "error_of",
+    "unreadable",
+]
 
 T = TypeVar("T")
+E = TypeVar("E", bound=ApiError)
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Product = Literal["api", "comms", "content", "lookups", "messaging", "oauth", "pricing"]
 # reads: changes nothing, may be repeated. writes: changes the account. sends: somebody's phone rings.
@@ -55,7 +67,9 @@ class Call(Generic[T]):
     ``path`` is Twilio's own template (``/Messages/{messageId}``), filled from ``path_values``; the account's
     ``{AccountSid}`` is the connection's. Give at most one of ``form`` (pairs, PascalCase), ``json`` (anything
     msgspec encodes) and ``body`` (JSON already encoded). ``recipients`` are the addresses that a call which
-    sends would text, where it knows them. Its repr shows neither query nor body: phone numbers live there.
+    sends would text, where it knows them. ``redirects`` says that the answer is an address elsewhere: a 3xx
+    is read then, and never followed with credentials. Its repr shows neither query nor body: phone numbers
+    live there.
     """
 
     method: Method
@@ -69,6 +83,7 @@ class Call(Generic[T]):
     body: bytes | None = None
     effect: Effect | None = None
     recipients: Sequence[str] = ()
+    redirects: bool = False
 
     def __repr__(self) -> str:
         return f"<Call {self.method} {self.product} {self.path}>"
@@ -118,14 +133,17 @@ def decoded(reply: Reply, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(reply.body, type=shape, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _error(
-            ServerFailed, reply, None, f"the reply cannot be read ({scrub(str(error))[:EXCERPT]})"
-        ) from None
+        raise unreadable(reply, str(error)) from None
+
+
+def unreadable(reply: Reply, problem: str) -> ServerFailed:
+    """The error of a reply that is not what it should be; what it answers may have been done all the same."""
+    return _error(ServerFailed, reply, None, f"the reply cannot be read ({scrub(problem)[:EXCERPT]})")
 
 
 def checked(call: Call[T], reply: Reply) -> T:
-    """What the reply says, read as the call says. Raises :class:`ApiError` for any but a 2xx."""
-    if 200 <= reply.status < 300:
+    """What the reply says, read as the call says. Raises :class:`ApiError` for any other than success."""
+    if 200 <= reply.status < (400 if call.redirects else 300):
         return call.read(reply)
     raise error_of(reply)
 
@@ -177,12 +195,12 @@ def _class(status: int, code: int | None, from_twilio: bool) -> type[ApiError]:
 
 
 def _error(
-    cls: type[ApiError],
+    cls: type[E],
     reply: Reply,
     code: int | None,
     detail: str,
     errors: Sequence[Mapping[str, Any]] = (),
-) -> ApiError:
+) -> E:
     request_id = reply.headers.get("twilio-request-id")
     known = codes.known(code)
     parts = [
