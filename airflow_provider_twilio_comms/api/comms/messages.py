@@ -1,0 +1,221 @@
+"""Messages: https://www.twilio.com/docs/bulk-messaging/api/message-resource"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from airflow_provider_twilio_comms.api.comms.listing import filters, listing
+from airflow_provider_twilio_comms.api.comms.parts import (
+    checked_content,
+    checked_sender,
+    checked_tags,
+    schedule,
+)
+from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, decoded
+from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError
+
+__all__ = ["Accepted", "Attempt", "AttemptError", "Message", "Related", "fetch", "list", "seek", "send"]
+
+MAX_RECIPIENTS = 10_000
+MAX_BODY = 10_000_000  # bytes of the encoded request
+
+# What may still change. The rest is final, save that DELIVERED may become READ.
+UNDER_WAY = frozenset({"QUEUED", "SENT", "SCHEDULED"})
+LOST = frozenset({"FAILED", "UNDELIVERED", "CANCELED"})
+
+
+class Accepted(msgspec.Struct, frozen=True, rename="camel"):
+    """Twilio took the send. ``operation_id`` is None where its reply names none: no reason to send again."""
+
+    operation_id: str | None = None
+
+
+class Related(msgspec.Struct, frozen=True):
+    """What a message belongs to; ``name`` is OPERATION."""
+
+    name: str = ""
+    id: str = ""
+
+
+class AttemptError(msgspec.Struct, frozen=True, rename="camel"):
+    """Why an attempt failed."""
+
+    code: int | None = None
+    message: str | None = None
+    info_url: str | None = None
+
+
+class Attempt(msgspec.Struct, frozen=True, rename="camel"):
+    """One way that was tried; a message with fallback has several."""
+
+    status: str = ""
+    channel: str | None = None
+    attempted_at: str | None = None
+    info_url: str | None = None
+    error: AttemptError | None = None
+
+    @property
+    def sid(self) -> str | None:
+        """The classic message SID (SM or MM), which stands in ``info_url`` only."""
+        match = re.search(r"\b(?:SM|MM)[0-9a-fA-F]{32}\b", self.info_url or "")
+        return match[0] if match else None
+
+
+class Message(msgspec.Struct, frozen=True, rename="camel"):
+    """A message to one recipient. ``content`` and ``attempts`` come with :func:`fetch` only."""
+
+    id: str
+    status: str = ""
+    sender: Any = msgspec.field(name="from", default=None)
+    to: Any = None
+    related: tuple[Related, ...] = ()
+    tags: dict[str, str] | None = None
+    scheduled_for: datetime | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    content: Any = None
+    attempts: tuple[Attempt, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Message(id={self.id!r}, status={self.status!r})"
+
+    @property
+    def operation_id(self) -> str | None:
+        return next((related.id for related in self.related if related.name == "OPERATION"), None)
+
+    @property
+    def code(self) -> int | None:
+        """Twilio's code of the last attempt that failed."""
+        codes = [attempt.error.code for attempt in self.attempts if attempt.error and attempt.error.code]
+        return codes[-1] if codes else None
+
+
+def send(
+    to: Sequence[Mapping[str, Any]] | msgspec.Raw,
+    content: str | Mapping[str, Any],
+    *,
+    sender: str | Mapping[str, Any] | None = None,
+    sender_channel: Literal["SMS", "RCS", "WHATSAPP"] = "SMS",
+    send_at: datetime | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Call[Accepted]:
+    """Send one message to up to 10,000 recipients: ``POST /Messages``.
+
+    ``to`` are recipients in Twilio's form (``{"address", "channel", "variables"}``), or their JSON array,
+    already encoded. Not repeated by any runner once it may have reached Twilio.
+    """
+    if not isinstance(to, msgspec.Raw) and not 1 <= len(to) <= MAX_RECIPIENTS:
+        raise InvalidInput.at("to", f"{len(to)} recipients", f"Twilio takes 1 to {MAX_RECIPIENTS:,}")
+    given = {
+        "from": checked_sender(sender, sender_channel) if sender else None,
+        "to": to,
+        "content": checked_content(content),
+        "schedule": schedule(send_at) if send_at else None,
+        "tags": checked_tags(tags),
+    }
+    body = msgspec.json.encode({name: value for name, value in given.items() if value})
+    if len(body) > MAX_BODY:
+        raise InvalidInput.at("to", f"the request is {len(body):,} bytes", f"Twilio takes {MAX_BODY:,}")
+    recipients = () if isinstance(to, msgspec.Raw) else addresses(to)
+    return Call("POST", "/Messages", _accepted, body=body, effect="sends", recipients=recipients)
+
+
+def addresses(to: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+    """Every address of recipients in Twilio's form; a profile has none that we know."""
+    single = [recipient["address"] for recipient in to if "address" in recipient]
+    return single + [party["address"] for recipient in to for party in recipient.get("addresses", ())]
+
+
+def list(
+    *,
+    operation_id: str | None = None,
+    session_id: str | None = None,
+    start_date: datetime | None = None,
+    end_date: datetime | None = None,
+    profile: str | None = None,
+    channel: str | None = None,
+    status: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    page_size: int | None = None,
+) -> Call[Page[Message]]:
+    """List messages: ``GET /Messages``.
+
+    Raises :class:`TwilioError` when ``operation_id`` is given and rows of another operation come back:
+    Twilio ignores a filter that it does not know without an error.
+    """
+    query = filters(
+        operation_id=operation_id,
+        session_id=session_id,
+        start_date=start_date,
+        end_date=end_date,
+        profile=profile,
+        channel=channel,
+        status=status,
+        tags="".join(f"{key}:{value};" for key, value in (tags or {}).items()) or None,
+        page_size=page_size,
+    )
+
+    def check(rows: Sequence[Message]) -> None:
+        if operation_id and any(row.operation_id not in (None, operation_id) for row in rows):
+            raise TwilioError(
+                f"messages of other operations came back for {operation_id}: the filter was ignored"
+            )
+
+    return listing("/Messages", "messages", Message, query, check=check)
+
+
+def fetch(message_id: str) -> Call[Message]:
+    """Read one message with its attempts: ``GET /Messages/{messageId}``."""
+    return Call(
+        "GET",
+        "/Messages/{messageId}",
+        lambda reply: decoded(reply, Message),
+        path_values={"messageId": message_id},
+    )
+
+
+def seek(sid: str) -> Call[str]:
+    """Find a message's id from the SM or MM SID of an attempt: ``GET /Messages/Seek/{messageSid}``."""
+    # https://www.twilio.com/docs/bulk-messaging/api/seek-message-resource
+    if not re.fullmatch(r"(SM|MM)[0-9a-fA-F]{32}", sid):
+        raise InvalidInput.at("sid", "not a message SID", "It is SM or MM and 32 hex digits")
+    return Call(
+        "GET", "/Messages/Seek/{messageSid}", _sought, path_values={"messageSid": sid}, redirects=True
+    )
+
+
+def _sought(reply: Reply) -> str:
+    return reply.headers.get("location", "").split("?")[0].rstrip("/").rpartition("/")[2]
+
+
+def _accepted(reply: Reply) -> Accepted:
+    """The operation id, wherever this version of the API puts it: body, header, or an address's end."""
+    body = _object(reply.body)
+    headers = reply.headers
+    for value in (
+        body.get("operationId"),
+        *(headers.get(name) for name in ("operationid", "operation-id", "x-operationid", "x-operation-id")),
+        *(_last(address) for address in (body.get("operationLocation"), headers.get("operation-location"))),
+        _last(headers.get("location")),
+    ):
+        if isinstance(value, str) and value:
+            return Accepted(value)
+    return Accepted()
+
+
+def _last(address: Any) -> str | None:
+    end = address.split("?")[0].rstrip("/").rpartition("/")[2] if isinstance(address, str) else ""
+    return end if end.startswith("comms_operation_") else None
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return value if isinstance(value, dict) else {}
