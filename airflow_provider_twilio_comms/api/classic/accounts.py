@@ -1,0 +1,34 @@
+"""Accounts: https://www.twilio.com/docs/iam/api/account"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow_provider_twilio_comms.api.forms import AccountSid, valid
+from airflow_provider_twilio_comms.api.resources import Resource, one
+from airflow_provider_twilio_comms.api.wire import Call
+
+__all__ = ["Account", "fetch"]
+
+
+class Account(Resource, frozen=True):
+    """An account. Twilio's reply also carries its auth token: it has no field here, so it is dropped."""
+
+    sid: str
+    friendly_name: str | None = None
+    status: str | None = None  # active, suspended, closed
+    type: str | None = None  # Trial, Full
+    owner_account_sid: str | None = None
+    date_created: datetime | None = None
+    date_updated: datetime | None = None
+
+
+def fetch(sid: AccountSid | None = None) -> Call[Account]:
+    """Read an account, else the connection's own: ``GET /2010-04-01/Accounts/{Sid}.json``.
+
+    A Standard API key may not: it gets 401 with code 20003 here, and nowhere else.
+    """
+    if sid is None:
+        return Call("GET", "/2010-04-01/Accounts/{AccountSid}.json", one(Account), "api")
+    values = {"Sid": valid("sid", sid, AccountSid)}
+    return Call("GET", "/2010-04-01/Accounts/{Sid}.json", one(Account), "api", values)

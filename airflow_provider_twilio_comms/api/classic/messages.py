@@ -1,0 +1,199 @@
+"""Single messages: https://www.twilio.com/docs/messaging/api/message-resource"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Literal, TypedDict
+
+from msgspec import Meta
+from typing_extensions import Unpack
+
+from airflow_provider_twilio_comms.api.forms import (
+    Address,
+    ApplicationSid,
+    Callback,
+    ContentSid,
+    MessageSid,
+    Named,
+    Paged,
+    Sender,
+    ServiceSid,
+    ValidityPeriod,
+    one_of,
+    pairs,
+    valid,
+)
+from airflow_provider_twilio_comms.api.resources import Resource, nothing, one, paged
+from airflow_provider_twilio_comms.api.wire import Call, Page
+from airflow_provider_twilio_comms.exceptions import InvalidInput
+
+__all__ = [
+    "FINAL",
+    "Filter",
+    "Message",
+    "Options",
+    "cancel",
+    "delete",
+    "fetch",
+    "list",
+    "redact",
+    "schedulable",
+    "send",
+]
+
+MESSAGES = "/2010-04-01/Accounts/{AccountSid}/Messages.json"
+MESSAGE = "/2010-04-01/Accounts/{AccountSid}/Messages/{Sid}.json"
+
+# Statuses that do not change any more. "sent" is where it ends for a carrier that reports no delivery.
+FINAL = frozenset(
+    {"delivered", "undelivered", "failed", "canceled", "read", "partially_delivered", "received"}
+)
+
+# https://www.twilio.com/docs/messaging/features/message-scheduling
+SOONEST, LATEST = timedelta(minutes=5), timedelta(days=35)
+
+
+class Message(Resource, frozen=True):
+    """A message. ``from_`` is None until a messaging service has chosen, ``price`` until it is billed."""
+
+    sid: str
+    status: str | None = None
+    account_sid: str | None = None
+    messaging_service_sid: str | None = None
+    to: str | None = None
+    from_: str | None = None
+    body: str | None = None
+    direction: str | None = None  # inbound, outbound-api, outbound-call, outbound-reply
+    num_segments: int | None = None
+    num_media: int | None = None
+    price: Decimal | None = None  # negative: it is taken from the balance
+    price_unit: str | None = None
+    error_code: int | None = None
+    error_message: str | None = None
+    date_created: datetime | None = None
+    date_sent: datetime | None = None
+    date_updated: datetime | None = None
+
+    @property
+    def final(self) -> bool:
+        """Whether its status can no longer change."""
+        return self.status in FINAL
+
+
+class Options(TypedDict, total=False):
+    """What a message may be given, beside its recipient."""
+
+    from_: Sender
+    messaging_service_sid: ServiceSid
+    body: Annotated[str, Meta(max_length=1600, description="up to 1,600 characters")]
+    media_url: Annotated[Sequence[Callback], Meta(min_length=1, max_length=10, description="1 to 10 URLs")]
+    content_sid: ContentSid
+    content_variables: Annotated[Mapping[str, str], Meta(description='texts by name, such as {"1": "Ada"}')]
+    send_at: datetime  # between five minutes and 35 days from now, see schedulable()
+    status_callback: Callback
+    application_sid: ApplicationSid
+    validity_period: ValidityPeriod  # above 5 recommended
+    provide_feedback: bool
+    shorten_urls: bool  # needs a messaging service
+    smart_encoded: bool
+    send_as_mms: bool
+    force_delivery: bool  # tries landlines too
+    content_retention: Literal["retain", "discard"]
+    address_retention: Literal["retain", "obfuscate"]
+    risk_check: Literal["enable", "disable"]
+    message_intent: Literal[
+        "otp",
+        "notifications",
+        "marketing",
+        "fraud",
+        "security",
+        "customercare",
+        "delivery",
+        "education",
+        "polling",
+        "announcements",
+        "events",
+    ]
+    fallback_from: Sender  # RCS only, needs a messaging service with an RCS sender
+    persistent_action: Annotated[Sequence[str], Meta(min_length=1, description="a list of actions")]
+    traffic_type: Literal["free"]
+    attempt: Annotated[int, Meta(ge=1)]
+    max_price: Decimal  # without effect since June 2024
+    tags: Annotated[Mapping[str, str], Meta(max_length=10, description="up to 10 texts by name")]  # pilot
+
+
+class Filter(Paged, total=False):
+    """Which messages to list. A day is a UTC day, and both bounds are inclusive."""
+
+    to: Address
+    from_: Sender
+    sent_on: Annotated[date | datetime, Named("DateSent")]
+    sent_on_or_before: Annotated[date | datetime, Named("DateSent<")]
+    sent_on_or_after: Annotated[date | datetime, Named("DateSent>")]
+
+
+def send(to: Address, **options: Unpack[Options]) -> Call[Message]:
+    """Send one message: ``POST /2010-04-01/Accounts/{AccountSid}/Messages.json``.
+
+    It needs ``from_`` or ``messaging_service_sid``, and ``body``, ``media_url`` or ``content_sid``.
+    ``send_at`` schedules it, which takes a messaging service.
+    """
+    one_of(options, "from_", "messaging_service_sid")
+    one_of(options, "body", "media_url", "content_sid")
+    for field in ("send_at", "shorten_urls", "fallback_from"):
+        if options.get(field) and not options.get("messaging_service_sid"):
+            raise InvalidInput.at(field, "needs a messaging service", "Give messaging_service_sid too")
+    if options.get("content_variables") and not options.get("content_sid"):
+        raise InvalidInput.at("content_variables", "there is no content template", "Give content_sid too")
+    form = [("To", valid("to", to, Address)), *pairs(Options, options)]
+    if options.get("send_at"):
+        form.append(("ScheduleType", "fixed"))
+    return Call("POST", MESSAGES, one(Message), "api", form=form, effect="sends", recipients=(to,))
+
+
+def schedulable(send_at: datetime, now: datetime) -> None:
+    """Raise :class:`InvalidInput` for a time that Twilio does not schedule; :func:`send` has no clock."""
+    if not SOONEST < send_at - now <= LATEST:
+        raise InvalidInput.at(
+            "send_at", "cannot be scheduled", "Expected over 5 minutes and up to 35 days ahead"
+        )
+
+
+def list(**only: Unpack[Filter]) -> Call[Page[Message]]:
+    """List messages, newest first: ``GET /2010-04-01/Accounts/{AccountSid}/Messages.json``.
+
+    There is no filter by status. A message not sent yet has no date, and no date filter finds it.
+    """
+    return paged(Call("GET", MESSAGES, nothing, "api", query=pairs(Filter, only)), "messages", Message)
+
+
+def fetch(sid: MessageSid) -> Call[Message]:
+    """Read a message: ``GET /2010-04-01/Accounts/{AccountSid}/Messages/{Sid}.json``."""
+    return Call("GET", MESSAGE, one(Message), "api", _at(sid))
+
+
+def redact(sid: MessageSid) -> Call[Message]:
+    """Remove a message's text: ``POST /2010-04-01/Accounts/{AccountSid}/Messages/{Sid}.json``."""
+    return Call("POST", MESSAGE, one(Message), "api", _at(sid), form=[("Body", "")])
+
+
+def cancel(sid: MessageSid) -> Call[Message]:
+    """Cancel a scheduled message: ``POST /2010-04-01/Accounts/{AccountSid}/Messages/{Sid}.json``.
+
+    Code 30409 says that it is too late.
+    """
+    return Call("POST", MESSAGE, one(Message), "api", _at(sid), form=[("Status", "canceled")])
+
+
+def delete(sid: MessageSid) -> Call[None]:
+    """Delete a message and its media: ``DELETE /2010-04-01/Accounts/{AccountSid}/Messages/{Sid}.json``.
+
+    Code 20009 says that it is still in flight.
+    """
+    return Call("DELETE", MESSAGE, nothing, "api", _at(sid))
+
+
+def _at(sid: str) -> dict[str, str]:
+    return {"Sid": valid("sid", sid, MessageSid)}
