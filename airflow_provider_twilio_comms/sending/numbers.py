@@ -1,0 +1,51 @@
+"""Phone numbers: those in E.164 are taken as they are, the rest is read by phonenumbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+__all__ = ["all_e164", "normalised"]
+
+_E164 = r"\+[1-9]\d{6,14}"
+_one = re.compile(_E164, re.ASCII).fullmatch
+_lines = re.compile(rf"(?:{_E164}\n)*", re.ASCII).fullmatch
+
+
+def all_e164(numbers: Sequence[str]) -> bool:
+    """Whether every number has the form of E.164; one look for all of them, which is what makes it cheap."""
+    return _lines("\n".join([*numbers, ""])) is not None
+
+
+def normalised(text: object, region: str | None = None) -> tuple[str, str]:
+    """``(number, "")`` in E.164, or ``("", problem)``. The problem never shows the number.
+
+    ``region`` (``US``, ``PT``) is where numbers without a country code are.
+    """
+    if not isinstance(text, str):
+        return "", "is empty" if text is None else f"is a {type(text).__name__}, not text"
+    text = text.strip()
+    if _one(text):
+        return text, ""
+    if not text:
+        return "", "is empty"
+    return _read(text, region)
+
+
+def _read(text: str, region: str | None) -> tuple[str, str]:
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException as error:
+        if error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE and region is None:
+            return "", "has no country code"
+        return "", "is not a phone number"
+    reason = phonenumbers.is_possible_number_with_reason(number)
+    if reason == phonenumbers.ValidationResult.TOO_SHORT:
+        return "", "is too short"
+    if reason == phonenumbers.ValidationResult.TOO_LONG:
+        return "", "is too long"
+    if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return "", "is not a possible number of its country"
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)), ""

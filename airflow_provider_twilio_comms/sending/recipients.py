@@ -1,0 +1,173 @@
+"""From what an author gives to what Twilio takes: recipients checked and encoded, a batch at a time.
+
+Three forms are taken: a number; a mapping in Twilio's own form (``address`` or ``addresses`` or
+``profileId``, with ``variables``); a flat mapping such as a row, in which one column is the number and the
+others are variables. What is in order already costs one look per batch; only a batch with something odd in
+it is gone through one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from airflow_provider_twilio_comms.exceptions import scrub
+from airflow_provider_twilio_comms.sending.numbers import all_e164, normalised
+
+__all__ = ["Address", "Reader", "Reject", "batches"]
+
+BATCH = 1000
+Channel = Literal["PHONE", "WHATSAPP"]
+
+
+class Address(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A recipient with one address. Twilio: ``AddressRecipient``."""
+
+    address: str
+    channel: Channel
+    variables: dict[str, str] | None = None
+
+
+class _Party(msgspec.Struct, forbid_unknown_fields=True):
+    address: str
+    channel: Channel
+
+
+class _Connected(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    addresses: list[_Party]
+    variables: dict[str, str] | None = None
+
+
+class _Profile(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
+    profile_id: str
+    memory_store_id: str
+    variables: dict[str, str] | None = None
+
+
+class Reject(NamedTuple):
+    """A recipient that cannot be sent to. ``given`` is personal: for ``rejects_path``, and nowhere else."""
+
+    row: int
+    field: str
+    problem: str
+    given: Any
+
+
+@dataclass
+class Reader:
+    """Checks and encodes recipients.
+
+    ``column`` is the number's column in flat mappings; ``allows`` says whether an address may be texted;
+    ``needed`` are the template variables without a default, and ``lacking`` counts who lacks which.
+    """
+
+    column: str | None = None
+    channel: Channel = "PHONE"
+    region: str | None = None
+    allows: Callable[[str], bool] | None = None
+    needed: frozenset[str] = frozenset()
+    lacking: dict[str, int] = field(default_factory=dict)
+
+    def read(self, batch: Sequence[Any], first_row: int) -> tuple[bytes, Iterable[Reject]]:
+        """The batch as JSON values, one a line, and those that had to be left out."""
+        recipients = self._in_order(batch)
+        if recipients is not None:
+            return _encoder.encode_lines(recipients), ()
+        good: list[msgspec.Struct] = []
+        rejects: list[Reject] = []
+        for row, given in enumerate(batch, first_row):
+            read = self._one(given, row)
+            (rejects if isinstance(read, Reject) else good).append(read)  # type: ignore[arg-type]
+        self._count_lacking(good)
+        return _encoder.encode_lines(good), rejects
+
+    def _in_order(self, batch: Sequence[Any]) -> list[Address] | None:
+        """The batch, where nothing in it needs care; else None."""
+        if type(batch[0]) is str:
+            recipients = [Address(given, self.channel) for given in batch if type(given) is str]
+        else:
+            try:
+                recipients = msgspec.convert(batch, list[Address])
+            except msgspec.ValidationError:
+                return None
+        numbers = [recipient.address for recipient in recipients]
+        if len(numbers) < len(batch) or not all_e164(numbers):
+            return None
+        if self.allows and not all(map(self.allows, numbers)):
+            return None
+        self._count_lacking(recipients)
+        return recipients
+
+    def _one(self, given: Any, row: int) -> msgspec.Struct | Reject:
+        name, problem = "", ""
+        try:
+            recipient, name = self._shaped(given)
+            if isinstance(recipient, Address):
+                recipient.address, problem = self._address(recipient.address)
+            elif isinstance(recipient, _Connected):
+                for party in recipient.addresses:
+                    party.address, problem = self._address(party.address)
+                    if problem:
+                        break
+                if not 1 <= len(recipient.addresses) <= 10:
+                    problem = f"has {len(recipient.addresses)} addresses, Twilio takes 1 to 10"
+        except msgspec.ValidationError as error:
+            problem = f"has the wrong shape ({scrub(str(error))})"
+        return Reject(row, name or "recipient", problem, given) if problem else recipient
+
+    def _shaped(self, given: Any) -> tuple[msgspec.Struct, str]:
+        """The recipient, its number not yet read, and the field to name in an error."""
+        if isinstance(given, Mapping):
+            for key, shape in (("addresses", _Connected), ("profileId", _Profile), ("address", Address)):
+                if key in given and (key != "address" or set(given) <= {"address", "channel", "variables"}):
+                    own = {"channel": self.channel} if shape is Address else {}
+                    values = {**own, **given, "variables": _texts(given.get("variables") or {})}
+                    if not isinstance(values.get("address", ""), str):
+                        values["address"] = ""
+                    return msgspec.convert(values, shape), key
+            column = self.column or _first_of(given)
+            variables = _texts({name: value for name, value in given.items() if name != column})
+            return Address(given.get(column) or "", self.channel, variables or None), column
+        return Address(given, self.channel), "recipient"
+
+    def _address(self, given: Any) -> tuple[str, str]:
+        number, problem = normalised(given, self.region)
+        if not problem and self.allows and not self.allows(number):
+            problem = "is outside the connection's allowed_recipients"
+        return number, problem
+
+    def _count_lacking(self, recipients: Sequence[Any]) -> None:
+        for name in self.needed:
+            without = sum(name not in (recipient.variables or ()) for recipient in recipients)
+            if without:
+                self.lacking[name] = self.lacking.get(name, 0) + without
+
+
+_encoder = msgspec.json.Encoder()
+_COLUMNS = ("phone", "to", "number", "phone_number", "mobile", "address")
+
+
+def _first_of(row: Mapping[str, Any]) -> str:
+    return next((name for name in _COLUMNS if name in row), _COLUMNS[0])
+
+
+def _texts(variables: Any) -> dict[str, str]:
+    """Variables as text, which is all that Twilio takes; what is None is left out."""
+    if not isinstance(variables, Mapping):
+        raise msgspec.ValidationError("variables are a mapping of names to texts")
+    return {
+        str(name): value if isinstance(value, str) else str(value)
+        for name, value in variables.items()
+        if value is not None
+    }
+
+
+def batches(rows: Iterable[Any], size: int = BATCH) -> Iterator[list[Any]]:
+    """The rows, so many at a time."""
+    iterator = iter(rows)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,0 +1,130 @@
+"""Where recipients come from: what a DAG holds in memory, or a file read as a stream.
+
+A file is CSV, JSON lines or Parquet, told by its name, behind any object with ``open`` and a ``name`` or
+string form (Airflow's ``ObjectStoragePath``, a ``pathlib.Path``).
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import IO, Any, Protocol, cast
+
+import msgspec
+
+from airflow_provider_twilio_comms.exceptions import InvalidInput
+
+__all__ = ["FILE_KINDS", "File", "rows_of"]
+
+FILE_KINDS = (".csv", ".jsonl", ".ndjson", ".parquet")
+
+
+class File(Protocol):
+    """A file somewhere."""
+
+    def open(self, mode: str) -> IO[bytes]: ...
+
+
+def rows_of(recipients: Any, column: str | None = None) -> Iterator[Any]:
+    """The recipients one by one.
+
+    Raises :class:`InvalidInput` for a file that cannot be read, or that lacks ``column``.
+    """
+    if hasattr(recipients, "open"):
+        yield from _file_rows(recipients, column)
+        return
+    if isinstance(recipients, (str, bytes, Mapping)) or not isinstance(recipients, Iterable):
+        raise InvalidInput.at(
+            "recipients",
+            f"is a {type(recipients).__name__}",
+            "Give a list of numbers or mappings, or the path of a CSV, JSON lines or Parquet file",
+        )
+    yield from recipients
+
+
+def _file_rows(file: File, column: str | None) -> Iterator[Mapping[str, Any]]:
+    suffixes = [suffix.lower() for suffix in PurePosixPath(str(file)).suffixes[-2:]]
+    zipped = suffixes[-1:] == [".gz"]
+    kind = "".join(suffixes[:-1] if zipped else suffixes[-1:])[-8:]
+    read = {".csv": _csv, ".jsonl": _lines, ".ndjson": _lines, ".parquet": _parquet}.get(kind)
+    if read is None:
+        raise InvalidInput.at("recipients", f"the file's kind ({kind or 'none'}) is not known", _KINDS)
+    try:
+        with file.open("rb") as raw:
+            yield from read(cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if zipped else raw, column)
+    except (OSError, EOFError) as error:
+        reason = (
+            error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "cut short"
+        )
+        raise InvalidInput.at(
+            "recipients", f"the file cannot be read ({reason})", "Check its path and its permissions"
+        ) from error
+
+
+_KINDS = "Give a file whose name ends in .csv, .jsonl, .ndjson or .parquet, plain or with .gz"
+
+
+def _csv(stream: IO[bytes], column: str | None) -> Iterator[Mapping[str, Any]]:
+    try:
+        reader = csv.DictReader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""), strict=True)
+        _named(reader.fieldnames or (), column)
+        for row in reader:
+            if None in row or None in row.values():
+                raise InvalidInput.at(
+                    "recipients", "has not as many fields as the header", _FIX_CSV, _row(reader)
+                )
+            yield row
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InvalidInput.at("recipients", f"is no CSV in UTF-8 ({error})", _FIX_CSV, _row(reader)) from None
+
+
+_FIX_CSV = "Write it as CSV in UTF-8, quoting fields that hold commas or line breaks"
+
+
+def _row(reader: csv.DictReader[str]) -> int:
+    return max(1, reader.line_num - 1)
+
+
+def _lines(stream: IO[bytes], column: str | None) -> Iterator[Mapping[str, Any]]:
+    for number, line in enumerate(stream, 1):
+        if not line.strip():
+            continue
+        try:
+            row = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            row = None
+        if not isinstance(row, dict):
+            raise InvalidInput.at("recipients", "is no JSON object", "Write one object a line", number)
+        if number == 1:
+            _named(tuple(row), column)
+        yield row
+
+
+def _parquet(stream: IO[bytes], column: str | None) -> Iterator[Mapping[str, Any]]:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError:
+        raise InvalidInput.at(
+            "recipients", "a Parquet file needs pyarrow", "Install airflow-provider-twilio-comms[parquet]"
+        ) from None
+    try:
+        file = parquet.ParquetFile(stream)
+        _named(file.schema_arrow.names, column)
+        for batch in file.iter_batches(batch_size=1000):
+            yield from batch.to_pylist()
+    except ArrowException as error:
+        raise InvalidInput.at("recipients", f"is no Parquet file ({error})", "Write it again") from None
+
+
+def _named(columns: Iterable[str], column: str | None) -> None:
+    names = list(columns)
+    if column is not None and column not in names:
+        shown = ", ".join(names[:20]) or "none"
+        raise InvalidInput.at(
+            "number_column",
+            f"{column!r} is no column of the file (it has {shown})",
+            "Name the one with the numbers",
+        )
