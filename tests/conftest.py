@@ -1,7 +1,7 @@
 """Where the tests run: an AIRFLOW_HOME of their own, the emulator, and (marked ``stack``) a real Airflow.
 
-The environment is set when this file is imported, because Airflow reads it on its first import: no test and no
-fixture module may import Airflow before pytest has read this. Three tiers, cheapest first:
+The environment is set when this file is imported, because Airflow reads it on its first import: nothing may
+import Airflow before pytest has read this. Three tiers, cheapest first:
 
 1. no database: ``operator.execute(context)`` with made-up contexts; the ``emulator`` fixture for I/O;
 2. ``run_dag``: ``dag.test()`` in this process, against a migrated SQLite database (0.2 s a run);

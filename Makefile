@@ -1,0 +1,64 @@
+# Needs make and Python 3.10 or later (PYTHON=...), and PyPI. Everything is installed into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OLD := .venv-airflow-3.2
+ARGS ?=
+
+# Nothing here asks questions, and pip's chatter would hide ours.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo airflow emulator test lint lock test-airflow-3.2 clean
+
+help: ## list what there is
+	@grep -E '^[a-z][a-z0-9.-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+setup: $(VENV)/.done ## make .venv with everything in it, as constraints.txt says
+
+demo: setup ## text 25,000 people from a real Airflow, against the emulator
+	$(BIN)/python -m airflow_provider_twilio_comms.demo $(ARGS)
+
+airflow: setup ## keep Airflow and the emulator running with the examples loaded, until Ctrl-C
+	$(BIN)/python -m airflow_provider_twilio_comms.demo --keep $(ARGS)
+
+emulator: setup ## start the emulator alone and print the connection to paste
+	$(BIN)/python -m airflow_provider_twilio_comms.emulator $(ARGS)
+
+test: lint ## lint, types and the whole suite
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-airflow-3.2: $(OLD)/.done ## the suite's in-process part on the oldest Airflow supported
+	$(OLD)/bin/python -m pytest -m "not stack" $(ARGS)
+
+lock: setup ## write constraints.txt anew after a change of dependencies; UPGRADE=--upgrade for newest versions
+	echo "uv pip hatchling" | tr ' ' '\n' | $(BIN)/uv pip compile --universal --python-version 3.10 $(UPGRADE) \
+		--all-extras --group test --no-annotate --custom-compile-command "make lock" \
+		--quiet --output-file constraints.txt pyproject.toml -
+
+clean: ## remove what the other words made
+	rm -rf $(VENV) $(OLD) build dist .mypy_cache .ruff_cache .pytest_cache
+
+$(BIN)/uv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later, please: make PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
+
+$(VENV)/.done: pyproject.toml constraints.txt | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --python $(VENV) --constraint constraints.txt --build-constraint constraints.txt \
+		--editable '.[demo,emulator,parquet]' --group test
+	touch $@
+
+# An old Airflow does not work with today's versions of what it needs, hence the date.
+$(OLD)/.done: pyproject.toml constraints.txt | $(BIN)/uv
+	test -x $(OLD)/bin/python || $(PYTHON) -m venv --without-pip $(OLD)
+	$(BIN)/uv pip install --quiet --python $(OLD) --exclude-newer 2026-06-15 apache-airflow==3.2.2 \
+		phonenumbers python-liquid pyarrow --group test
+	$(BIN)/uv pip install --quiet --python $(OLD) --no-deps --editable .
+	touch $@
