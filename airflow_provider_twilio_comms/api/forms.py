@@ -176,7 +176,7 @@ def _takes_dates(hint: Any) -> bool:
 
 
 def _dated(field: str, value: Any, hint: Any) -> Any:
-    """A date or an aware datetime: pendulum's too, which msgspec does not take, and ISO 8601 from a template."""
+    """A date or an aware datetime: also pendulum's, which msgspec does not take, and ISO 8601 as text."""
     kinds = _bare(hint)
     moment = _iso(value) if isinstance(value, str) else value
     if isinstance(moment, datetime) and datetime in kinds:
