@@ -1,0 +1,93 @@
+"""The account itself, and OAuth tokens: what testing a connection needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_twilio_comms.api.wire import Reply
+from airflow_provider_twilio_comms.emulator.clock import rfc2822
+from airflow_provider_twilio_comms.emulator.credentials import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    SUSPENDED_SID,
+    SUSPENDED_TOKEN,
+    Tokens,
+)
+from airflow_provider_twilio_comms.emulator.http import Problem, Request, form, json_reply
+from airflow_provider_twilio_comms.emulator.routes import Routes
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+
+__all__ = ["accounts", "oauth"]
+
+accounts = Routes("api", "/2010-04-01")
+oauth = Routes("oauth")
+
+_SUBRESOURCES = {
+    "available_phone_numbers": "AvailablePhoneNumbers",
+    "incoming_phone_numbers": "IncomingPhoneNumbers",
+    "messages": "Messages",
+    "short_codes": "SMS/ShortCodes",
+}
+
+
+@accounts("GET", "/Accounts/{AccountSid}.json", access="owner")
+def fetch(twilio: Twilio, request: Request, account_sid: str) -> Reply:
+    """``auth_token`` is in there, as it is at Twilio: a client must drop it."""
+    base = f"/2010-04-01/Accounts/{account_sid}"
+    suspended = account_sid == SUSPENDED_SID
+    return json_reply(
+        {
+            "auth_token": SUSPENDED_TOKEN if suspended else AUTH_TOKEN,
+            "date_created": rfc2822(1_600_000_000),
+            "date_updated": rfc2822(1_700_000_000),
+            "friendly_name": "Emulated account",
+            "owner_account_sid": account_sid,
+            "sid": account_sid,
+            "status": "suspended" if suspended else "active",
+            "subresource_uris": {name: f"{base}/{part}.json" for name, part in _SUBRESOURCES.items()},
+            "type": "Full",
+            "uri": f"{base}.json",
+        }
+    )
+
+
+@accounts("GET", "/Accounts/{AccountSid}/Messages.json")
+def list_messages(twilio: Twilio, request: Request, account_sid: str) -> Reply:
+    """An empty outbox: enough to prove that a Standard API key works."""
+    uri = f"/2010-04-01/Accounts/{account_sid}/Messages.json?PageSize=50&Page=0"
+    return json_reply(
+        {
+            "messages": [],
+            "page": 0,
+            "page_size": 50,
+            "start": 0,
+            "end": 0,
+            "uri": uri,
+            "first_page_uri": uri,
+            "next_page_uri": None,
+            "previous_page_uri": None,
+        }
+    )
+
+
+@oauth("POST", "/v2/token", access="anyone")
+def token(twilio: Twilio, request: Request) -> Reply:
+    """https://www.twilio.com/docs/iam/oauth-apps: client credentials only, no refresh token."""
+    given = dict(form(request))
+    if given.get("grant_type") != "client_credentials":
+        raise Problem(400, 400, "unsupported grant_type")
+    if (given.get("client_id"), given.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
+        raise Problem(401, 20003, "invalid client credentials")
+    if request.values.get("account_sid", ACCOUNT_SID) != ACCOUNT_SID:
+        raise Problem(400, 400, "the client may not act for this account")
+    return json_reply(
+        {
+            "access_token": twilio.part(Tokens).issue(),
+            "token_type": "Bearer",
+            "expires_in": twilio.options.token_lifetime,
+        }
+    )

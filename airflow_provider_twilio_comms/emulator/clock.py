@@ -1,0 +1,36 @@
+"""The only time the emulator knows."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+
+__all__ = ["Clock", "iso", "rfc2822"]
+
+
+class Clock:
+    """Seconds since 1970: the real time, or, from a ``start``, one that stands still until advanced."""
+
+    def __init__(self, start: float | None = None) -> None:
+        self._start = start
+        self._ahead = 0.0
+
+    def now(self) -> float:
+        return (time.time() if self._start is None else self._start) + self._ahead
+
+    def advance(self, seconds: float) -> float:
+        """Let time pass at once; returns the new time. Time does not run backwards."""
+        if seconds < 0:
+            raise ValueError("a clock only goes forward")
+        self._ahead += seconds
+        return self.now()
+
+
+def iso(moment: float) -> str:
+    """``2026-10-01T17:00:00.123Z``, as the JSON APIs write times."""
+    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def rfc2822(moment: float) -> str:
+    """``Thu, 24 Aug 2023 05:01:45 +0000``, as 2010-04-01 writes times."""
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%a, %d %b %Y %H:%M:%S +0000")

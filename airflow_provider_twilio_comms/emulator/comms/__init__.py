@@ -1,0 +1,1 @@
+"""The Communications API (Bulk Messaging): https://www.twilio.com/docs/bulk-messaging."""

@@ -1,0 +1,190 @@
+"""Messages, listed, fetched and sought: https://www.twilio.com/docs/bulk-messaging/api/message-resource."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_twilio_comms.api.wire import Reply
+from airflow_provider_twilio_comms.emulator.clock import iso
+from airflow_provider_twilio_comms.emulator.comms.content import rendered, template
+from airflow_provider_twilio_comms.emulator.comms.ids import (
+    downstream_sid,
+    message_id,
+    place_of_message,
+    place_of_sid,
+)
+from airflow_provider_twilio_comms.emulator.comms.operation import Operation
+from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
+from airflow_provider_twilio_comms.emulator.comms.outcomes import message_of
+from airflow_provider_twilio_comms.emulator.comms.queries import (
+    VERSION,
+    choice,
+    date_range,
+    identifier,
+    tag_filter,
+)
+from airflow_provider_twilio_comms.emulator.http import Problem, Request, address, json_reply
+from airflow_provider_twilio_comms.emulator.paging import page_size, position, token_of
+from airflow_provider_twilio_comms.emulator.routes import Routes
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.emulator.comms.timeline import Fronts
+    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+
+__all__ = ["routes", "row"]
+
+routes = Routes("comms", VERSION)
+_CHANNELS = ("SMS", "RCS", "WHATSAPP")
+_STATUSES = (
+    *("QUEUED", "SENT", "SCHEDULED", "DELIVERED", "READ", "FAILED", "UNDELIVERED"),
+    *("CANCELED", "GROUP", "INBOUND"),
+)
+
+
+def row(operation: Operation, index: int, now: float, fronts: Fronts, version: str = "v1") -> dict[str, Any]:
+    """A message as lists show it: neither content nor attempts."""
+    attempts = operation.recipients.plan(index).attempts
+    parties = operation.recipients.parties(index)
+    reached = parties[attempts[-1].address if attempts else 0]
+    return {
+        "id": message_id(operation.key, index),
+        "from": _sender(operation, attempts[-1].sender if attempts else 0),
+        "to": [{"address": reached.address, "channel": reached.channel}],
+        "status": operation.message_status(index, now, fronts),
+        "related": [
+            {
+                "name": "OPERATION",
+                "id": operation.id,
+                "uri": f"/{version}/Messages/Operations/{operation.id}",
+            }
+        ],
+        "tags": tags_of(operation, index),
+        "scheduledFor": iso(operation.scheduled_for) if operation.scheduled_for else None,
+        "createdAt": iso(operation.created),
+        "updatedAt": iso(operation.message_updated(index, now, fronts)),
+        "deletedAt": None,
+    }
+
+
+def _sender(operation: Operation, number: int) -> dict[str, Any]:
+    if not operation.sources:
+        return {"senderPoolId": operation.pool} if operation.pool else {}
+    return operation.sources[number].view(operation.pool)
+
+
+def tags_of(operation: Operation, index: int) -> dict[str, str]:
+    """The tags, those that hold Liquid filled in for this recipient."""
+    if not operation.liquid_tags:
+        return operation.tags
+    variables = operation.recipients.variables(index)
+    return {
+        key: rendered(template(value, key), variables) if "{" in value else value
+        for key, value in operation.tags.items()
+    }
+
+
+@routes("GET", "/Messages")
+def list_messages(twilio: Twilio, request: Request, version: str) -> Reply:
+    """Newest operations first. A token names the last place shown, so that new messages shift nothing."""
+    now, size = twilio.clock.now(), page_size(request.values.get("pageSize"))
+    token = request.values.get("pageToken")
+    place = position(token) or ["messages", None, 0]
+    if len(place) != 3 or place[0] != "messages":
+        raise Problem(400, 21481, "The page token is not valid", "pageToken")
+    found = list(islice(_matching(twilio, request, now, place[1], place[2]), size + 1))
+    following = found[size] if len(found) > size else None
+    rows = [
+        row(operation, index, now, operation.timeline.fronts(now), version)
+        for operation, index in found[:size]
+    ]
+    pagination = {
+        "next": token_of("messages", following[0].number, following[1]) if following else None,
+        "self": token or token_of("messages", *((found[0][0].number, found[0][1]) if found else (0, 0))),
+    }
+    return json_reply({"messages": rows, "pagination": pagination})
+
+
+def _matching(
+    twilio: Twilio, request: Request, now: float, number: int | None, index: int
+) -> Iterator[tuple[Operation, int]]:
+    """The messages that the query asks for, from a place on."""
+    operation_id = identifier(request, "operationId", "comms_operation")
+    nobody = identifier(request, "sessionId", "comms_session") or identifier(
+        request, "profile", "mem_profile"
+    )
+    channel, status = choice(request, "channel", _CHANNELS), choice(request, "status", _STATUSES)
+    (since, until), tags = date_range(request), tag_filter(request)
+    rows = twilio.options.unaddressable_rows
+    for operation in twilio.part(Outbox).newest_first(number, twilio.options.list_lag):
+        if nobody or operation_id not in (None, operation.id) or not since <= operation.created <= until:
+            continue
+        if tags and not operation.liquid_tags and not tags.items() <= operation.tags.items():
+            continue
+        fronts = operation.timeline.fronts(now)
+        for at in operation.indices(index if operation.number == number else 0, rows):
+            if (
+                (channel is None or _sender_channel(operation, at) == channel)
+                and (status is None or operation.message_status(at, now, fronts) == status)
+                and (not operation.liquid_tags or tags.items() <= tags_of(operation, at).items())
+            ):
+                yield operation, at
+
+
+def _sender_channel(operation: Operation, index: int) -> str | None:
+    attempts = operation.recipients.plan(index).attempts
+    return operation.sources[attempts[-1].sender].channel if attempts else None
+
+
+@routes("GET", "/Messages/{messageId}")
+def fetch(twilio: Twilio, request: Request, version: str, message_id: str) -> Reply:
+    place = place_of_message(message_id)
+    operation = twilio.part(Outbox).at(place)
+    if operation is None or place is None:
+        raise Problem(404, 20404, "The message was not found")
+    now, index = twilio.clock.now(), place.index
+    fronts = operation.timeline.fronts(now)
+    shown = row(operation, index, now, fronts, version)
+    channel = _sender_channel(operation, index)
+    shown["content"] = operation.content.as_sent(channel, operation.recipients.variables(index))
+    shown["attempts"] = _attempts(operation, index, shown["status"]) if index < fronts.sent else []
+    return json_reply(shown)
+
+
+def _attempts(operation: Operation, index: int, status: str) -> list[dict[str, Any]]:
+    """Every attempt but the last has ended; the last is where the message is. Errors show at the end."""
+    recipients = operation.recipients
+    plan, parties, views = recipients.plan(index), recipients.parties(index), []
+    for number, attempt in enumerate(plan.attempts):
+        current = status if attempt is plan.attempts[-1] else attempt.status
+        party = parties[attempt.address]
+        sid = downstream_sid(operation.key, index, number, operation.content.media)
+        view: dict[str, Any] = {
+            "from": _sender(operation, attempt.sender),
+            "to": [{"address": party.address, "channel": party.channel}],
+            "status": current,
+            "attemptedAt": iso(operation.timeline.sent_at(index)),
+            "infoUrl": f"https://console.twilio.com/us1/monitor/logs/sms/{sid}",
+        }
+        if attempt.code and current == attempt.status:
+            view["error"] = {
+                "code": attempt.code,
+                "message": message_of(attempt.code),
+                "infoUrl": f"https://www.twilio.com/docs/errors/{attempt.code}",
+            }
+        views.append(view)
+    return views
+
+
+@routes("GET", "/Messages/Seek/{messageSid}")
+def seek(twilio: Twilio, request: Request, version: str, message_sid: str) -> Reply:
+    """301 to the message that an SM or MM SID is an attempt of."""
+    if message_sid[:2] not in ("SM", "MM") or len(message_sid) != 34:
+        raise Problem(400, 20001, "Not the SID of a message")
+    place = place_of_sid(message_sid)
+    operation = twilio.part(Outbox).at(place)
+    if operation is None or place is None:
+        raise Problem(404, 20404, "The message was not found")
+    location = address("comms", f"/{version}/Messages/{message_id(operation.key, place.index)}")
+    return Reply(301, {"location": location})

@@ -1,0 +1,148 @@
+"""Senders: https://www.twilio.com/docs/bulk-messaging/api/sender-resource, and its search and resolve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from airflow_provider_twilio_comms.api.wire import Reply
+from airflow_provider_twilio_comms.emulator.comms.inventory import Inventory, Sender
+from airflow_provider_twilio_comms.emulator.comms.modules import Strict, Text
+from airflow_provider_twilio_comms.emulator.comms.operation import Source
+from airflow_provider_twilio_comms.emulator.comms.queries import VERSION, choice, date_range
+from airflow_provider_twilio_comms.emulator.comms.routing import pooled, reaches
+from airflow_provider_twilio_comms.emulator.comms.shapes import Channel, Controls, PoolId
+from airflow_provider_twilio_comms.emulator.http import Problem, Request, body_as, json_reply
+from airflow_provider_twilio_comms.emulator.paging import comms_page, offset, page_size
+from airflow_provider_twilio_comms.emulator.routes import Routes
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+
+__all__ = ["listed", "routes"]
+
+routes = Routes("comms", VERSION)
+_CHANNELS = ("SMS", "RCS", "EMAIL", "WHATSAPP", "PUSH")
+_STATUSES = ("ACTIVATED", "DEACTIVATED")
+
+
+class Search(Strict):
+    address: Text
+    channel: Channel
+    status: str | UnsetType = UNSET
+    page_token: str | UnsetType = UNSET
+    page_size: Annotated[int, Meta(ge=1, le=1000)] | UnsetType = UNSET
+
+
+class Addressee(Strict):
+    """``channel`` is any text for a recipient; of a sender's address, one of three."""
+
+    address: Text
+    channel: Text
+
+
+class Resolve(Strict):
+    """Of sender addresses, the messaging form alone: email and push are other products."""
+
+    recipient_addresses: Annotated[list[Addressee], Meta(min_length=1, max_length=100)]
+    sender_pool_id: PoolId | UnsetType = UNSET
+    sender_addresses: Annotated[list[Addressee], Meta(min_length=1, max_length=100)] | UnsetType = UNSET
+    channels: Controls | UnsetType = UNSET
+
+
+_SEARCH, _RESOLVE = msgspec.json.Decoder(Search), msgspec.json.Decoder(Resolve)
+
+
+def listed(request: Request, senders: Iterable[Sender]) -> Reply:
+    """A page of senders, with the filters that both sender lists take."""
+    channel, status = choice(request, "channel", _CHANNELS), choice(request, "status", _STATUSES)
+    since, until = date_range(request)
+    found = (
+        sender.view()
+        for sender in senders
+        if channel in (None, sender.channel)
+        and status in (None, sender.status)
+        and since <= sender.created <= until
+    )
+    return _page(found, request.values.get("pageToken"), page_size(request.values.get("pageSize")))
+
+
+def _page(found: Iterable[dict[str, Any]], token: str | None, size: int) -> Reply:
+    items, pagination = comms_page("senders", found, offset("senders", token), size, token)
+    return json_reply({"senders": items, "pagination": pagination})
+
+
+@routes("GET", "/Senders")
+def list_senders(twilio: Twilio, request: Request, version: str) -> Reply:
+    return listed(request, twilio.part(Inventory).senders.values())
+
+
+@routes("GET", "/Senders/{senderId}")
+def fetch(twilio: Twilio, request: Request, version: str, sender_id: str) -> Reply:
+    sender = twilio.part(Inventory).senders.get(sender_id)
+    if sender is None:
+        raise Problem(404, 20404, "The sender was not found")
+    return json_reply(sender.view())
+
+
+@routes("POST", "/Senders/Search")
+def search(twilio: Twilio, request: Request, version: str) -> Reply:
+    """Paging is in the body here."""
+    asked = body_as(request, _SEARCH)
+    if isinstance(asked.status, str) and asked.status not in _STATUSES:
+        raise Problem(400, 20001, "status is one of ACTIVATED, DEACTIVATED", "$.status")
+    found = (
+        sender.view()
+        for sender in twilio.part(Inventory).senders.values()
+        if (sender.address, sender.channel) == (asked.address, asked.channel)
+        and asked.status in (UNSET, sender.status)
+    )
+    token = asked.page_token if isinstance(asked.page_token, str) else None
+    return _page(found, token, asked.page_size if isinstance(asked.page_size, int) else 50)
+
+
+@routes("POST", "/Senders/Resolve")
+def resolve(twilio: Twilio, request: Request, version: str) -> Reply:
+    """Which sender would reach whom, the preferred pair first: a dry run of routing."""
+    asked, inventory = body_as(request, _RESOLVE), twilio.part(Inventory)
+    if asked.sender_pool_id is not UNSET and asked.sender_addresses is not UNSET:
+        raise Problem(400, 20001, "senderPoolId and senderAddresses exclude each other", "$")
+    sources = pooled(_candidates(inventory, asked), asked.channels)
+    results = [
+        {
+            "from": {
+                "senderId": source.sender_id,
+                "displayName": inventory.senders[str(source.sender_id)].name,
+                "address": source.address,
+                "channel": source.channel,
+            },
+            "to": {"address": each.address, "channel": each.channel},
+            "priority": priority,
+        }
+        for each in asked.recipient_addresses
+        for priority, source in enumerate(_reaching(sources, each.channel))
+    ]
+    return json_reply({"results": results})
+
+
+def _reaching(sources: Iterable[Source], channel: str) -> list[Source]:
+    return [source for source in sources if reaches(source.channel, channel)]
+
+
+def _candidates(inventory: Inventory, asked: Resolve) -> list[Sender]:
+    if isinstance(asked.sender_pool_id, str):
+        pool = inventory.pool(asked.sender_pool_id)
+        if pool is None:
+            raise Problem(404, 20404, "The sender pool was not found")
+        return inventory.members(pool)
+    if isinstance(asked.sender_addresses, list):
+        for index, each in enumerate(asked.sender_addresses):
+            if each.channel not in ("SMS", "RCS", "WHATSAPP"):
+                where = f"$.senderAddresses[{index}].channel"
+                raise Problem(400, 20001, "channel is one of SMS, RCS, WHATSAPP", where)
+        found = [inventory.sender_at(each.address, each.channel) for each in asked.sender_addresses]
+        return [sender for sender in found if sender]
+    return [sender for sender in inventory.senders.values() if sender.status == "ACTIVATED"]

@@ -1,0 +1,137 @@
+"""``POST /Messages``: https://www.twilio.com/docs/bulk-messaging/api/message-resource."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import UNSET
+
+from airflow_provider_twilio_comms.api.wire import Reply
+from airflow_provider_twilio_comms.emulator.comms.content import Content, template
+from airflow_provider_twilio_comms.emulator.comms.ids import new_id
+from airflow_provider_twilio_comms.emulator.comms.inventory import Inventory
+from airflow_provider_twilio_comms.emulator.comms.operation import Operation, Party, Recipients, Source
+from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
+from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcomes
+from airflow_provider_twilio_comms.emulator.comms.queries import VERSION
+from airflow_provider_twilio_comms.emulator.comms.routing import routed, sources_of
+from airflow_provider_twilio_comms.emulator.comms.shapes import (
+    Counted,
+    Recipient,
+    Schedule,
+    Send,
+    check,
+    moment_of,
+)
+from airflow_provider_twilio_comms.emulator.comms.timeline import Attempted, Plan, Timeline
+from airflow_provider_twilio_comms.emulator.http import Problem, Request, address, body_as, json_reply
+from airflow_provider_twilio_comms.emulator.routes import Routes
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+
+__all__ = ["accepted", "routes"]
+
+MOST_BYTES = 10_000_000
+routes = Routes("comms", VERSION)
+_SEND, _COUNTED = msgspec.json.Decoder(Send), msgspec.json.Decoder(Counted)
+
+
+@routes("POST", "/Messages")
+def send(twilio: Twilio, request: Request, version: str) -> Reply:
+    if len(request.body) > MOST_BYTES:
+        raise Problem(400, 20001, "The body is larger than 10 MB", "$")
+    options, now = twilio.options, twilio.clock.now()
+    asked = body_as(request, _COUNTED) if options.null_sink else body_as(request, _SEND)
+    check(asked)
+    content = Content(msgspec.to_builtins(asked.content), options.strict_liquid)
+    tags = asked.tags if isinstance(asked.tags, dict) else {}
+    for key, value in tags.items():
+        if "{" in value:
+            template(value, f"$.tags.{key}", options.strict_liquid)
+    sources, pool = sources_of(twilio.part(Inventory), asked.from_, options.check_senders)
+    if isinstance(asked, Send):
+        recipients = _recipients(asked.to, sources, content, Outcomes(options.outcomes))
+        twilio.ledger.accept(recipients.addresses)
+    else:
+        recipients = _nobody(len(asked.to))
+        twilio.ledger.accept_uncounted(len(asked.to))
+    scheduled_for = _scheduled_for(asked)
+    timeline = Timeline(max(now, scheduled_for or now), options.pace, options.receipts_lag, len(asked.to))
+    outbox = twilio.part(Outbox)
+    operation = Operation(
+        id=new_id("operation", now, twilio.random),
+        number=outbox.count,
+        account_sid=request.caller.account_sid if request.caller else "",
+        created=now,
+        scheduled_for=scheduled_for,
+        timeline=timeline,
+        content=content,
+        tags=dict(tags),
+        sources=sources,
+        pool=pool,
+        recipients=recipients,
+    )
+    outbox.add(operation)
+    return accepted(twilio, version, "Messages", operation.id)
+
+
+def accepted(twilio: Twilio, version: str, resource: str, operation_id: str) -> Reply:
+    """202, with the operation's id in the body (v1) or in a header alone (preview, and older pages)."""
+    location = address("comms", f"/{version}/{resource}/Operations/{operation_id}")
+    style = twilio.options.accepted or ("body" if version == "v1" else "header")
+    if style == "header":
+        return Reply(202, {"operationid": operation_id})
+    body = {"operationId": operation_id, "operationLocation": location}
+    return json_reply(body, 202, {"location": location})
+
+
+def _scheduled_for(asked: Send | Counted) -> float | None:
+    """The latest entry of ``sendAt``: they are intersected. One that has passed means now."""
+    if not isinstance(asked.schedule, Schedule):
+        return None
+    return max(moment for text in asked.schedule.send_at if (moment := moment_of(text)) is not None)
+
+
+def _recipients(
+    asked: list[Recipient], sources: list[Source], content: Content, outcomes: Outcomes
+) -> Recipients:
+    """The columns. Most recipients are an ordinary number and share one plan, which is found only once."""
+    recipients, known, add = Recipients(), dict[Plan, int](), Recipients.add
+    usual: int | None = None
+    for recipient in asked:
+        variables = recipient.variables if recipient.variables is not UNSET else None
+        if recipient.channel == "PHONE" and isinstance(recipient.address, str):
+            plain = outcomes.ordinary(recipient.address)
+            if plain and usual is not None:
+                add(recipients, recipient.address, usual, variables)
+                continue
+            parties: tuple[Party, ...] = (Party(recipient.address, "PHONE"),)
+        else:
+            plain, parties = False, _parties(recipient)
+            recipients.others[len(recipients)] = parties
+        plan = routed(parties, sources, content, outcomes)
+        number = known.setdefault(plan, len(known))
+        if number == len(recipients.plans):
+            recipients.plans.append(plan)
+        if plain:
+            usual = number
+        add(recipients, parties[0].address, number, variables)
+    return recipients
+
+
+def _parties(recipient: Recipient) -> tuple[Party, ...]:
+    if isinstance(recipient.addresses, list):
+        return tuple(Party(each.address, each.channel) for each in recipient.addresses)
+    if isinstance(recipient.profile_id, str):
+        return (Party(recipient.profile_id, "PROFILE"),)  # no memory store here: nobody can reach it
+    return (Party(str(recipient.address), str(recipient.channel)),)
+
+
+def _nobody(count: int) -> Recipients:
+    """Recipients of whom only the number is known, all of them delivered to."""
+    recipients = Recipients()
+    recipients.plans.append(Plan(("SENT", "DELIVERED", "DELIVERED"), (Attempted(0, 0, "DELIVERED", None),)))
+    recipients.members.append(range(count))
+    return recipients

@@ -1,0 +1,123 @@
+"""Who may ask: the accounts and keys of the emulator, all of them made up, and the check of a request.
+
+    account, auth token   everything
+    Main API key          everything
+    Standard API key      everything but accounts and keys (401, 20003)
+    Restricted API key    nothing: it lacks every permission (403, 70051)
+    test credentials      the few documented calls; else 403, 20008
+    suspended account     its own account resource; else 403, 20005
+    OAuth client          a bearer token from /oauth/v2/token, which ends on the emulator's clock
+
+https://www.twilio.com/docs/iam/api-keys, https://www.twilio.com/docs/iam/test-credentials
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from airflow_provider_twilio_comms.emulator.http import Problem, Request
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.emulator.routes import Route
+    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+
+__all__ = [
+    "ACCOUNT_SID",
+    "AUTH_TOKEN",
+    "CLIENT_ID",
+    "CLIENT_SECRET",
+    "MAIN_KEY",
+    "RESTRICTED_KEY",
+    "STANDARD_KEY",
+    "SUSPENDED_SID",
+    "SUSPENDED_TOKEN",
+    "TEST_SID",
+    "TEST_TOKEN",
+    "Caller",
+    "Tokens",
+    "admit",
+]
+
+ACCOUNT_SID, AUTH_TOKEN = "AC" + "e0" * 16, "emulator-auth-token"
+STANDARD_KEY = ("SK" + "a1" * 16, "emulator-standard-secret")
+MAIN_KEY = ("SK" + "b2" * 16, "emulator-main-secret")
+RESTRICTED_KEY = ("SK" + "c3" * 16, "emulator-restricted-secret")
+TEST_SID, TEST_TOKEN = "AC" + "7e" * 16, "emulator-test-token"
+SUSPENDED_SID, SUSPENDED_TOKEN = "AC" + "5d" * 16, "emulator-suspended-token"
+CLIENT_ID, CLIENT_SECRET = "OQ" + "d4" * 16, "emulator-client-secret"
+
+
+class Caller(NamedTuple):
+    """Whose credentials a request carried."""
+
+    account_sid: str
+    kind: Literal["token", "main", "standard", "restricted", "test", "suspended", "oauth"]
+
+
+_KNOWN: dict[tuple[str, str], Caller] = {
+    (ACCOUNT_SID, AUTH_TOKEN): Caller(ACCOUNT_SID, "token"),
+    MAIN_KEY: Caller(ACCOUNT_SID, "main"),
+    STANDARD_KEY: Caller(ACCOUNT_SID, "standard"),
+    RESTRICTED_KEY: Caller(ACCOUNT_SID, "restricted"),
+    (TEST_SID, TEST_TOKEN): Caller(TEST_SID, "test"),
+    (SUSPENDED_SID, SUSPENDED_TOKEN): Caller(SUSPENDED_SID, "suspended"),
+}
+
+
+class Tokens:
+    """The OAuth tokens handed out, and when each ends. An old one stays valid beside a new one."""
+
+    def __init__(self, twilio: Twilio) -> None:
+        self._twilio = twilio
+        self._ends: dict[str, float] = {}
+        self.issued = 0
+
+    def issue(self) -> str:
+        self.issued += 1
+        token = f"emulated.{self._twilio.random.getrandbits(128):032x}"
+        self._ends[token] = self._twilio.clock.now() + self._twilio.options.token_lifetime
+        return token
+
+    def valid(self, token: str) -> bool:
+        return self._ends.get(token, 0.0) > self._twilio.clock.now()
+
+    def revoke_all(self) -> int:
+        """Returns how many there were."""
+        count = len(self._ends)
+        self._ends.clear()
+        return count
+
+
+def admit(twilio: Twilio, request: Request, route: Route, account_sid: str | None) -> Caller | None:
+    """The caller, where they may use this route on this account. Raises 401 and 403."""
+    if route.access == "anyone":
+        return None
+    caller = _caller(twilio, request.headers.get("authorization", ""))
+    if caller is None or (account_sid is not None and account_sid != caller.account_sid):
+        problem = Problem(401, 20003, "Authenticate")
+        problem.headers["www-authenticate"] = 'Basic realm="Twilio API"'
+        raise problem
+    if caller.kind == "standard" and route.access == "owner":
+        raise Problem(401, 20003, "Authenticate")
+    if caller.kind == "restricted":
+        raise Problem(403, 70051, "Authorization error: the API key lacks the permission for this")
+    if caller.kind == "test" and not route.test:
+        raise Problem(403, 20008, "Resource not accessible with Test Account Credentials")
+    if caller.kind == "suspended" and route.access != "owner":
+        raise Problem(403, 20005, "Account not active")
+    return caller
+
+
+def _caller(twilio: Twilio, header: str) -> Caller | None:
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return Caller(ACCOUNT_SID, "oauth") if twilio.part(Tokens).valid(value.strip()) else None
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return _KNOWN.get((user, password))

@@ -1,0 +1,114 @@
+"""A request as the emulator sees it, and the replies it can give, in the shapes of both generations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from airflow_provider_twilio_comms.api.wire import Reply
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.emulator.credentials import Caller
+
+__all__ = ["Problem", "Request", "address", "body_as", "form", "json_reply", "problem_reply", "spelled"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Request:
+    """``product`` is the first segment of the server's path (``comms``, ``api``); ``path`` holds the rest,
+    version included. Header names are lower case. ``caller`` is known once the core has checked it.
+    """
+
+    method: str
+    product: str
+    path: str
+    query: Sequence[tuple[str, str]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    caller: Caller | None = None
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} /{self.product}{self.path}>"
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The query; of a repeated key, the last."""
+        return dict(self.query)
+
+
+class Problem(Exception):
+    """A 4xx or 5xx. ``errors`` are ``(code, message, context)``: several only where the shape can say so."""
+
+    def __init__(self, status: int, code: int, message: str, context: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.errors: list[tuple[int, str, str | None]] = [(code, message, context)]
+        self.headers: dict[str, str] = {}
+
+    @classmethod
+    def several(cls, status: int, errors: Sequence[tuple[int, str, str | None]]) -> Problem:
+        problem = cls(status, *errors[0])
+        problem.errors = list(errors)
+        return problem
+
+
+def address(product: str, path: str) -> str:
+    """A full address, as replies name them. ``.invalid`` on purpose: whoever follows it instead of asking the
+    host they configured finds out at once, and no credentials leave the machine.
+    """
+    return f"https://{product}.twilio.invalid{path}"
+
+
+def json_reply(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
+    return Reply(status, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(body))
+
+
+def problem_reply(product: str, problem: Problem) -> Reply:
+    """``{"errors": [...]}`` for comms, ``{code, message, more_info, status}`` for every other product."""
+    info = "https://www.twilio.com/docs/errors/"
+    body: dict[str, Any]
+    if product == "comms":
+        body = {
+            "errors": [
+                {"code": code, "message": message, "infoUrl": f"{info}{code}", "context": context}
+                for code, message, context in problem.errors
+            ]
+        }
+    else:
+        code, message, _ = problem.errors[0]
+        body = {"code": code, "message": message, "more_info": f"{info}{code}", "status": problem.status}
+    return json_reply(body, problem.status, problem.headers)
+
+
+def body_as(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
+    """The JSON body in the decoder's shape. Raises a 400 that says where (``$.to[3].address``) it is not."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Problem(400, 20001, "Content-Type must be application/json")
+    try:
+        return decoder.decode(request.body)
+    except msgspec.ValidationError as error:
+        text, _, where = str(error).partition(" - at ")
+        raise Problem(400, 20001, text, where.strip("`") or "$") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(400, 20001, f"The body is not JSON: {error}", "$") from None
+
+
+def form(request: Request) -> list[tuple[str, str]]:
+    """The pairs of a form body, empty values kept."""
+    if request.body and not request.headers.get("content-type", "").startswith(
+        "application/x-www-form-urlencoded"
+    ):
+        raise Problem(400, 20001, "Content-Type must be application/x-www-form-urlencoded")
+    return parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)
+
+
+def spelled(name: str) -> str:
+    """Twilio's name in Python's spelling: ``operationId`` and ``AccountSid`` become ``operation_id`` ..."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

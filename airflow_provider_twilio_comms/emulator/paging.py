@@ -1,0 +1,148 @@
+"""Both ways in which Twilio pages a list.
+
+comms: ``{"pagination": {"next": token, "self": token}}``, asked for with ``pageToken`` and ``pageSize``.
+Classic: ``page``, ``next_page_uri`` (2010-04-01) or ``meta.next_page_url`` (the rest), asked for with
+``PageSize``, ``Page`` and ``PageToken``; a page above 0 without a token is refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from airflow_provider_twilio_comms.api.wire import Reply
+from airflow_provider_twilio_comms.emulator.http import Problem, Request, address, json_reply
+
+__all__ = ["comms_page", "meta_page", "page_size", "position", "token_of", "uri_page"]
+
+T = TypeVar("T")
+
+
+def token_of(*position: int | str) -> str:
+    """An opaque token for a place in a list."""
+    return "T_" + base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
+
+
+def position(token: str | None, context: str = "$.pageToken") -> list[Any] | None:
+    """The place that a token names. Raises a 400 for one that this emulator never gave."""
+    if token is None:
+        return None
+    try:
+        padded = token[2:] + "=" * (-len(token[2:]) % 4)
+        place = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=list[Any])
+    except (binascii.Error, ValueError, msgspec.DecodeError):
+        place = []
+    if not token.startswith("T_") or not place:
+        raise Problem(400, 21481, "The page token is not valid", context)
+    return place
+
+
+def page_size(value: str | int | None, context: str = "pageSize") -> int:
+    """1 to 1000, 50 where nothing is said."""
+    text = "50" if value is None else str(value)
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise Problem(400, 20001, f"{context} is not a number from 1 to 1000", context)
+    return int(text)
+
+
+def comms_page(
+    name: str, rows: Iterable[Any], start: int, size: int, token: str | None
+) -> tuple[list[Any], dict[str, Any]]:
+    """A page of ``rows`` counted by offset, as (items, pagination)."""
+    items = list(islice(rows, start, start + size + 1))
+    more = len(items) > size
+    pagination = {
+        "next": token_of(name, start + size) if more else None,
+        "self": token or token_of(name, start),
+    }
+    return items[:size], pagination
+
+
+def offset(name: str, token: str | None) -> int:
+    """Where the page of a token begins, in a list of that name."""
+    place = position(token)
+    if place is None:
+        return 0
+    if len(place) != 2 or place[0] != name or not isinstance(place[1], int):
+        raise Problem(400, 21481, "The page token is not valid", "$.pageToken")
+    return place[1]
+
+
+class _Classic(NamedTuple):
+    page: int
+    size: int
+    start: int
+    items: list[Any]
+    total: int
+    query: dict[str, str]
+
+    def path(self, request: Request, page: int) -> str:
+        token = {"PageToken": token_of("PA", page)} if page else {}
+        query = {**self.query, "PageSize": str(self.size), "Page": str(page), **token}
+        return f"{request.path}?{urlencode(query)}"
+
+
+def _classic(request: Request, items: Iterable[Any]) -> _Classic:
+    query = dict(request.values)
+    size_text, page_text, token = (
+        query.pop("PageSize", "50"),
+        query.pop("Page", "0"),
+        query.pop("PageToken", None),
+    )
+    if not size_text.isdecimal() or int(size_text) < 1 or not page_text.isdecimal():
+        raise Problem(400, 20001, "Invalid paging parameter")
+    size, page = int(size_text), int(page_text)
+    if size > 1000:
+        raise Problem(400, 20007, "Page size too large")
+    if page and not token:
+        raise Problem(400, 20001, "PageToken is required")
+    if token and position(token) != ["PA", page]:
+        raise Problem(400, 21481, "Invalid PageToken")
+    listed = list(items)
+    start = page * size
+    return _Classic(page, size, start, listed[start : start + size], len(listed), query)
+
+
+def uri_page(request: Request, key: str, items: Iterable[Mapping[str, Any]]) -> Reply:
+    """A page of 2010-04-01: the addresses are relative."""
+    part = _classic(request, items)
+    more = part.total > part.start + part.size
+    return json_reply(
+        {
+            key: part.items,
+            "page": part.page,
+            "page_size": part.size,
+            "start": part.start,
+            "end": max(part.start, part.start + len(part.items) - 1),
+            "uri": part.path(request, part.page),
+            "first_page_uri": part.path(request, 0),
+            "next_page_uri": part.path(request, part.page + 1) if more else None,
+            "previous_page_uri": part.path(request, part.page - 1) if part.page else None,
+        }
+    )
+
+
+def meta_page(request: Request, key: str, items: Iterable[Mapping[str, Any]]) -> Reply:
+    """A page of messaging, pricing, content: the addresses are absolute."""
+    part = _classic(request, items)
+    more = part.total > part.start + part.size
+
+    def full(page: int) -> str:
+        return address(request.product, part.path(request, page))
+
+    meta = {
+        "key": key,
+        "page": part.page,
+        "page_size": part.size,
+        "url": full(part.page),
+        "first_page_url": full(0),
+        "next_page_url": full(part.page + 1) if more else None,
+        "previous_page_url": full(part.page - 1) if part.page else None,
+    }
+    return json_reply({key: part.items, "meta": meta})

@@ -1,0 +1,107 @@
+"""Which function answers which request.
+
+A module makes a ``Routes`` and decorates its handlers; ``twilio.py`` joins them in a ``Table``::
+
+    routes = Routes("comms", "/{version:v1|preview}")
+
+    @routes("GET", "/Messages/{messageId}")
+    def fetch(twilio: Twilio, request: Request, version: str, message_id: str) -> Reply: ...
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+from airflow_provider_twilio_comms.api.wire import Reply
+from airflow_provider_twilio_comms.emulator.http import Problem, spelled
+
+__all__ = ["Handler", "Match", "Route", "Routes", "Table"]
+
+Handler: TypeAlias = Callable[..., Reply]
+# anyone: no credentials needed. owner: not for Standard API keys. all: whoever is authenticated.
+Access: TypeAlias = Literal["all", "owner", "anyone"]
+
+_PARAMETER = re.compile(r"\{(\w+)(?::([^}]+))?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """``test`` marks the few calls that test credentials may make."""
+
+    method: str
+    product: str
+    template: str
+    handler: Handler
+    access: Access = "all"
+    test: bool = False
+
+    def pattern(self) -> re.Pattern[str]:
+        parts, end = [], 0
+        for match in _PARAMETER.finditer(self.template):
+            parts.append(re.escape(self.template[end : match.start()]))
+            parts.append(f"(?P<{spelled(match[1])}>{match[2] or '[^/]+?'})")
+            end = match.end()
+        return re.compile("".join(parts) + re.escape(self.template[end:]))
+
+    @property
+    def generality(self) -> int:
+        """How many parts are free: ``/Messages/Operations`` is asked before ``/Messages/{messageId}``."""
+        return len(_PARAMETER.findall(self.template))
+
+
+class Routes(list[Route]):
+    """The routes of one module: of one product, below one prefix."""
+
+    def __init__(self, product: str, prefix: str = "") -> None:
+        super().__init__()
+        self.product, self.prefix = product, prefix
+
+    def __call__(
+        self, method: str, path: str, *, access: Access = "all", test: bool = False
+    ) -> Callable[[Handler], Handler]:
+        def add(handler: Handler) -> Handler:
+            self.append(Route(method, self.product, self.prefix + path, handler, access, test))
+            return handler
+
+        return add
+
+
+class Match(NamedTuple):
+    """A route, and what its path parameters were."""
+
+    route: Route
+    values: dict[str, str]
+
+    @property
+    def label(self) -> str:
+        """The route's name in a log: ids as their parameter, a version as it was asked for."""
+
+        def shown(parameter: re.Match[str]) -> str:
+            return self.values[spelled(parameter[1])] if parameter[2] else parameter[0]
+
+        return f"/{self.route.product}{_PARAMETER.sub(shown, self.route.template)}"
+
+
+class Table:
+    """Finds the route of a request."""
+
+    def __init__(self, modules: Iterable[Routes]) -> None:
+        self._of: dict[tuple[str, int], list[tuple[re.Pattern[str], Route]]] = {}
+        for route in sorted((route for routes in modules for route in routes), key=lambda r: r.generality):
+            key = (route.product, route.template.count("/"))
+            self._of.setdefault(key, []).append((route.pattern(), route))
+
+    def find(self, method: str, product: str, path: str) -> Match:
+        """Raises 404 for an unknown path, 405 for a known one asked in the wrong way."""
+        known = False
+        for pattern, route in self._of.get((product, path.count("/")), ()):
+            found = pattern.fullmatch(path)
+            if found and route.method == method:
+                return Match(route, found.groupdict())
+            known = known or found is not None
+        if known:
+            raise Problem(405, 20004, "Method not allowed")
+        raise Problem(404, 20404, "The requested resource was not found")

@@ -1,0 +1,185 @@
+"""The core on a loopback port: ``http://127.0.0.1:{port}/{product}/...``, faults carried out on the socket.
+
+::
+
+    with running(pace=0) as emulator:
+        emulator.url, emulator.connection_json(), emulator.twilio.ledger
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+from urllib.parse import parse_qsl
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from airflow_provider_twilio_comms.emulator import control, page
+from airflow_provider_twilio_comms.emulator.clock import Clock
+from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
+from airflow_provider_twilio_comms.emulator.http import Request
+from airflow_provider_twilio_comms.emulator.twilio import Exchange, Twilio
+
+__all__ = ["Emulator", "application", "running"]
+
+_log = logging.getLogger(__name__)
+
+
+def application(twilio: Twilio) -> ASGIApp:
+    """The ASGI app: the outbox page and the control API on Starlette, Twilio's products on bare ASGI."""
+    own = Starlette(routes=[*page.routes(twilio), *control.routes(twilio)])
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/" or scope["path"].startswith("/_emulator"):
+            await own(scope, receive, send)
+            return
+        try:
+            await _answer(twilio, scope, receive, send)
+        except Exception:
+            _log.exception("The emulator failed on %s %s", scope["method"], scope["path"])
+            raise
+
+    return app
+
+
+async def _answer(twilio: Twilio, scope: Scope, receive: Receive, send: Send) -> None:
+    product, _, path = scope["path"][1:].partition("/")
+    fault = twilio.faults.pick(scope["method"], product, f"/{path}")
+    body = b"" if fault and fault.kind == "drop_before" else await _read(receive)
+    request = Request(
+        scope["method"],
+        product,
+        f"/{path}",
+        parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True),
+        {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+        body,
+    )
+    exchange = twilio.exchange(request, fault)
+    delay = exchange.delay + twilio.options.reply_delay
+    if delay:
+        await asyncio.sleep(delay)
+    await _reply(exchange, receive, send)
+
+
+async def _read(receive: Receive) -> bytes:
+    message = await receive()
+    parts = [message.get("body", b"")]
+    while message.get("more_body", False):
+        message = await receive()
+        parts.append(message.get("body", b""))
+    return b"".join(parts)
+
+
+async def _reply(exchange: Exchange, receive: Receive, send: Send) -> None:
+    """Send it whole, or end the connection before its first byte or in its middle."""
+    if exchange.ending == "drop":
+        _transport(send).abort()
+        await _gone(receive)
+        return
+    reply = exchange.reply
+    length = len(reply.body) + (100 if exchange.ending == "cut" else 0)
+    headers = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
+    headers.append((b"content-length", str(length).encode()))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    if exchange.ending == "cut":
+        half = reply.body[: len(reply.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+        _transport(send).close()  # flushes what was written
+        await _gone(receive)
+        return
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+async def _gone(receive: Receive) -> None:
+    """Wait until the server has noticed that the connection is gone, else it complains of a missing reply."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _transport(send: Send) -> asyncio.Transport:
+    """The connection. ASGI has no word for breaking it, but uvicorn's ``send`` is a method of the object that
+    holds it, in both of its HTTP protocols.
+    """
+    return cast(asyncio.Transport, cast(Any, send).__self__.transport)
+
+
+class Emulator:
+    """A server on a thread of its own. ``port`` 0 takes a free one."""
+
+    def __init__(self, twilio: Twilio, port: int = 0) -> None:
+        self.twilio = twilio
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind(("127.0.0.1", port))
+        except OSError:
+            self._socket.close()
+            raise
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        config = uvicorn.Config(
+            application(twilio),
+            backlog=4096,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, name="twilio-emulator", daemon=True
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise RuntimeError("The emulator's server did not start")
+            time.sleep(0.005)
+
+    def stop(self) -> None:
+        """End the server; open connections are closed, replies still under way get a second."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+    @property
+    def base_url(self) -> str:
+        """``http://127.0.0.1:{port}/{product}``, with the word product left to be filled in."""
+        return f"{self.url}/{{product}}"
+
+    def connection_json(self, login: str = ACCOUNT_SID, password: str = AUTH_TOKEN, **extra: Any) -> str:
+        """The value of ``AIRFLOW_CONN_TWILIO_DEFAULT``."""
+        return json.dumps(
+            {
+                "conn_type": "twilio",
+                "login": login,
+                "password": password,
+                "extra": {"base_url": self.base_url, **extra},
+            }
+        )
+
+
+@contextmanager
+def running(
+    *, port: int = 0, clock: Clock | None = None, seed: int | None = None, **options: Any
+) -> Iterator[Emulator]:
+    """An emulator while the block lasts. ``options`` are those of :class:`Options`."""
+    emulator = Emulator(Twilio(clock, seed, **options), port)
+    emulator.start()
+    try:
+        yield emulator
+    finally:
+        emulator.stop()
