@@ -1,0 +1,88 @@
+"""The Communications API's part of the outbox page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_twilio_comms.emulator.comms.ids import message_id
+from airflow_provider_twilio_comms.emulator.comms.messages import tags_of
+from airflow_provider_twilio_comms.emulator.comms.operation import Operation
+from airflow_provider_twilio_comms.emulator.comms.operations import view
+from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+
+__all__ = ["groups", "latest_operations"]
+
+
+def latest_operations(twilio: Twilio, count: int) -> list[dict[str, Any]]:
+    newest = twilio.part(Outbox).newest_first()[:count]
+    return [{**view(twilio, operation), "tags": operation.tags} for operation in newest]
+
+
+def groups(
+    twilio: Twilio, words: str, status: str
+) -> Iterator[tuple[float, int, Callable[[int], dict[str, Any]]]]:
+    """The messages of each operation that fit; see ``outbox.Group``."""
+    now = twilio.clock.now()
+    for operation in twilio.part(Outbox).newest_first():
+        found = _found(operation, words, status, now)
+        if found:
+            yield operation.created, len(found), _rower(operation, found, now)
+
+
+def _found(operation: Operation, words: str, status: str, now: float) -> Sequence[int]:
+    recipients = operation.recipients
+    found: Sequence[int] = range(len(recipients))
+    about = (operation.id, operation.content.text, *operation.tags, *operation.tags.values())
+    if words and not any(words in text for text in about):
+        encoded = words.encode()
+        found = [index for index in found if recipients.mentions(index, words, encoded)]
+    if status:
+        fronts = operation.timeline.fronts(now)
+        found = [index for index in found if operation.message_status(index, now, fronts) == status]
+    return found
+
+
+def _rower(operation: Operation, found: Sequence[int], now: float) -> Callable[[int], dict[str, Any]]:
+    """The newest last in an operation: rows go backwards through it."""
+    fronts = operation.timeline.fronts(now)
+
+    def row(number: int) -> dict[str, Any]:
+        index = found[len(found) - 1 - number]
+        plan = operation.recipients.plan(index)
+        last = plan.attempts[-1] if plan.attempts else None
+        source = operation.sources[last.sender] if last else None
+        party = operation.recipients.parties(index)[last.address if last else 0]
+        status = operation.message_status(index, now, fronts)
+        sent = operation.content.as_sent(
+            source.channel if source else None, operation.recipients.variables(index)
+        )
+        return {
+            "id": message_id(operation.key, index),
+            "kind": "comms",
+            "from": source.address if source else None,
+            "to": party.address,
+            "channel": source.channel if source else party.channel,
+            "status": status,
+            "code": last.code if last and status == last.status else None,
+            "text": _said(sent),
+            "tags": tags_of(operation, index),
+            "operation": operation.id,
+            "created": operation.created,
+        }
+
+    return row
+
+
+def _said(content: Any) -> str:
+    """The words of a content, at whatever depth, and where its media are."""
+    if isinstance(content, dict):
+        wanted = ("text", "title", "description", "url", "fileUrl", "contentId")
+        own = [str(value) for key, value in content.items() if key in wanted and isinstance(value, str)]
+        return " ".join(own + [said for value in content.values() if (said := _said(value))])
+    if isinstance(content, list):
+        return " ".join(filter(None, map(_said, content)))
+    return ""
