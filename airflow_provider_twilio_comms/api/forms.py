@@ -94,6 +94,7 @@ Callback = Annotated[
         description="an http(s) address of up to 4,000 characters without an underscore in its host",
     ),
 ]
+FileUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/?#]+\S*\Z", description="http(s) addresses")]
 HttpMethod = Literal["GET", "POST"]
 ValidityPeriod = Annotated[int, Meta(ge=1, le=36_000, description="1 to 36,000 seconds")]
 

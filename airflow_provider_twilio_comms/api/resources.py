@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from decimal import Decimal
 from functools import cache
 from typing import Any, TypeVar, get_args
@@ -115,7 +115,9 @@ def _tidiers(shape: type[Resource]) -> dict[str, Callable[[Any], Any]]:
 
 
 def _moment(value: Any) -> datetime | None:
-    return when(value) if isinstance(value, str) else None
+    """In UTC, and as a plain datetime: msgspec takes no pendulum."""
+    moment = when(value) if isinstance(value, str) else None
+    return moment and datetime.fromtimestamp(moment.timestamp(), timezone.utc)
 
 
 def _number(value: Any) -> Any:

@@ -15,6 +15,7 @@ from airflow_provider_twilio_comms.api.forms import (
     ApplicationSid,
     Callback,
     ContentSid,
+    FileUrl,
     MessageSid,
     Named,
     Paged,
@@ -88,7 +89,10 @@ class Options(TypedDict, total=False):
     from_: Sender
     messaging_service_sid: ServiceSid
     body: Annotated[str, Meta(max_length=1600, description="up to 1,600 characters")]
-    media_url: Annotated[Sequence[Callback], Meta(min_length=1, max_length=10, description="1 to 10 URLs")]
+    media_url: Annotated[
+        Sequence[FileUrl],
+        Meta(min_length=1, max_length=10, description="a list of 1 to 10 http(s) addresses"),
+    ]
     content_sid: ContentSid
     content_variables: Annotated[Mapping[str, str], Meta(description='texts by name, such as {"1": "Ada"}')]
     send_at: datetime  # between five minutes and 35 days from now, see schedulable()
