@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
     from airflow_provider_twilio_comms.demo.stack import Stack
-    from airflow_provider_twilio_comms.emulator.server import Running
+    from airflow_provider_twilio_comms.emulator.server import Emulator
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "example_dags"
@@ -84,11 +84,11 @@ def environment(**values: str) -> Iterator[None]:
 
 
 @pytest.fixture
-def emulator() -> Iterator[Running]:
+def emulator() -> Iterator[Emulator]:
     """A fresh emulator on a loopback port, which the connection ``twilio_default`` names."""
     from airflow_provider_twilio_comms.emulator.server import running
 
-    with running() as started, environment(AIRFLOW_CONN_TWILIO_DEFAULT=started.connection):
+    with running() as started, environment(AIRFLOW_CONN_TWILIO_DEFAULT=started.connection_json()):
         yield started
 
 

@@ -178,8 +178,8 @@ class Component:
     def sessions(self) -> frozenset[int]:
         return frozenset(self._sessions)
 
-    def stop(self) -> None:
-        end(self._sessions)
+    def stop(self, *, patience: float = 4.0) -> None:
+        end(self._sessions, patience=patience)
         self.settle()
 
     def kill(self, *, tree: bool = True) -> None:

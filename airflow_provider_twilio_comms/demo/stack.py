@@ -93,7 +93,7 @@ class Stack:
         self._emulator_args = list(emulator_args)
         self._env = airflow_env(self.home, dags.resolve(), self.port, self.sql_alchemy_conn)
         if self.emulator is not None:
-            self._env["AIRFLOW_CONN_TWILIO_DEFAULT"] = self.emulator.connection
+            self._env["AIRFLOW_CONN_TWILIO_DEFAULT"] = self.emulator.connection()
         self._env.update(env or {})
         self._guardian: Guardian | None = None
 
@@ -154,6 +154,8 @@ class Stack:
             self._guardian.dismiss()
             self._guardian = None
         self.airflow.close()
+        if self.emulator is not None:
+            self.emulator.close()
         if self._owns_home:
             shutil.rmtree(self.home, ignore_errors=True)
 

@@ -1,0 +1,96 @@
+"""``python -m airflow_provider_twilio_comms.demo``: the main job on this machine; ``--keep`` to look around."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from airflow_provider_twilio_comms.demo import campaign
+from airflow_provider_twilio_comms.demo.stack import Stack, StackFailed
+
+__all__ = ["main"]
+
+# Slow enough to watch the counters, quick enough not to bore; the receipts come in last, as Twilio's do.
+PACE = ["--pace", "12", "--receipts-lag", "3"]
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_twilio_comms.demo",
+        description="Text 25,000 people from a real Airflow, against the emulator.",
+    )
+    parser.add_argument("--keep", action="store_true", help="run nothing; keep everything up until Ctrl-C")
+    parser.add_argument("--dags", type=Path, default=Path("example_dags"), help="default: %(default)s")
+    parser.add_argument("--home", type=Path, help="AIRFLOW_HOME to use and keep (default: a temporary one)")
+    given = parser.parse_args(arguments)
+    given.recipients = given.dags / "data" / "recipients.csv"
+    if not given.dags.is_dir():
+        parser.error(f"there is no folder {given.dags}; --dags names the one with the examples")
+    return given
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when the run succeeded and the books balance."""
+    given = _arguments(arguments)
+    # A terminated demo is a finished one: the default would skip every finally.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return _keep(given) if given.keep else _demo(given)
+    except StackFailed as failure:
+        print(f"\n{failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _demo(given: argparse.Namespace) -> int:
+    with _started(given) as stack:
+        outcome = campaign.run(stack, given.recipients)
+        if outcome.state != "success":
+            _explain(stack)
+        print(outcome.report(), flush=True)
+    return 0 if outcome.good else 1
+
+
+def _keep(given: argparse.Namespace) -> int:
+    stopped = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stopped.set())
+    with _started(given) as stack:
+        print("Open Airflow in a browser; nobody is asked for a password, and everybody is admin.")
+        print("Ctrl-C ends both.", flush=True)
+        while not stopped.wait(1):
+            for component in stack.components.values():
+                component.check()
+    return 0
+
+
+@contextlib.contextmanager
+def _started(given: argparse.Namespace) -> Iterator[Stack]:
+    began = time.monotonic()
+    stack = Stack(given.dags, home=given.home, emulator_args=PACE)
+    assert stack.emulator is not None
+    print(
+        "starting Airflow (scheduler, DAG processor, triggerer, API server) and the emulator ...", flush=True
+    )
+    with stack:
+        print(f"up after {time.monotonic() - began:.1f} s, in {stack.home}")
+        print(f"  Airflow   {stack.url}")
+        print(f"  emulator  {stack.emulator.url}", flush=True)
+        yield stack
+
+
+def _explain(stack: Stack) -> None:
+    """The end of the logs of the tasks that failed."""
+    for path in sorted(stack.task_logs.glob(f"dag_id={campaign.DAG_ID}/**/*.log")):
+        print(f"--- {path.relative_to(stack.task_logs)}")
+        print("\n".join(path.read_text(errors="replace").splitlines()[-15:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

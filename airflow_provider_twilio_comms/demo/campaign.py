@@ -1,0 +1,188 @@
+"""The demo's campaign: run it, show how it moves, and count on Twilio's side what came of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_twilio_comms.demo.processes import StackFailed
+from airflow_provider_twilio_comms.demo.stack import Stack
+
+__all__ = ["DAG_ID", "Outcome", "read_numbers", "run"]
+
+DAG_ID = "twilio_bulk_campaign"
+_TASK = "send"
+_COUNTERS = ("scheduled", "queued", "sent", "delivered", "read", "undelivered", "failed", "unaddressable")
+_CHUNK = 10_000  # Twilio's own limit of recipients a request
+
+# A number as people write them: a plus, digits, and what is put between digits. Deliberately not the
+# package's own reading of numbers: this is the other half of the books.
+_WRITTEN = re.compile(r"\(?\+[\d ().-]+")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a campaign came to. Everything but ``state`` and ``rejected`` is the emulator's word."""
+
+    recipients: int
+    rejected: int
+    requests: int
+    operations: int
+    stats: Mapping[str, int]
+    failures: Mapping[int | None, int]
+    duplicates: int
+    lost: int
+    strangers: int
+    seconds: float
+    state: str
+
+    @property
+    def good(self) -> bool:
+        return self.state == "success" and not (self.duplicates or self.lost or self.strangers)
+
+    def report(self) -> str:
+        """A short report; its last line is for machines."""
+        lines = [
+            f"  recipients   {self.recipients:>7,}",
+            f"  rejected     {self.rejected:>7,}   not a phone number, so not sent",
+            f"  requests     {self.requests:>7,}",
+            f"  operations   {self.operations:>7,}",
+            *(
+                f"  {name:<13}{count:>7,}"
+                for name, count in self.stats.items()
+                if name in _COUNTERS and count
+            ),
+            *(f"    code {code or 'none'}: {count:,}" for code, count in _by_count(self.failures)),
+            f"  run          {self.state}, {self.seconds:.1f} s",
+        ]
+        if self.strangers:
+            lines.append(f"  {self.strangers:,} were texted who are not in the list")
+        names = ("delivered", "undelivered", "failed", "unaddressable")
+        counters = " ".join(f"{name}={self.stats.get(name, 0)}" for name in names)
+        lines.append(
+            f"demo: recipients={self.recipients} rejected={self.rejected} requests={self.requests} "
+            f"operations={self.operations} {counters} duplicates={self.duplicates} lost={self.lost}"
+        )
+        return "\n".join(lines)
+
+
+def _by_count(failures: Mapping[int | None, int]) -> list[tuple[int | None, int]]:
+    return sorted(failures.items(), key=lambda item: -item[1])
+
+
+def read_numbers(path: Path) -> tuple[int, set[str]]:
+    """How many rows a list has, and the numbers in it that can be texted, as ``+`` and digits."""
+    rows, numbers = 0, set()
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            rows += 1
+            digits = re.sub(r"\D", "", row["phone"])
+            if _WRITTEN.fullmatch(row["phone"]) and 7 <= len(digits) <= 15 and digits[0] != "0":
+                numbers.add(f"+{digits}")
+    return rows, numbers
+
+
+def run(stack: Stack, recipients: Path, timeout: float = 600) -> Outcome:
+    """Trigger the campaign, print what moves until it has ended, and draw up the books."""
+    assert stack.emulator is not None
+    rows, expected = read_numbers(recipients)
+    stack.airflow.wait_for_dag(DAG_ID)
+    began = time.monotonic()
+    run_id = stack.airflow.trigger(DAG_ID)
+    print(f"triggered {DAG_ID}: {stack.url}/dags/{DAG_ID}/runs/{run_id}", flush=True)
+    state = _watch(stack, run_id, len(expected), began + timeout)
+    seconds = time.monotonic() - began
+    ledger = stack.emulator.ledger()
+    operations = stack.emulator.operations()
+    return Outcome(
+        recipients=rows,
+        rejected=_rejected(stack, run_id),
+        requests=stack.emulator.sends(),
+        operations=len(operations),
+        stats=_summed(operations),
+        failures=stack.emulator.failures(),
+        duplicates=sum(count - 1 for count in ledger.values()),
+        lost=len(expected - ledger.keys()),
+        strangers=len(ledger.keys() - expected),
+        seconds=seconds,
+        state=state,
+    )
+
+
+def _rejected(stack: Stack, run_id: str) -> int:
+    result = stack.airflow.xcom(DAG_ID, run_id, _TASK)
+    result = json.loads(result) if isinstance(result, str) else result
+    return int((result or {}).get("rejected", 0))
+
+
+def _watch(stack: Stack, run_id: str, expected: int, deadline: float) -> str:
+    """Print a line whenever something moved; return the run's final state."""
+    began = time.monotonic()
+    progress = _Progress(stack, expected)
+    shown, logged = "", 0
+    while True:
+        state = str(stack.airflow.run(DAG_ID, run_id)["state"])
+        task = stack.airflow.task(DAG_ID, run_id, _TASK)
+        said = list(_log_lines(stack, run_id, task))
+        for line in said[logged:]:
+            print(f"        | {line}", flush=True)
+        logged = len(said)
+        line = f"{_TASK} {task['state'] or 'waits for the scheduler'}{progress.line()}"
+        if line != shown:
+            shown = line
+            print(f"{time.monotonic() - began:6.1f}s {line}", flush=True)
+        if state in ("success", "failed"):
+            return state
+        if time.monotonic() > deadline:
+            raise StackFailed(f"{DAG_ID} is still {state}; the last that moved: {shown}")
+        time.sleep(0.5)
+
+
+class _Progress:
+    """Where the emulator is: chunks taken and how fast, then the operations' counters."""
+
+    def __init__(self, stack: Stack, expected: int) -> None:
+        assert stack.emulator is not None
+        self._emulator = stack.emulator
+        self._expected = expected
+        self._texted, self._when, self._rate = 0, time.monotonic(), 0.0
+
+    def line(self) -> str:
+        texted, now = self._emulator.texted(), time.monotonic()
+        if texted > self._texted:
+            self._rate = (texted - self._texted) / (now - self._when)
+        self._texted, self._when = texted, now
+        if not texted:
+            return ""
+        operations = self._emulator.operations()
+        chunks = f"chunk {len(operations)} of {-(-self._expected // _CHUNK)}"
+        stats = _summed(operations)
+        if texted < self._expected:
+            return f"; {chunks}, {texted:,} recipients, {self._rate:,.0f} a second"
+        completed = sum(operation["status"] == "COMPLETED" for operation in operations)
+        counters = ", ".join(f"{name} {stats[name]:,}" for name in _COUNTERS if stats[name])
+        return f"; {chunks}, {completed} completed: {counters}"
+
+
+def _summed(operations: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    stats: Counter[str] = Counter()
+    for operation in operations:
+        stats.update(operation["stats"])
+    return stats
+
+
+def _log_lines(stack: Stack, run_id: str, task: Mapping[str, Any]) -> Iterator[str]:
+    """What the package itself has logged in the task's latest try, in the worker and in the triggerer."""
+    if not task["try_number"]:
+        return
+    for line in stack.airflow.log(DAG_ID, run_id, _TASK, task["try_number"]).splitlines():
+        entry = json.loads(line)
+        if "twilio" in str(entry.get("logger", "")):
+            yield str(entry["event"])
