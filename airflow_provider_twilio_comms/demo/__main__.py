@@ -1,4 +1,4 @@
-"""``python -m airflow_provider_twilio_comms.demo``: the main job on this machine; ``--keep`` to look around."""
+"""``python -m airflow_provider_twilio_comms.demo``: the main job on this machine; ``--keep`` to look on."""
 
 from __future__ import annotations
 
