@@ -159,7 +159,7 @@ def send(to: Address, **options: Unpack[Options]) -> Call[Message]:
 
 def schedulable(send_at: datetime, now: datetime) -> None:
     """Raise :class:`InvalidInput` for a time that Twilio does not schedule; :func:`send` has no clock."""
-    if not SOONEST < send_at - now <= LATEST:
+    if not SOONEST < valid("send_at", send_at, datetime) - now <= LATEST:
         raise InvalidInput.at(
             "send_at", "cannot be scheduled", "Expected over 5 minutes and up to 35 days ahead"
         )
