@@ -86,7 +86,8 @@ class Emulation:
         """Messages that failed, by Twilio's code; None are those that no sender could reach at all."""
         codes: Counter[int | None] = Counter()
         for status in ("FAILED", "UNDELIVERED"):
-            page, rows = 0, [{}]
+            page = 0
+            rows: list[dict[str, Any]] = [{}]
             while rows:
                 rows = self.control("GET", f"outbox?status={status}&size={_PAGE}&page={page}")["rows"]
                 codes.update(row["code"] for row in rows)
