@@ -46,10 +46,12 @@ def test_a_killed_task_is_tried_again_and_can_be_marked_and_cleared(stack: Stack
 
 def test_leaks_are_found_wherever_they_are(stack: Stack) -> None:
     stack.airflow.wait_for_dag(DAG)
-    run_id = stack.airflow.trigger(DAG, {"note": "+1 (202) 555-0123 told Zoë", "waiting": 0})
+    run_id = stack.airflow.trigger(DAG, {"note": "+44 (7700) 900123 told Zoë", "waiting": 0})
     stack.airflow.wait_for_run(DAG, run_id)
-    found = leaks(stack, ["+12025550123", "told Zoë", "+12025550124", "something else", *credentials(stack)])
-    assert {leak.needle for leak in found} == {"+12025550123", "told Zoë"}
+    found = leaks(
+        stack, ["+447700900123", "told Zoë", "+447700900124", "something else", *credentials(stack)]
+    )
+    assert {leak.needle for leak in found} == {"+447700900123", "told Zoë"}
     places = {leak.where for leak in found}
     assert "dag_run.conf" in places
     assert any(place.startswith("logs/") and run_id in place for place in places)
