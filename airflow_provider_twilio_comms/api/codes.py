@@ -63,6 +63,7 @@ _CODES: dict[int, Known] = {
             30017: "carrier congestion",
             30020: "Twilio's scheduler failed",
             30047: "Twilio's scheduler failed",
+            30114: "that day's report of deactivated numbers is not there yet",
             30022: "10DLC rate limit reached",
             30023: "10DLC daily cap reached, resets daily",
             30025: "half of the daily cap is used",

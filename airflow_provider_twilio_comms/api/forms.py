@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
-from typing import Annotated, Any, Literal, TypedDict, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -21,7 +21,7 @@ from typing_extensions import get_type_hints
 from airflow_provider_twilio_comms.api.formats import timestamp
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["Named", "Paged", "one_of", "pairs", "sid", "valid"]
+__all__ = ["Field", "Named", "Paged", "bare", "fields", "one_of", "pairs", "sid", "valid"]
 
 V = TypeVar("V")
 
@@ -99,6 +99,14 @@ HttpMethod = Literal["GET", "POST"]
 ValidityPeriod = Annotated[int, Meta(ge=1, le=36_000, description="1 to 36,000 seconds")]
 
 
+class Field(NamedTuple):
+    """An argument of a call: what it is called here and on the wire, and what it must be."""
+
+    name: str
+    wire: str
+    hint: Any
+
+
 class Paged(TypedDict, total=False):
     """What every list takes: how many rows a page may hold."""
 
@@ -114,10 +122,10 @@ def valid(field: str, value: V, hint: Any) -> V:
     return checked
 
 
-def one_of(given: Mapping[str, Any], *fields: str) -> None:
+def one_of(given: Mapping[str, Any], *names: str) -> None:
     """Raise :class:`InvalidInput` unless at least one of these arguments is given."""
-    if not any(given.get(field) for field in fields):
-        raise InvalidInput.at(fields[0], "is missing", f"Give at least one of {', '.join(fields)}")
+    if not any(given.get(name) for name in names):
+        raise InvalidInput.at(names[0], "is missing", f"Give at least one of {', '.join(names)}")
 
 
 def pairs(shape: Any, given: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -125,24 +133,26 @@ def pairs(shape: Any, given: Mapping[str, Any]) -> list[tuple[str, str]]:
 
     Raises :class:`InvalidInput` for an argument that ``shape`` does not know or whose value is not valid.
     """
-    hints = _hints(shape)
-    for field in given:
-        if field not in hints:
-            raise InvalidInput.at(field, "there is no such argument", f"Expected one of {', '.join(hints)}")
+    known = fields(shape)
+    for name in given:
+        if name not in known:
+            raise InvalidInput.at(name, "there is no such argument", f"Expected one of {', '.join(known)}")
     return [
-        (_name(field, hint), text)
-        for field, hint in hints.items()
-        if given.get(field) is not None
-        for text in _texts(field, valid(field, given[field], hint))
+        (field.wire, text)
+        for name, field in known.items()
+        if given.get(name) is not None
+        for text in _texts(name, valid(name, given[name], field.hint))
     ]
 
 
 @cache
-def _hints(shape: Any) -> dict[str, Any]:
-    return get_type_hints(shape, include_extras=True)
+def fields(shape: Any) -> dict[str, Field]:
+    """Every argument of a ``TypedDict``, by name."""
+    hints = get_type_hints(shape, include_extras=True)
+    return {name: Field(name, _wire(name, hint), hint) for name, hint in hints.items()}
 
 
-def _name(field: str, hint: Any) -> str:
+def _wire(field: str, hint: Any) -> str:
     """``sms_url`` is ``SmsUrl`` on the wire, unless the annotation says otherwise."""
     for extra in getattr(hint, "__metadata__", ()):
         if isinstance(extra, Named):
@@ -166,19 +176,19 @@ def _texts(field: str, value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def _bare(hint: Any) -> tuple[Any, ...]:
+def bare(hint: Any) -> tuple[Any, ...]:
     """The types that a hint names, without their limits."""
     hint = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
 def _takes_dates(hint: Any) -> bool:
-    return bool({date, datetime} & set(_bare(hint)))
+    return bool({date, datetime} & set(bare(hint)))
 
 
 def _dated(field: str, value: Any, hint: Any) -> Any:
     """A date or an aware datetime: also pendulum's, which msgspec does not take, and ISO 8601 as text."""
-    kinds = _bare(hint)
+    kinds = bare(hint)
     moment = _iso(value) if isinstance(value, str) else value
     if isinstance(moment, datetime) and datetime in kinds:
         timestamp(field, moment)
@@ -206,7 +216,7 @@ def _looks(hint: Any, error: msgspec.ValidationError) -> str:
     for extra in getattr(hint, "__metadata__", ()):
         if isinstance(extra, Meta) and extra.description:
             return extra.description
-    for kind in _bare(hint):
+    for kind in bare(hint):
         if get_origin(kind) is Literal:
             return f"one of {', '.join(map(str, get_args(kind)))}"
     return str(error).partition("Expected ")[2] or str(hint)
