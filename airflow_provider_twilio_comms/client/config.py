@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cached_property
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import InvalidInput, Refused
@@ -85,6 +86,11 @@ class Config:
         return cls(login=login, secret=connection.password, **values)
 
     @property
+    def kind(self) -> str:
+        """What the login is: an auth token, an API key or an OAuth client."""
+        return _KINDS[self.login[:2]]
+
+    @property
     def uses_oauth(self) -> bool:
         return self.login.startswith("OQ")
 
@@ -110,6 +116,16 @@ class Config:
             return f"https://{product}.twilio.com{version}"
         region = region or "us1"
         return f"https://{product}.{edge or _EDGE_OF_REGION[region]}.{region}.twilio.com{version}"
+
+    def messages_page(self, operation_id: str) -> str:
+        """Where a person sees an operation's messages: Twilio's console, or the emulator's outbox."""
+        host = urlsplit(self.base_url or "")
+        if host.hostname in ("localhost", "127.0.0.1", "::1"):
+            return f"{host.scheme}://{host.netloc}/?search={operation_id}"
+        # The console has one log of messages; no address of a single operation's is published.
+        return (
+            f"https://console.twilio.com/{self.region or 'us1'}/monitor/logs/sms?operationId={operation_id}"
+        )
 
     def permit(self, call: Call[Any]) -> None:
         """Raise :class:`Refused` where the connection forbids a call."""

@@ -83,7 +83,7 @@ class Ledger:
         if entry.state != "refused" and entry.fingerprint != fingerprint:
             now = "there is no such chunk now" if fingerprint is None else "they are others now"
             raise RecipientsChanged(
-                f"chunk {part + 1} was {entry.state} on an earlier try, for {entry.count:,} recipients: {now}. "
+                f"chunk {part + 1} was {entry.state} on an earlier try ({entry.count:,} recipients): {now}. "
                 "Nothing was sent by this try. Give the first try's recipients again, in the same order, or "
                 "another send_key to send to these ones as well",
                 field="recipients",

@@ -122,9 +122,9 @@ class Sending:
             f"chunk {chunk.number + 1} of {len(self.plan.chunks)} ({chunk.count:,} recipients) was given "
             f"to Twilio {when}, no reply came, and its list shows no message tagged {TAG}:{key}. Certainly "
             f"sent: {self.sent:,} recipients in {len(self.operation_ids)} operations. This chunk was not "
-            "sent again, and nothing after it was. Look for the tag in Twilio's console. Where it is there, run the task "
-            "again: it will be found. Where it certainly is not, clear the task with on_unknown='resend'; "
-            "on_unknown='assume_sent' goes on without it",
+            "sent again, and nothing after it was. Look for the tag in Twilio's console. Where it is there, "
+            "run the task again: it will be found. Where it certainly is not, clear the task with "
+            "on_unknown='resend'; on_unknown='assume_sent' goes on without it",
             part=f"chunk {chunk.number + 1}",
             key=key,
             tried=f"listed messages by tag for {self.lag:.0f} s",

@@ -18,7 +18,7 @@ from airflow_provider_twilio_comms.exceptions import (
     TwilioError,
     WaitTimedOut,
 )
-from airflow_provider_twilio_comms.sending.waiting import Outcome, total
+from airflow_provider_twilio_comms.sending.waiting import Outcome, amount_of, total
 
 __all__ = ["Criteria", "WaitFor", "failure_codes", "judged"]
 
@@ -59,29 +59,26 @@ class Criteria:
         if self.max_failed is not None and self.wait_for == "accepted":
             raise InvalidInput.at("max_failed", "says nothing with 'accepted'", "Set wait_for='processed'")
 
-    def enough(self, asked: int) -> int | None:
-        """How many delivered messages end a wait early; None where every receipt counts."""
+    @property
+    def enough(self) -> Amount | None:
+        """What ends a wait for delivery early; None where every receipt counts."""
         if self.wait_for != "delivered" or self.max_failed is not None:
             return None
-        return _count(1.0 if self.min_delivered is None else self.min_delivered, asked)
+        return 1.0 if self.min_delivered is None else self.min_delivered
 
     def shortfall(self, stats: Stats) -> str | None:
         """What is missing, in words; None where it is good enough."""
         asked = stats.asked
-        if self.max_failed is not None and stats.lost > (allowed := _count(self.max_failed, asked)):
+        if self.max_failed is not None and stats.lost > (allowed := amount_of(self.max_failed, asked)):
             return f"{stats.lost:,} of {asked:,} failed, and max_failed={self.max_failed} allows {allowed:,}"
         if self.wait_for == "delivered":
-            wanted = _count(1.0 if self.min_delivered is None else self.min_delivered, asked)
+            wanted = amount_of(1.0 if self.min_delivered is None else self.min_delivered, asked)
             if stats.arrived < wanted:
                 named = "all" if self.min_delivered is None else f"min_delivered={self.min_delivered}"
                 return f"{stats.arrived:,} of {asked:,} were delivered, and {named} asks for {wanted:,}"
         elif asked and stats.lost == asked and self.max_failed is None:
             return f"all {asked:,} failed"
         return None
-
-
-def _count(amount: Amount, asked: int) -> int:
-    return amount if isinstance(amount, int) else int(-(-amount * asked // 1))  # a share is rounded up
 
 
 def judged(criteria: Criteria, outcome: Outcome, operation_ids: Sequence[str]) -> Stats:

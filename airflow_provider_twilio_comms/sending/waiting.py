@@ -5,6 +5,7 @@ A ``Wait`` is plain data, fit for a trigger's arguments; an ``Outcome`` is plain
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from airflow_provider_twilio_comms.api.comms.operations import Operation, Stats
 from airflow_provider_twilio_comms.api.flows import Flow, made, now, waited
 from airflow_provider_twilio_comms.exceptions import ApiError, TwilioError
 
-__all__ = ["Outcome", "Wait", "finished", "observed", "total"]
+__all__ = ["Outcome", "Until", "Wait", "amount_of", "finished", "observed", "total"]
 
 Until = Literal["processed", "delivered"]
 GRACE = 60.0  # seconds for which a fresh operation may answer 404
@@ -47,14 +48,15 @@ class Wait(msgspec.Struct):
     """A wait for operations.
 
     ``deadline`` and ``since`` (when the last one was made, or 0) are seconds since 1970. ``enough`` is the
-    number of delivered messages at which a wait for delivery may end before the last receipt is in.
+    share (a float) or number (an int) of delivered messages at which a wait for delivery may end before the
+    last receipt is in.
     """
 
     operation_ids: list[str]
     until: Until = "processed"
     deadline: float = 0.0
     since: float = 0.0
-    enough: int | None = None
+    enough: int | float | None = None
     failures: int = 0
 
     def judged(self, known: Mapping[str, Operation | None], time: float) -> Outcome | None:
@@ -88,7 +90,12 @@ class Wait(msgspec.Struct):
         stats = total(states)
         if self.until == "processed" or not stats.under_way:
             return True
-        return self.enough is not None and stats.arrived >= self.enough
+        return self.enough is not None and stats.arrived >= amount_of(self.enough, stats.asked)
+
+
+def amount_of(amount: int | float, asked: int) -> int:
+    """A count as it is; a share of what was asked for, rounded up."""
+    return amount if isinstance(amount, int) else math.ceil(round(amount * asked, 6))
 
 
 def total(found: Iterable[Operation]) -> Stats:

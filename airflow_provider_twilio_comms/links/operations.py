@@ -1,0 +1,26 @@
+"""From a task to its messages in Twilio's console."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+    from airflow.sdk.types import TaskInstanceKey
+
+__all__ = ["TwilioOperationLink"]
+
+KEY = "twilio_messages_url"
+
+
+class TwilioOperationLink(BaseOperatorLink):
+    """The messages of the task's first operation; there as soon as the operation is."""
+
+    name = "Twilio messages"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        from airflow.sdk.execution_time.xcom import XCom
+
+        return XCom.get_value(ti_key=ti_key, key=KEY) or ""

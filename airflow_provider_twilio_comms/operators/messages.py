@@ -1,0 +1,310 @@
+"""One message to many people, once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from airflow.sdk import XComArg
+from airflow.sdk.configuration import conf
+
+from airflow_provider_twilio_comms.exceptions import InvalidInput
+from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationLink
+from airflow_provider_twilio_comms.operators.base import Hidden, TwilioOperator, ending_plainly
+from airflow_provider_twilio_comms.operators.waits import (
+    FIRST_EVENT,
+    Patience,
+    seconds,
+    trigger_for,
+    verdict,
+    waited,
+)
+from airflow_provider_twilio_comms.sending.verdict import Criteria, WaitFor
+
+if TYPE_CHECKING:
+    import jinja2
+    from airflow.sdk import Context
+
+    from airflow_provider_twilio_comms.client.config import Config
+    from airflow_provider_twilio_comms.sending.ledger import Ledger
+    from airflow_provider_twilio_comms.sending.once import OnUnknown, Sending
+    from airflow_provider_twilio_comms.sending.plan import Plan
+    from airflow_provider_twilio_comms.sending.request import BulkRequest
+
+__all__ = ["TwilioBulkMessageOperator"]
+
+SENT = "twilio_sent"  # the XCom that survives the deferral
+
+
+class TwilioBulkMessageOperator(TwilioOperator):
+    """Send one message to up to millions of people, each of them once, and wait until it is delivered.
+
+    Everything is checked before anything is sent. Recipients go out in requests of up to 10,000; a retry, a
+    killed worker, a lost reply or a cleared task continues where the send stopped. Returns
+    ``{"operation_ids", "status", "recipients", "rejected", "stats"}``, where ``status`` is ``ACCEPTED``,
+    ``COMPLETED`` or ``DRY_RUN`` and ``stats`` are Twilio's counters added up, or None without a wait.
+
+    .. code-block:: python
+
+        TwilioBulkMessageOperator(
+            task_id="remind",
+            recipients="s3://aws@campaigns/{{ ds }}.csv",
+            number_column="phone",
+            content="Hi {{ name | default: 'there' }}, your table is booked for {{ time }}.",
+            sender="comms_senderpool_01h9krwprkeee8fzqspvwy6nq8",
+            wait_for="delivered",
+            min_delivered=0.95,
+        )
+
+    https://www.twilio.com/docs/bulk-messaging/api/message-resource
+
+    :param recipients: numbers; mappings in Twilio's form (``address``, ``channel``, ``variables``); flat
+        mappings, one column the number and the others variables; an XComArg or any iterable of these; or the
+        path or URI of a CSV, JSON lines or Parquet file, read as a stream through ``ObjectStoragePath``
+        (a template). Never shown in the UI
+    :param content: a text (Liquid, not Jinja: see ``render_content``); ``{"text", "media"}``;
+        ``{"content_sid"}``, whose values are the recipients' variables; or ``{"modules"}``
+    :param sender: a number, ``whatsapp:+...``, ``rcs:<agent>``, a sender id, a sender pool id, or a mapping;
+        left out, the connection's ``default_sender``
+    :param channel: the recipients' channel: ``phone`` (SMS, MMS and RCS) or ``whatsapp``
+    :param send_at: an aware datetime, or a template that renders to one in ISO 8601 with its offset
+    :param tags: up to nine tags of your own
+    :param wait_for: ``accepted``, ``processed``, or ``delivered``
+    :param min_delivered: with ``delivered``, the share (0.98) or count (100) that has to arrive; else all
+    :param max_failed: the share or count that may fail
+    :param timeout: seconds, or a timedelta, for the wait; counted from ``send_at``, if given
+    :param poll_interval: seconds, or a timedelta, between two looks
+    :param deferrable: wait in the triggerer; ``[operators] default_deferrable`` if left out
+    :param send_key: what makes this send this send (a template); DAG, run, task and map index, if left out
+    :param on_clear: what a cleared task does: ``resume`` sends what is not sent, ``resend`` sends anew
+    :param on_unknown: what to do about a request whose outcome nobody can tell: ``fail``, ``resend`` (it may
+        text people twice) or ``assume_sent`` (it may leave people out)
+    :param on_invalid_recipient: ``fail`` before anything is sent, or ``skip`` and count them
+    :param rejects_path: where skipped recipients are written as JSON lines with the reason (a template)
+    :param number_column: the column with the number, in files and flat mappings
+    :param default_region: the country (``US``) of numbers written without a country code
+    :param render_content: render ``content`` with Jinja first; Liquid then has to stand in ``{% raw %}``
+    """
+
+    template_fields: Sequence[str] = (
+        *TwilioOperator.template_fields,
+        "recipients",
+        "sender",
+        "send_at",
+        "tags",
+        "send_key",
+        "rejects_path",
+        "number_column",
+    )
+    operator_extra_links = (TwilioOperationLink(),)
+    _sending: ClassVar[Any] = None
+
+    def __init__(
+        self,
+        *,
+        recipients: Iterable[Any] | str | XComArg,
+        content: str | Mapping[str, Any] | XComArg,
+        sender: str | Mapping[str, Any] | None = None,
+        channel: str = "phone",
+        send_at: datetime | str | None = None,
+        tags: Mapping[str, str] | None = None,
+        wait_for: WaitFor = "processed",
+        min_delivered: float | int | None = None,
+        max_failed: float | int | None = None,
+        timeout: timedelta | float = timedelta(hours=24),
+        poll_interval: timedelta | float = 30.0,
+        deferrable: bool | None = None,
+        send_key: str | None = None,
+        on_clear: Literal["resume", "resend"] = "resume",
+        on_unknown: OnUnknown = "fail",
+        on_invalid_recipient: Literal["fail", "skip"] = "fail",
+        rejects_path: str | None = None,
+        number_column: str | None = None,
+        default_region: str | None = None,
+        render_content: bool = False,
+        initial_delay: float = FIRST_EVENT,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.recipients = recipients if _rendered_later(recipients) else Hidden(recipients)
+        self.content = content
+        self.sender = sender
+        self.channel = channel
+        self.send_at = send_at
+        self.tags = tags
+        self.criteria = Criteria(wait_for, min_delivered, max_failed)
+        self.timeout = seconds(timeout)
+        self.poll_interval = seconds(poll_interval)
+        self.deferrable = (
+            conf.getboolean("operators", "default_deferrable", fallback=False)
+            if deferrable is None
+            else deferrable
+        )
+        self.send_key = send_key
+        self.on_clear = _one_of("on_clear", on_clear, "resume", "resend")
+        self.on_unknown: OnUnknown = _one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
+        self.on_invalid_recipient = _one_of("on_invalid_recipient", on_invalid_recipient, "fail", "skip")
+        self.rejects_path = rejects_path
+        self.number_column = number_column
+        self.default_region = default_region
+        self.render_content = render_content
+        self.initial_delay = initial_delay
+        XComArg.apply_upstream_relationship(self, content)
+
+    def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
+        """Render, and hide from the UI what is personal."""
+        super().render_template_fields(context, jinja_env)
+        if self.render_content or isinstance(self.content, XComArg):
+            self.content = self.render_template(self.content, context, jinja_env)
+        if not isinstance(self.recipients, (Hidden, str)):
+            self.recipients = Hidden(self.recipients)
+
+    def execute(self, context: Context) -> dict[str, Any] | None:
+        with ending_plainly():
+            hook = self.hook
+            request = self._request(hook.config)
+            with self._planned(hook.config, request) as plan:
+                if hook.config.dry_run:
+                    self.log.info("Dry run: nothing was sent")
+                    return _result([], "DRY_RUN", plan.recipients, plan.rejected, None)
+                operation_ids = hook.run(self._sending_of(plan, request, context).once())
+            return self._followed(context, operation_ids, plan, request.send_at)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Resume with the trigger's event."""
+        sent = context["ti"].xcom_pull(task_ids=self.task_id, key=SENT, map_indexes=context["ti"].map_index)
+        with ending_plainly():
+            stats = verdict(self.hook, self.criteria, event, sent["operation_ids"])
+        return _result(**sent, status="COMPLETED", stats=stats.to_dict())
+
+    def on_kill(self) -> None:
+        """Say what is under way at Twilio, where it cannot be stopped."""
+        ids = self._sending.operation_ids if self._sending else []
+        self.log.warning(
+            "Killed. %s at Twilio and goes on; a later try knows what was sent, and sends the rest only",
+            f"Under way is {', '.join(ids)}" if ids else "Nothing that is known of is under way",
+        )
+
+    def _request(self, config: Config) -> BulkRequest:
+        from airflow_provider_twilio_comms.sending.request import BulkRequest
+
+        return BulkRequest.checked(
+            content=self.content,  # type: ignore[arg-type]  # resolved by now
+            sender=self.sender or config.default_sender,
+            channel=self.channel,
+            send_at=self.send_at,
+            tags=self.tags,
+        )
+
+    @contextmanager
+    def _planned(self, config: Config, request: BulkRequest) -> Iterator[Plan]:
+        """Everything checked and encoded; what is told on the way holds no number."""
+        from airflow_provider_twilio_comms.operators.files import opened_rejects, resolved
+        from airflow_provider_twilio_comms.sending.plan import planned
+        from airflow_provider_twilio_comms.sending.recipients import Reader
+        from airflow_provider_twilio_comms.sending.sources import rows_of
+
+        given = self.recipients.value if isinstance(self.recipients, Hidden) else self.recipients
+        reader = Reader(
+            column=self.number_column,
+            channel=request.channel,
+            region=self.default_region,
+            allows=config.allows if config.allowed_recipients else None,
+            needed=request.needed,
+        )
+        with (
+            opened_rejects(self.rejects_path) as reject,
+            planned(
+                rows_of(resolved(given), self.number_column),
+                reader,
+                envelope=request.envelope,
+                on_invalid=self.on_invalid_recipient,
+                reject=reject,
+                progress=_every(100_000, lambda rows: self.log.info("Read %s recipients", f"{rows:,}")),
+            ) as plan,
+        ):
+            self.log.info(
+                "Planned %s recipients in %d requests; %s rejected",
+                f"{plan.recipients:,}",
+                len(plan.chunks),
+                f"{plan.rejected:,}",
+            )
+            for name, count in reader.lacking.items():
+                self.log.warning(
+                    "Template variable %r has no default, and %s recipients lack it", name, f"{count:,}"
+                )
+            yield plan
+
+    def _sending_of(self, plan: Plan, request: BulkRequest, context: Context) -> Sending:
+        from airflow_provider_twilio_comms.sending.once import Sending
+
+        self._sending = Sending(  # type: ignore[misc]
+            plan,
+            self._ledger(context),
+            lambda chunk, tags: request.call(plan.to(chunk), tags),
+            self.on_unknown,
+        )
+        return self._sending  # type: ignore[no-any-return]
+
+    def _ledger(self, context: Context) -> Ledger:
+        from airflow_provider_twilio_comms.operators.state import ledger_of
+
+        return ledger_of(context, self.send_key, anew=self.on_clear == "resend")
+
+    def _followed(
+        self, context: Context, operation_ids: list[str], plan: Plan, send_at: datetime | None
+    ) -> dict[str, Any]:
+        """Wait as asked for, in the triggerer if that takes longer than a look."""
+        ti, now = context["ti"], time.time()
+        sent: dict[str, Any] = {
+            "operation_ids": operation_ids,
+            "recipients": plan.recipients,
+            "rejected": plan.rejected,
+        }
+        ti.xcom_push(SENT, sent)
+        if operation_ids:
+            ti.xcom_push(KEY, self.hook.config.messages_page(operation_ids[0]))
+        if self.criteria.wait_for == "accepted" or not operation_ids:
+            return _result(**sent, status="ACCEPTED", stats=None)
+        start = max(now, send_at.timestamp()) if send_at else now
+        patience = Patience(self.criteria, start + self.timeout, now, self.poll_interval, self.initial_delay)
+        wait = patience.wait(operation_ids)
+        outcome = waited(self.hook, wait, patience, to_the_end=not self.deferrable)
+        if outcome is None:
+            self.defer(
+                trigger=trigger_for(wait, patience, self.twilio_conn_id),
+                method_name="execute_complete",
+                timeout=patience.backstop,
+            )
+        stats = verdict(self.hook, self.criteria, outcome, operation_ids)
+        return _result(**sent, status="COMPLETED", stats=stats.to_dict())
+
+
+def _result(
+    operation_ids: list[str], status: str, recipients: int, rejected: int, stats: dict[str, int] | None
+) -> dict[str, Any]:
+    return {
+        "operation_ids": operation_ids,
+        "status": status,
+        "recipients": recipients,
+        "rejected": rejected,
+        "stats": stats,
+    }
+
+
+def _rendered_later(recipients: Any) -> bool:
+    """Whether Airflow has to see these recipients to resolve them: a path, an XComArg, or a list with one."""
+    return isinstance(recipients, str) or any(True for _ in XComArg.iter_xcom_references(recipients))
+
+
+def _one_of(name: str, value: Any, *allowed: str) -> Any:
+    if value not in allowed:
+        raise InvalidInput.at(name, f"{value!r} is unknown", f"Use {', '.join(allowed)}")
+    return value
+
+
+def _every(step: int, tell: Callable[[int], None]) -> Callable[[int], None]:
+    return lambda count: tell(count) if count % step == 0 else None

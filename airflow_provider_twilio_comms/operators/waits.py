@@ -1,0 +1,87 @@
+"""Waiting for operations in a task: one look first, then without a worker, then the verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow_provider_twilio_comms.exceptions import DeliveryFailed, TwilioError
+from airflow_provider_twilio_comms.sending.verdict import Criteria, explained, failure_codes, judged
+from airflow_provider_twilio_comms.sending.waiting import Outcome, Until, Wait, finished, polled
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.api.comms.operations import Stats
+    from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+    from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
+
+__all__ = ["FIRST_EVENT", "Patience", "seconds", "trigger_for", "verdict", "waited"]
+
+# With LocalExecutor, Airflow 3.3 can fail a task that resumes within seconds of its deferral.
+FIRST_EVENT = 10.0
+PADDING = timedelta(minutes=10)  # the framework's own time-out is only the backstop
+
+
+class Patience(NamedTuple):
+    """How a task waits: ``deadline`` and ``since`` are seconds since 1970, the others seconds."""
+
+    criteria: Criteria
+    deadline: float
+    since: float
+    poll_interval: float
+    initial_delay: float = FIRST_EVENT
+
+    def wait(self, operation_ids: list[str]) -> Wait:
+        until: Until = "delivered" if self.criteria.wait_for == "delivered" else "processed"
+        return Wait(operation_ids, until, self.deadline, self.since, self.criteria.enough)
+
+    @property
+    def backstop(self) -> timedelta:
+        """For ``defer(timeout=)``, which never tells the trigger."""
+        return timedelta(seconds=max(0.0, self.deadline - time.time())) + PADDING
+
+
+def seconds(value: timedelta | float) -> float:
+    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+
+
+def waited(hook: TwilioHook, wait: Wait, patience: Patience, *, to_the_end: bool) -> Outcome | None:
+    """Wait in this process: to the end, or just for one look."""
+    return hook.run(finished(wait, patience.poll_interval) if to_the_end else polled(wait, {}))
+
+
+def trigger_for(wait: Wait, patience: Patience, conn_id: str) -> TwilioOperationsTrigger:
+    from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
+
+    return TwilioOperationsTrigger(
+        operation_ids=wait.operation_ids,
+        twilio_conn_id=conn_id,
+        until=wait.until,
+        deadline=wait.deadline,
+        since=wait.since,
+        enough=wait.enough,
+        poll_interval=patience.poll_interval,
+        not_before=time.time() + patience.initial_delay,
+    )
+
+
+def verdict(
+    hook: TwilioHook,
+    criteria: Criteria,
+    outcome: Outcome | Mapping[str, Any] | None,
+    operation_ids: list[str],
+) -> Stats:
+    """The counts, if they are good enough. A failure is told with the codes that were the reason."""
+    if not isinstance(outcome, Outcome):
+        outcome = Outcome.from_event(outcome)
+    try:
+        return judged(criteria, outcome, operation_ids)
+    except DeliveryFailed as error:
+        if not (error.stats.get("failed") or error.stats.get("undelivered")):
+            raise
+        try:
+            found = hook.run(failure_codes(operation_ids))
+        except TwilioError:
+            raise error from None  # the codes would be nice to have
+        raise explained(error, found) from None

@@ -1,0 +1,100 @@
+"""What Airflow wants to know of this provider: plain data, since every component loads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["get_provider_info"]
+
+_PACKAGE = "airflow_provider_twilio_comms"
+_TWILIO = "Twilio"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """The provider's description, as ``provider_info.schema.json`` of Airflow has it."""
+    return {
+        "package-name": "airflow-provider-twilio-comms",
+        "name": "Twilio Communications",
+        "description": "Twilio messaging: send in bulk, send once, wait for delivery without a worker.",
+        "integrations": [
+            {
+                "integration-name": _TWILIO,
+                "external-doc-url": "https://www.twilio.com/docs/bulk-messaging",
+                "tags": ["service"],
+            }
+        ],
+        "operators": [_modules("operators.messages")],
+        "sensors": [_modules("sensors.operations")],
+        "hooks": [_modules("hooks.twilio")],
+        "triggers": [_modules("triggers.operations")],
+        "connection-types": [
+            {
+                "connection-type": "twilio",
+                "hook-class-name": f"{_PACKAGE}.hooks.twilio.TwilioHook",
+                "hook-name": _TWILIO,
+                "ui-field-behaviour": {
+                    "hidden-fields": ["host", "port", "schema"],
+                    "relabeling": {
+                        "login": "Account SID, API key SID or OAuth client id",
+                        "password": "Auth token, API key secret or OAuth client secret",
+                    },
+                    "placeholders": {"login": "AC..., SK... or OQ..."},
+                },
+                "conn-fields": _FIELDS,
+            }
+        ],
+        "extra-links": [f"{_PACKAGE}.links.operations.TwilioOperationLink"],
+    }
+
+
+def _modules(*names: str) -> dict[str, Any]:
+    return {"integration-name": _TWILIO, "python-modules": [f"{_PACKAGE}.{name}" for name in names]}
+
+
+def _field(label: str, help_text: str, kind: str = "string", **schema: Any) -> dict[str, Any]:
+    return {"label": label, "description": help_text, "schema": {"type": [kind, "null"], **schema}}
+
+
+_FIELDS: dict[str, Any] = {
+    "account_sid": _field(
+        "Account SID",
+        "Whose account it is. Needed with an API key or an OAuth client; an auth token's login says it.",
+        pattern="^AC[0-9a-fA-F]{32}$",
+    ),
+    "default_sender": _field(
+        "Default sender", "Who sends where a task names nobody: a number, a sender id or a sender pool id."
+    ),
+    "allowed_recipients": _field(
+        "Allowed recipients",
+        "Patterns separated by commas, such as +1500555*. Everyone else is refused before anything is sent; "
+        "empty allows everyone. For environments that must not text customers.",
+    ),
+    "dry_run": _field(
+        "Dry run", "Check and plan everything, change and send nothing.", "boolean", default=False
+    ),
+    "comms_version": _field(
+        "Communications API version",
+        "v1, or preview for accounts in the private beta.",
+        enum=["v1", "preview"],
+    ),
+    "region": _field(
+        "Region",
+        "Where Twilio processes the data of the classic API. Credentials belong to one region.",
+        enum=["us1", "ie1", "au1", "jp1"],
+    ),
+    "edge": _field("Edge", "Where requests enter Twilio's network, such as dublin."),
+    "timeout": _field(
+        "Timeout", "Seconds to wait for a reply; 30 if empty.", "number", minimum=0.1, maximum=600
+    ),
+    "max_attempts": _field(
+        "Attempts",
+        "How often a request is made at most; 5 if empty. One that may have texted somebody is not repeated.",
+        "integer",
+        minimum=1,
+        maximum=20,
+    ),
+    "base_url": _field(
+        "Base URL",
+        "Replaces https://{product}.twilio.com, for the emulator or a proxy. {product} is api, comms ...",
+    ),
+}
