@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_twilio_comms.api.comms.operations import Operation
 from airflow_provider_twilio_comms.exceptions import TwilioError
 from airflow_provider_twilio_comms.sending.waiting import Outcome, Wait, total
-from airflow_provider_twilio_comms.triggers.poller import Poller, Snapshot
+from airflow_provider_twilio_comms.triggers.poller import OPERATIONS, Poller
 
 __all__ = ["TwilioOperationsTrigger"]
 
@@ -85,7 +85,7 @@ class TwilioOperationsTrigger(BaseTrigger):
         known: dict[str, Operation | None] = {}
         told = None
         async with Poller.joined(
-            self.twilio_conn_id, self.poll_interval, self.operation_ids, self.since
+            OPERATIONS, self.twilio_conn_id, self.poll_interval, self.operation_ids, self.since
         ) as poller:
             while True:
                 outcome = self._judged(wait, known, await poller.snapshot())
@@ -95,7 +95,12 @@ class TwilioOperationsTrigger(BaseTrigger):
                     told = state
                     self.log.info("%s", state)
 
-    def _judged(self, wait: Wait, known: dict[str, Operation | None], seen: Snapshot) -> Outcome | None:
+    def _judged(
+        self,
+        wait: Wait,
+        known: dict[str, Operation | None],
+        seen: Mapping[str, Operation | TwilioError | None],
+    ) -> Outcome | None:
         error = None
         for name in self.operation_ids:
             found = seen.get(name)

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from airflow_provider_twilio_comms.api.comms import operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation
@@ -25,7 +25,7 @@ from airflow_provider_twilio_comms.exceptions import TwilioError
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.sending.waiting import observed
 
-__all__ = ["Poller", "Seen", "Snapshot"]
+__all__ = ["OPERATIONS", "Poller", "Source"]
 
 log = logging.getLogger(__name__)
 
@@ -35,57 +35,96 @@ GATHER = 0.5  # seconds for which a poll that starts waits for others to join
 SLOWEST = 2.0  # how much the interval may stretch while nothing moves
 SKEW = 300.0  # seconds by which two clocks may differ
 
-Seen: TypeAlias = "Operation | TwilioError | None"  # None: Twilio says 404
-Snapshot: TypeAlias = "Mapping[str, Seen]"
+T = TypeVar("T")
+
+
+class Source(Protocol[T]):
+    """What is polled: a resource that can be listed and fetched. Keep one of each: identity counts."""
+
+    name: str
+
+    def listed(self, wanted: Collection[str], start: datetime | None) -> Flow[dict[str, T]]:
+        """Those of the wanted that the list shows, among what was made since ``start``."""
+
+    def observed(self, name: str) -> Flow[T | None]:
+        """One of them; None where Twilio says 404."""
+
+
+class _Operations:
+    """Operations of the Communications API."""
+
+    name = "operations"
+
+    def listed(self, wanted: Collection[str], start: datetime | None) -> Flow[dict[str, Operation]]:
+        found: dict[str, Operation] = {}
+        call = operations.list(start_date=start, page_size=1000)
+        while True:
+            page = yield from made(call)
+            found.update({row.id: row for row in page.items if row.id in wanted})
+            if page.next is None or len(found) == len(wanted):
+                return found
+            call = page.next
+
+    def observed(self, name: str) -> Flow[Operation | None]:
+        return observed(name)
+
+
+OPERATIONS: Source[Operation] = _Operations()
 
 
 @dataclass(eq=False)
-class Poller:
-    """The poll of one connection at one interval (seconds), on one event loop."""
+class Poller(Generic[T]):
+    """The poll of one connection's resource at one interval (seconds), on one event loop."""
 
+    source: Source[T]
     conn_id: str
     interval: float
     _wanted: Counter[str] = field(default_factory=Counter)
     _since: dict[str, float] = field(default_factory=dict)
-    _seen: dict[str, Seen] = field(default_factory=dict)
-    _next: asyncio.Future[Snapshot] | None = None
+    _seen: dict[str, T | TwilioError | None] = field(default_factory=dict)
+    _next: asyncio.Future[Mapping[str, T | TwilioError | None]] | None = None
     _task: asyncio.Task[None] | None = None
     _calm: float = 1.0
 
-    _running: ClassVar[dict[tuple[Any, str, float], Poller]] = {}
+    _running: ClassVar[dict[tuple[Any, ...], Any]] = {}
 
     @classmethod
     @asynccontextmanager
     async def joined(
-        cls, conn_id: str, interval: float, operation_ids: Collection[str], since: float
-    ) -> AsyncIterator[Poller]:
-        """Wait for these operations along with everyone else, for as long as the block lasts."""
-        key = (asyncio.get_running_loop(), conn_id, interval)
-        poller = cls._running.setdefault(key, cls(conn_id, interval))
-        poller._join(operation_ids, since)
+        cls, source: Source[T], conn_id: str, interval: float, names: Collection[str], since: float
+    ) -> AsyncIterator[Poller[T]]:
+        """Wait for these along with everyone else, for as long as the block lasts.
+
+        ``since`` is when the oldest was made, in seconds since 1970, or 0 where nobody knows.
+        """
+        key = (asyncio.get_running_loop(), source, conn_id, interval)
+        poller = cls._running.get(key) or cls._running.setdefault(key, cls(source, conn_id, interval))
+        poller._join(names, since)
         try:
             yield poller
         finally:
-            if poller._leave(operation_ids):
+            if poller._leave(names):
                 del cls._running[key]
                 await poller._end()
 
-    async def snapshot(self) -> Snapshot:
-        """What the next round sees. Raises what a bug in the poll raised."""
+    async def snapshot(self) -> Mapping[str, T | TwilioError | None]:
+        """What the next round sees; None where Twilio says 404. Raises what a bug in the poll raised."""
         assert self._next is not None
         return await asyncio.shield(self._next)
 
-    def _join(self, operation_ids: Collection[str], since: float) -> None:
-        self._wanted.update(operation_ids)
-        self._since.update(dict.fromkeys(operation_ids, since))
+    def _join(self, names: Collection[str], since: float) -> None:
+        self._wanted.update(names)
+        self._since.update(dict.fromkeys(names, since))
         if self._task is None:
             self._next = asyncio.get_running_loop().create_future()
-            self._task = asyncio.create_task(self._poll(), name=f"twilio poll of {self.conn_id}")
+            self._task = asyncio.create_task(
+                self._poll(), name=f"twilio {self.source.name} of {self.conn_id}"
+            )
 
-    def _leave(self, operation_ids: Collection[str]) -> bool:
+    def _leave(self, names: Collection[str]) -> bool:
         """Returns whether nobody is left."""
-        self._wanted.subtract(operation_ids)
-        for name in operation_ids:
+        self._wanted.subtract(names)
+        for name in names:
             if self._wanted[name] <= 0:
                 del self._wanted[name]
                 self._since.pop(name, None)
@@ -117,18 +156,18 @@ class Poller:
             self._next.set_exception(bug)
             self._next.exception()  # whoever waits gets it; with nobody waiting there is nothing to report
 
-    async def _round(self, client: AsyncClient) -> Snapshot:
+    async def _round(self, client: AsyncClient) -> Mapping[str, T | TwilioError | None]:
         wanted = list(self._wanted)
-        seen: dict[str, Seen] = {}
+        seen: dict[str, T | TwilioError | None] = {}
         if len(wanted) > FEW:
             with suppress(TwilioError):  # the list only saves requests
-                seen.update(await client.run(_listed(set(wanted), self._oldest())))
+                seen.update(await client.run(self.source.listed(set(wanted), self._oldest())))
         limit = asyncio.Semaphore(AT_ONCE)
 
         async def ask(name: str) -> None:
             async with limit:
                 try:
-                    seen[name] = await client.run(observed(name))
+                    seen[name] = await client.run(self.source.observed(name))
                 except TwilioError as error:
                     seen[name] = error
 
@@ -139,7 +178,7 @@ class Poller:
         oldest = min(self._since.values(), default=0.0)
         return datetime.fromtimestamp(oldest - SKEW, timezone.utc) if oldest else None
 
-    def _told(self, seen: Snapshot) -> None:
+    def _told(self, seen: Mapping[str, T | TwilioError | None]) -> None:
         """Wake everyone with what was seen, and slow down while nothing moves."""
         assert self._next is not None
         moved = any(self._seen.get(name) != now for name, now in seen.items())
@@ -150,15 +189,3 @@ class Poller:
 
     async def _rest(self) -> None:
         await asyncio.sleep(self.interval * self._calm * random.uniform(0.85, 1.0))
-
-
-def _listed(wanted: set[str], start: datetime | None) -> Flow[dict[str, Operation]]:
-    """Those of the wanted operations that the list shows, reading no page more than needed."""
-    found: dict[str, Operation] = {}
-    call = operations.list(start_date=start, page_size=1000)
-    while True:
-        page = yield from made(call)
-        found.update({row.id: row for row in page.items if row.id in wanted})
-        if page.next is None or len(found) == len(wanted):
-            return found
-        call = page.next
