@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         signal.signal(number, lambda *_: done.set())
     with running(**_arguments(arguments)) as emulator:
         print(f"Twilio emulator at {emulator.url}")
-        print(f"AIRFLOW_CONN_TWILIO_DEFAULT={shlex.quote(emulator.connection_json())}", flush=True)
+        print(f"AIRFLOW_CONN_TWILIO_DEFAULT={shlex.quote(emulator.connection)}", flush=True)
         done.wait()
 
 

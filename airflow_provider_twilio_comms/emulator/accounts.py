@@ -16,6 +16,7 @@ from airflow_provider_twilio_comms.emulator.credentials import (
     Tokens,
 )
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, form, json_reply
+from airflow_provider_twilio_comms.emulator.paging import uri_page
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
@@ -58,20 +59,7 @@ def fetch(twilio: Twilio, request: Request, account_sid: str) -> Reply:
 @accounts("GET", "/Accounts/{AccountSid}/Messages.json")
 def list_messages(twilio: Twilio, request: Request, account_sid: str) -> Reply:
     """An empty outbox: enough to prove that a Standard API key works."""
-    uri = f"/2010-04-01/Accounts/{account_sid}/Messages.json?PageSize=50&Page=0"
-    return json_reply(
-        {
-            "messages": [],
-            "page": 0,
-            "page_size": 50,
-            "start": 0,
-            "end": 0,
-            "uri": uri,
-            "first_page_uri": uri,
-            "next_page_uri": None,
-            "previous_page_uri": None,
-        }
-    )
+    return uri_page(request, "messages", [])
 
 
 @oauth("POST", "/v2/token", access="anyone")

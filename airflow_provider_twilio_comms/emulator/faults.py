@@ -26,6 +26,7 @@ import msgspec
 
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator.http import Problem, problem_reply
+from airflow_provider_twilio_comms.emulator.options import compiled
 
 __all__ = ["Fault", "Faults"]
 
@@ -76,7 +77,8 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     hits: int = 0
 
     def __post_init__(self) -> None:
-        re.compile(self.method), re.compile(self.path)
+        for pattern in (self.method, self.path):
+            compiled(pattern)
 
     @property
     def processes(self) -> bool:

@@ -95,7 +95,8 @@ def body_as(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
         return decoder.decode(request.body)
     except msgspec.ValidationError as error:
         text, _, where = str(error).partition(" - at ")
-        raise Problem(400, 20001, text, where.strip("`") or "$") from None
+        context = where.rstrip("`").rpartition("`")[2]  # `$.to[0]`, or of a key: `key` in `$.tags`
+        raise Problem(400, 20001, text, context or "$") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(400, 20001, f"The body is not JSON: {error}", "$") from None
 

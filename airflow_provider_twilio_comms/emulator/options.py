@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-__all__ = ["Options", "Scripted"]
+__all__ = ["Options", "Scripted", "compiled"]
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """Raises ``ValueError``, which msgspec reports with the place of the field."""
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
 
 
 class Scripted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -21,6 +30,9 @@ class Scripted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     status: Literal["DELIVERED", "READ", "SENT", "UNDELIVERED", "FAILED"] = "DELIVERED"
     code: int | None = None
     unaddressable: bool = False
+
+    def __post_init__(self) -> None:
+        compiled(self.match)
 
 
 class Options(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

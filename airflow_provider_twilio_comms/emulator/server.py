@@ -3,7 +3,7 @@
 ::
 
     with running(pace=0) as emulator:
-        emulator.url, emulator.connection_json(), emulator.twilio.ledger
+        emulator.url, emulator.connection, emulator.twilio.ledger
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH
 from airflow_provider_twilio_comms.emulator.http import Request
 from airflow_provider_twilio_comms.emulator.twilio import Exchange, Twilio
 
-__all__ = ["Emulator", "application", "running"]
+__all__ = ["Running", "application", "running"]
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def _transport(send: Send) -> asyncio.Transport:
     return cast(asyncio.Transport, cast(Any, send).__self__.transport)
 
 
-class Emulator:
+class Running:
     """A server on a thread of its own. ``port`` 0 takes a free one."""
 
     def __init__(self, twilio: Twilio, port: int = 0) -> None:
@@ -160,6 +160,11 @@ class Emulator:
         """``http://127.0.0.1:{port}/{product}``, with the word product left to be filled in."""
         return f"{self.url}/{{product}}"
 
+    @property
+    def connection(self) -> str:
+        """``connection_json()``, for the account and its auth token."""
+        return self.connection_json()
+
     def connection_json(self, login: str = ACCOUNT_SID, password: str = AUTH_TOKEN, **extra: Any) -> str:
         """The value of ``AIRFLOW_CONN_TWILIO_DEFAULT``."""
         return json.dumps(
@@ -175,9 +180,9 @@ class Emulator:
 @contextmanager
 def running(
     *, port: int = 0, clock: Clock | None = None, seed: int | None = None, **options: Any
-) -> Iterator[Emulator]:
+) -> Iterator[Running]:
     """An emulator while the block lasts. ``options`` are those of :class:`Options`."""
-    emulator = Emulator(Twilio(clock, seed, **options), port)
+    emulator = Running(Twilio(clock, seed, **options), port)
     emulator.start()
     try:
         yield emulator

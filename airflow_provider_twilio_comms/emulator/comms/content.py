@@ -68,9 +68,13 @@ def template(text: str, where: str, strict: bool = False) -> BoundTemplate:
     """Compile. Raises a 400 that names the place."""
     try:
         compiled = _LIQUID.from_string(text)
+        found = compiled.analyze(include_partials=False)
     except LiquidError as error:
         raise Problem(400, 20001, f"Not a Liquid template: {error.message}", where) from None
-    if strict and _bare(compiled):
+    unknown = set(found.filters) - set(_LIQUID.filters)
+    if unknown:
+        raise Problem(400, 20001, f"Liquid has no filter {', '.join(sorted(unknown))}", where)
+    if strict and _bare(compiled, set(found.locals)):
         raise Problem(400, 20001, "A Liquid variable has no default value", where)
     return compiled
 
@@ -96,9 +100,9 @@ def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
             yield from _texts(item, f"{where}[{index}]")
 
 
-def _bare(compiled: BoundTemplate) -> bool:
+def _bare(compiled: BoundTemplate, local: set[str]) -> bool:
     """Is a variable put out that may be missing? Those that the template itself assigns are not."""
-    local, context = set(compiled.analyze().locals), RenderContext(compiled)
+    context = RenderContext(compiled)
     nodes: list[Node] = list(compiled.nodes)
     while nodes:
         node = nodes.pop()
