@@ -90,14 +90,14 @@ def list_messages(twilio: Twilio, request: Request, version: str) -> Reply:
     """Newest operations first. A token names the last place shown, so that new messages shift nothing."""
     now, size = twilio.clock.now(), page_size(request.values.get("pageSize"))
     token = request.values.get("pageToken")
-    place = position(token) or ["messages", None, 0]
-    if len(place) != 3 or place[0] != "messages":
+    place = position(token)
+    if place and (len(place) != 3 or place[0] != "messages" or {*map(type, place[1:])} != {int}):
         raise Problem(400, 21481, "The page token is not valid", "pageToken")
-    found = list(islice(_matching(twilio, request, now, place[1], place[2]), size + 1))
+    number, index = place[1:] if place else (None, 0)
+    found = list(islice(_matching(twilio, request, now, number, index), size + 1))
     following = found[size] if len(found) > size else None
     rows = [
-        row(operation, index, now, operation.timeline.fronts(now), version)
-        for operation, index in found[:size]
+        row(operation, at, now, operation.timeline.fronts(now), version) for operation, at in found[:size]
     ]
     pagination = {
         "next": token_of("messages", following[0].number, following[1]) if following else None,
@@ -111,9 +111,8 @@ def _matching(
 ) -> Iterator[tuple[Operation, int]]:
     """The messages that the query asks for, from a place on."""
     operation_id = identifier(request, "operationId", "comms_operation")
-    nobody = identifier(request, "sessionId", "comms_session") or identifier(
-        request, "profile", "mem_profile"
-    )
+    session = identifier(request, "sessionId", "comms_session")
+    nobody = identifier(request, "profile", "mem_profile") or session  # there are neither here
     channel, status = choice(request, "channel", _CHANNELS), choice(request, "status", _STATUSES)
     (since, until), tags = date_range(request), tag_filter(request)
     rows = twilio.options.unaddressable_rows
