@@ -54,12 +54,8 @@ class Outcome:
             f"  rejected     {self.rejected:>7,}   not a phone number, so not sent",
             f"  requests     {self.requests:>7,}",
             f"  operations   {self.operations:>7,}",
-            *(
-                f"  {name:<13}{count:>7,}"
-                for name, count in self.stats.items()
-                if name in _COUNTERS and count
-            ),
-            *(f"    code {code or 'none'}: {count:,}" for code, count in _by_count(self.failures)),
+            *(f"  {name:<13}{self.stats[name]:>7,}" for name in _COUNTERS if self.stats.get(name)),
+            *(f"               {count:>5,} {_why(code)}" for code, count in _by_count(self.failures)),
             f"  run          {self.state}, {self.seconds:.1f} s",
         ]
         if self.strangers:
@@ -75,6 +71,10 @@ class Outcome:
 
 def _by_count(failures: Mapping[int | None, int]) -> list[tuple[int | None, int]]:
     return sorted(failures.items(), key=lambda item: -item[1])
+
+
+def _why(code: int | None) -> str:
+    return f"failed with Twilio's code {code}" if code else "cannot be reached by any sender (no code)"
 
 
 def read_numbers(path: Path) -> tuple[int, set[str]]:
@@ -142,7 +142,7 @@ def _watch(stack: Stack, run_id: str, expected: int, deadline: float) -> str:
             return state
         if time.monotonic() > deadline:
             raise StackFailed(f"{DAG_ID} is still {state}; the last that moved: {shown}")
-        time.sleep(0.5)
+        time.sleep(1)
 
 
 class _Progress:
