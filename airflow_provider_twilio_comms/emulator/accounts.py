@@ -16,7 +16,6 @@ from airflow_provider_twilio_comms.emulator.credentials import (
     Tokens,
 )
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, form, json_reply
-from airflow_provider_twilio_comms.emulator.paging import uri_page
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
@@ -54,12 +53,6 @@ def fetch(twilio: Twilio, request: Request, account_sid: str) -> Reply:
             "uri": f"{base}.json",
         }
     )
-
-
-@accounts("GET", "/Accounts/{AccountSid}/Messages.json")
-def list_messages(twilio: Twilio, request: Request, account_sid: str) -> Reply:
-    """An empty outbox: enough to prove that a Standard API key works."""
-    return uri_page(request, "messages", [])
 
 
 @oauth("POST", "/v2/token", access="anyone")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from airflow_provider_twilio_comms.emulator.classic import browse as classic
 from airflow_provider_twilio_comms.emulator.comms import browse
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Group(NamedTuple):
 Source: TypeAlias = Callable[
     ["Twilio", str, str], Iterable[tuple[float, int, Callable[[int], dict[str, Any]]]]
 ]
-SOURCES: tuple[Source, ...] = (browse.groups,)
+SOURCES: tuple[Source, ...] = (browse.groups, classic.groups)
 
 
 def shown(twilio: Twilio, words: str, status: str, page: int, size: int) -> dict[str, Any]:

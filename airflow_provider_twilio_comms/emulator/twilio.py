@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 from airflow_provider_twilio_comms.api.wire import Reply
-from airflow_provider_twilio_comms.emulator import accounts
+from airflow_provider_twilio_comms.emulator import accounts, classic
 from airflow_provider_twilio_comms.emulator.clock import Clock
 from airflow_provider_twilio_comms.emulator.comms import messages, operations, pools, senders, sending
 from airflow_provider_twilio_comms.emulator.credentials import admit
@@ -31,6 +31,7 @@ ROUTES: tuple[Routes, ...] = (
     operations.routes,
     senders.routes,
     pools.routes,
+    *classic.ROUTES,
 )
 _TABLE = Table(ROUTES)
 

@@ -32,6 +32,7 @@ __all__ = [
     "Filter",
     "IncomingNumber",
     "Kind",
+    "Purchase",
     "Settings",
     "buy",
     "fetch",
@@ -129,7 +130,7 @@ class Changes(Settings, total=False):
     account_sid: AccountSid  # hands it to this subaccount
 
 
-class _Purchase(Settings, total=False):
+class Purchase(Settings, total=False):
     phone_number: PhoneNumber
     area_code: Annotated[str, Meta(pattern=r"^\d{3}\Z", description="three digits")]
 
@@ -162,7 +163,7 @@ def buy(
         raise InvalidInput.at("phone_number", f"is needed to buy a {kind} number", "Search for one first")
     path, values = _of(kind)
     wanted = {"phone_number": phone_number, "area_code": area_code, **settings}
-    return Call("POST", path, one(IncomingNumber), "api", values, form=pairs(_Purchase, wanted))
+    return Call("POST", path, one(IncomingNumber), "api", values, form=pairs(Purchase, wanted))
 
 
 def fetch(sid: PhoneNumberSid) -> Call[IncomingNumber]:

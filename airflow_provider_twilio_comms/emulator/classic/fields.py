@@ -1,0 +1,68 @@
+"""Form and query fields, held to what the calls of ``api/`` say of them, and refused with Twilio's codes.
+
+A field that no call knows is refused too: Twilio would ignore it, and the mistake would stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, get_origin
+
+import msgspec
+
+from airflow_provider_twilio_comms.api.forms import Field, bare, fields, valid
+from airflow_provider_twilio_comms.emulator.http import Problem, Request, form
+from airflow_provider_twilio_comms.exceptions import InvalidInput
+
+__all__ = ["asked", "given", "made", "required"]
+
+Pairs = Iterable[tuple[str, str]]
+_PAGING = ("PageSize", "Page", "PageToken")
+
+
+def given(request: Request, shape: Any, codes: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """The form of a request as the arguments of ``shape``; ``codes`` are Twilio's, by field, else 20001."""
+    return made(form(request), shape, codes or {})
+
+
+def asked(request: Request, shape: Any) -> dict[str, Any]:
+    """The query of a list, without its paging."""
+    return made([pair for pair in request.query if pair[0] not in _PAGING], shape, {})
+
+
+def required(values: dict[str, Any], name: str, wire: str, code: int = 20001) -> Any:
+    """Take a value out that must be there."""
+    if values.get(name) in (None, ""):
+        raise Problem(400, code, f"A required parameter is missing: {wire}")
+    return values.pop(name)
+
+
+def made(pairs: Pairs, shape: Any, codes: Mapping[str, int]) -> dict[str, Any]:
+    known = {field.wire: field for field in fields(shape).values()}
+    texts: dict[str, list[str]] = {}
+    for wire, text in pairs:
+        if wire not in known:
+            raise Problem(400, 20001, f"Unknown parameter: {wire}")
+        texts.setdefault(wire, []).append(text)
+    return {known[wire].name: _value(known[wire], each, codes) for wire, each in texts.items()}
+
+
+def _value(field: Field, texts: Sequence[str], codes: Mapping[str, int]) -> Any:
+    try:
+        return valid(field.name, _python(bare(field.hint)[0], texts), field.hint)
+    except (InvalidInput, InvalidOperation, ValueError, msgspec.DecodeError):
+        code = codes.get(field.wire, 20001)
+        raise Problem(400, code, f"The parameter {field.wire} is invalid") from None
+
+
+def _python(kind: Any, texts: Sequence[str]) -> Any:
+    """Text as the type that a field has; repeated fields are a list, all others their last value."""
+    text, origin = texts[-1], get_origin(kind)
+    if isinstance(origin, type):
+        return msgspec.json.decode(text) if issubclass(origin, Mapping) else list(texts)
+    if kind is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    if kind is int:
+        return int(text)
+    return Decimal(text) if kind is Decimal else text

@@ -1,0 +1,167 @@
+"""The messages of the classic API, and where each is at a moment: nothing has to be moved, time decides.
+
+Of a pace of ten seconds a message is accepted or queued for three, being sent for three, sent for three; then
+comes its receipt, and one later that it was read. What becomes of it says the table in ``comms/outcomes.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_twilio_comms.emulator.classic.inventory import missing
+from airflow_provider_twilio_comms.emulator.clock import rfc2822
+from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcome, message_of
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+
+__all__ = ["Media", "Message", "Messages", "segments"]
+
+_SENDING, _SENT, _SETTLED = 0.3, 0.6, 0.9  # parts of the pace, from the start
+_PRICE = Decimal("-0.00830")  # US dollars a segment
+# https://www.twilio.com/docs/glossary/what-is-gsm-7-character-encoding
+_GSM = set(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
+    "abcdefghijklmnopqrstuvwxyzäöñüà^{}\\[~]|€"
+)
+
+
+def segments(text: str) -> int:
+    """How many messages a text takes: 160 or 70 characters in one, 153 or 67 in each of several."""
+    alone, each = (160, 153) if set(text) <= _GSM else (70, 67)
+    length = len(text) if alone == 160 else len(text.encode("utf-16-le")) // 2
+    return 1 if length <= alone else -(-length // each)
+
+
+@dataclass(frozen=True)
+class Media:
+    """A file of a message; ``url`` is where Twilio fetched it."""
+
+    sid: str
+    message_sid: str
+    account_sid: str
+    url: str
+    content_type: str
+    created: float
+
+    @property
+    def path(self) -> str:
+        return f"/2010-04-01/Accounts/{self.account_sid}/Messages/{self.message_sid}/Media/{self.sid}"
+
+    def view(self) -> dict[str, Any]:
+        return {
+            "sid": self.sid,
+            "account_sid": self.account_sid,
+            "parent_sid": self.message_sid,
+            "content_type": self.content_type,
+            "date_created": rfc2822(self.created),
+            "date_updated": rfc2822(self.created),
+            "uri": f"{self.path}.json",
+        }
+
+
+@dataclass
+class Message:
+    """What was asked, and when it was and will be what. ``start`` is when sending begins."""
+
+    sid: str
+    account_sid: str
+    to: str
+    from_: str | None
+    service_sid: str | None
+    body: str
+    outcome: Outcome
+    created: float
+    start: float
+    pace: float
+    lag: float = 0.0
+    provide_feedback: bool = False
+    media: dict[str, Media] = field(default_factory=dict)
+    media_count: int = 0
+    canceled_at: float | None = None
+    updated: float = 0.0
+
+    def status(self, now: float) -> str:
+        if self.canceled_at is not None:
+            return "canceled"
+        passed = now - self.start + 1e-6
+        if passed < 0:
+            return "scheduled"
+        if passed < _SENDING * self.pace:
+            return "accepted" if self.service_sid else "queued"
+        if self.outcome.status == "FAILED":
+            return "failed"
+        if passed < _SENT * self.pace:
+            return "sending"
+        if passed < _SETTLED * self.pace + self.lag or self.outcome.status == "SENT":
+            return "sent"
+        if self.outcome.status == "READ" and passed < self.pace + self.lag:
+            return "delivered"
+        return self.outcome.status.lower()
+
+    @property
+    def initial(self) -> str:
+        """The status with which it is created, however fast it goes on."""
+        return "scheduled" if self.start > self.created else "accepted" if self.service_sid else "queued"
+
+    @property
+    def sent_at(self) -> float:
+        return self.start + _SENT * self.pace
+
+    def view(self, now: float, status: str | None = None) -> dict[str, Any]:
+        status = status or self.status(now)
+        waiting = status in ("accepted", "scheduled", "canceled")
+        sent = status in ("sent", "delivered", "undelivered", "read")
+        count = 0 if waiting and self.service_sid else segments(self.body)
+        failed = status in ("failed", "undelivered") and self.outcome.code is not None
+        base = f"/2010-04-01/Accounts/{self.account_sid}/Messages/{self.sid}"
+        return {
+            "sid": self.sid,
+            "account_sid": self.account_sid,
+            "messaging_service_sid": self.service_sid,
+            "api_version": "2010-04-01",
+            "body": self.body,
+            "to": self.to,
+            "from": None if waiting and self.service_sid else self.from_,
+            "direction": "outbound-api",
+            "status": status,
+            "num_segments": str(count),
+            "num_media": str(self.media_count),
+            "price": str(_PRICE * count) if sent else None,
+            "price_unit": "USD" if sent else None,
+            "error_code": self.outcome.code if failed else None,
+            "error_message": message_of(self.outcome.code or 0) if failed else None,
+            "date_created": rfc2822(self.created),
+            "date_sent": rfc2822(self.sent_at) if sent else None,
+            "date_updated": rfc2822(max(self.updated, self.sent_at if sent else self.created)),
+            "uri": f"{base}.json",
+            "subresource_uris": {"media": f"{base}/Media.json", "feedback": f"{base}/Feedback.json"},
+        }
+
+    def price(self, now: float) -> Decimal:
+        """What it has cost by now; nothing before it is sent."""
+        return _PRICE * segments(self.body) if self.view(now)["price"] else Decimal(0)
+
+
+class Messages:
+    """Every message by SID, oldest first."""
+
+    def __init__(self, twilio: Twilio) -> None:
+        self._twilio = twilio
+        self.by_sid: dict[str, Message] = {}
+
+    def get(self, account_sid: str, sid: str) -> Message:
+        message = self.by_sid.get(sid)
+        if message is None or message.account_sid != account_sid:
+            raise missing()
+        return message
+
+    def listed(self, account_sid: str) -> Iterator[Message]:
+        """Newest first, without those that are too young to be in a list."""
+        until = self._twilio.clock.now() - self._twilio.options.list_lag
+        for message in reversed(self.by_sid.values()):
+            if message.account_sid == account_sid and message.created <= until:
+                yield message

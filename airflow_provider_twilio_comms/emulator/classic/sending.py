@@ -1,0 +1,195 @@
+"""What a message needs to be taken, with Twilio's code for each thing that can be wrong with it.
+
+Twilio's magic numbers (https://www.twilio.com/docs/iam/test-credentials) work with any credentials. With test
+credentials one sender is valid, and nothing is sent or kept.
+
+    From +15005550001 invalid (21212), 0007 cannot send (21606), 0008 queue full (21611), 0006 valid
+    To   +15005550001 invalid (21211), 0002 no route (21612), 0003 country not enabled (21408),
+         0004 opted out (21610), 0009 cannot receive SMS (21614)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from airflow_provider_twilio_comms.api.classic.messages import LATEST, SOONEST, Options
+from airflow_provider_twilio_comms.api.forms import Address
+from airflow_provider_twilio_comms.emulator.classic.content import Contents
+from airflow_provider_twilio_comms.emulator.classic.fields import made
+from airflow_provider_twilio_comms.emulator.classic.inventory import Inventory
+from airflow_provider_twilio_comms.emulator.classic.services import Service, Services
+from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcome, Outcomes, message_of
+from airflow_provider_twilio_comms.emulator.http import Problem, Request, form
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+
+__all__ = ["Order", "order"]
+
+_CODES = {
+    "To": 21211,
+    "From": 21212,
+    "MessagingServiceSid": 21701,
+    "Body": 21617,
+    "MediaUrl": 21620,
+    "ContentSid": 21655,
+    "ContentVariables": 21656,
+    "StatusCallback": 21609,
+    "ValidityPeriod": 21624,
+    "SendAt": 35114,
+    "FallbackFrom": 21664,
+}
+_FROM = {
+    "+15005550001": (21212, "The 'From' number is not a valid phone number"),
+    "+15005550007": (21606, "The 'From' number is not a Twilio number that can send SMS"),
+    "+15005550008": (21611, "The 'From' number has exceeded its queue"),
+}
+_TO = {
+    "+15005550001": (21211, "The 'To' number is not a valid phone number"),
+    "+15005550002": (21612, "The 'To' number is not reachable from this 'From' number"),
+    "+15005550003": (21408, "Permission to send an SMS has not been enabled for the region"),
+    "+15005550004": (21610, "Attempt to send to unsubscribed recipient"),
+    "+15005550009": (21614, "The 'To' number is not a mobile number"),
+}
+_CHANNELS = {"whatsapp": "WHATSAPP", "rcs": "RCS"}
+
+
+class Creation(Options, total=False):
+    """The form of a message."""
+
+    to: Address
+    schedule_type: Literal["fixed"]
+
+
+class Order(NamedTuple):
+    """A message that can be taken."""
+
+    to: str
+    from_: str
+    service_sid: str | None
+    body: str
+    media_urls: list[str]
+    start: float
+    outcome: Outcome
+    provide_feedback: bool
+
+
+def order(twilio: Twilio, request: Request) -> Order:
+    """What a request orders. Raises a 400 for the first thing that is wrong."""
+    pairs = form(request)
+    if sum(name == "MediaUrl" for name, _ in pairs) > 10:
+        raise Problem(400, 21623, "Number of media files exceeds allowed limit")
+    values = made(pairs, Creation, _CODES)
+    _complete(values)
+    start = _start(twilio, values)
+    body = twilio.part(Contents).body(values) if values.get("content_sid") else values.get("body", "")
+    to = values["to"]
+    from_ = values.get("from_", "")
+    sid = values.get("messaging_service_sid") or (from_ if from_.startswith("MG") else None)
+    sender = _pooled(twilio, sid, to, from_, values) if sid else _own(twilio, request, from_)
+    if to in _TO:
+        raise Problem(400, *_TO[to])
+    _alike(to, sender)
+    address = to.rpartition(":")[2]
+    outcome = Outcomes(twilio.options.outcomes).of(address, _CHANNELS.get(to.partition(":")[0], "SMS"))
+    if sid is None and outcome.code in (
+        21408,
+        21610,
+    ):  # a service takes the message first, and fails it later
+        raise Problem(400, outcome.code, message_of(outcome.code))
+    return Order(
+        to,
+        sender,
+        sid,
+        body,
+        values.get("media_url", []),
+        start,
+        outcome,
+        values.get("provide_feedback", False),
+    )
+
+
+def _complete(values: dict[str, Any]) -> None:
+    if not values.get("to"):
+        raise Problem(400, 21604, "A 'To' phone number is required")
+    if not (values.get("from_") or values.get("messaging_service_sid")):
+        raise Problem(400, 21603, "A 'From' phone number is required")
+    if not (values.get("body") or values.get("media_url") or values.get("content_sid")):
+        empty = "body" in values
+        raise Problem(400, 21602 if empty else 21619, "A text message body or media urls must be specified")
+    if values.get("content_variables") and not values.get("content_sid"):
+        raise Problem(400, 21654, "ContentVariables needs ContentSid")
+    if values.get("fallback_from") and not values.get("messaging_service_sid"):
+        raise Problem(400, 21666, "FallbackFrom needs a messaging service")
+    if values.get("shorten_urls") and not values.get("messaging_service_sid"):
+        raise Problem(400, 20001, "ShortenUrls needs a messaging service")
+
+
+def _start(twilio: Twilio, values: dict[str, Any]) -> float:
+    """When sending begins: now, or when it is scheduled for."""
+    now = twilio.clock.now()
+    at = values.get("send_at")
+    if at is None:
+        if values.get("schedule_type"):
+            raise Problem(400, 35111, "SendAt is required with ScheduleType")
+        return now
+    if not values.get("schedule_type"):
+        raise Problem(400, 20001, "ScheduleType is required with SendAt")
+    if not values.get("messaging_service_sid"):
+        raise Problem(400, 35118, "Scheduling needs MessagingServiceSid")
+    moment = float(at.timestamp())
+    if moment - now <= SOONEST.total_seconds():
+        raise Problem(400, 35117, "SendAt is less than 300 seconds ahead")
+    if moment - now > LATEST.total_seconds():
+        raise Problem(400, 35115, "SendAt is more than 35 days ahead")
+    return moment
+
+
+def _own(twilio: Twilio, request: Request, sender: str) -> str:
+    """A sender that is the account's own; letters make an alphanumeric one, which nobody owns."""
+    if sender in _FROM:
+        raise Problem(400, *_FROM[sender])
+    if request.caller and request.caller.kind == "test":
+        if sender != "+15005550006":
+            raise Problem(400, *_FROM["+15005550007"])
+        return sender
+    channel, _, _ = sender.rpartition(":")
+    named = not channel and any(char.isalpha() for char in sender)
+    if twilio.options.check_senders and not named and not twilio.part(Inventory).owns(sender):
+        code, message = (
+            (63007, "Channel could not find the 'From' address") if channel else _FROM["+15005550007"]
+        )
+        raise Problem(400, code, message)
+    return sender
+
+
+def _pooled(twilio: Twilio, sid: str, to: str, wanted: str, values: dict[str, Any]) -> str:
+    """The sender that a service chooses: of the recipient's channel, numbers first."""
+    service = twilio.part(Services).by_sid.get(sid)
+    if service is None:
+        raise Problem(400, 21701, "The messaging service does not exist")
+    addresses = _addresses(service)
+    if not addresses:
+        raise Problem(400, 21703, "The messaging service has no sender")
+    fallback = values.get("fallback_from")
+    if fallback and not any(address.startswith("rcs:") for address in addresses):
+        raise Problem(400, 21667, "FallbackFrom needs an RCS sender in the messaging service")
+    if wanted not in ("", sid, *addresses):
+        raise Problem(400, 21705, "The 'From' number is not in the messaging service")
+    if wanted in addresses:
+        return wanted
+    fitting = [address for address in addresses if address.rpartition(":")[0] == to.rpartition(":")[0]]
+    if not fitting:
+        raise Problem(400, 21704, "The messaging service has no sender for this recipient")
+    return fitting[0]
+
+
+def _addresses(service: Service) -> list[str]:
+    return [entry.address for entries in service.lists.values() for entry in entries.values()]
+
+
+def _alike(to: str, sender: str) -> None:
+    if to.rpartition(":")[0] != sender.rpartition(":")[0]:
+        raise Problem(400, 21910, "'From' and 'To' must be of the same channel")
+    if to == sender:
+        raise Problem(400, 21266, "'To' and 'From' cannot be the same")

@@ -1,0 +1,148 @@
+"""Messaging services and their five lists of senders: https://www.twilio.com/docs/messaging/api/service-resource
+
+A number or short code is in one service at most (21712), in it once (21710), and a list has an end (21714).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_twilio_comms.api.forms import Paged
+from airflow_provider_twilio_comms.api.messaging.services import Changes
+from airflow_provider_twilio_comms.api.wire import Reply
+from airflow_provider_twilio_comms.emulator.classic.fields import asked, given, required
+from airflow_provider_twilio_comms.emulator.classic.inventory import missing
+from airflow_provider_twilio_comms.emulator.clock import iso
+from airflow_provider_twilio_comms.emulator.http import Request, address, json_reply
+from airflow_provider_twilio_comms.emulator.paging import meta_page
+from airflow_provider_twilio_comms.emulator.routes import Routes
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+
+__all__ = ["LISTS", "Entry", "Service", "Services", "routes"]
+
+routes = Routes("messaging", "/v1")
+LISTS = ("PhoneNumbers", "ShortCodes", "AlphaSenders", "DestinationAlphaSenders", "ChannelSenders")
+_DEFAULTS: dict[str, Any] = {
+    "inbound_request_url": None,
+    "inbound_method": "POST",
+    "fallback_url": None,
+    "fallback_method": "POST",
+    "status_callback": None,
+    "sticky_sender": True,
+    "mms_converter": True,
+    "smart_encoding": True,
+    "scan_message_content": "inherit",
+    "fallback_to_long_code": True,
+    "area_code_geomatch": True,
+    "validity_period": 36_000,
+    "synchronous_validation": False,
+    "usecase": "undeclared",
+    "use_inbound_webhook_on_number": False,
+}
+
+
+@dataclass
+class Entry:
+    """A sender in a service: what it is called there, and what its row says of it."""
+
+    sid: str
+    address: str
+    row: dict[str, Any]
+    created: float
+
+
+@dataclass
+class Service:
+    """Its settings by their names, its senders by list and SID."""
+
+    sid: str
+    account_sid: str
+    created: float
+    updated: float
+    settings: dict[str, Any]
+    lists: dict[str, dict[str, Entry]] = field(default_factory=lambda: {name: {} for name in LISTS})
+
+    def view(self) -> dict[str, Any]:
+        url = address("messaging", f"/v1/Services/{self.sid}")
+        links = {name: f"{url}/{path}" for name, path in zip(_LINKS, LISTS, strict=True)}
+        return {
+            **_DEFAULTS,
+            **self.settings,
+            "sid": self.sid,
+            "account_sid": self.account_sid,
+            "us_app_to_person_registered": False,
+            "date_created": iso(self.created),
+            "date_updated": iso(self.updated),
+            "url": url,
+            "links": links,
+        }
+
+
+_LINKS = ("phone_numbers", "short_codes", "alpha_senders", "destination_alpha_senders", "channel_senders")
+
+
+class Services:
+    """Every service, by SID."""
+
+    def __init__(self, twilio: Twilio) -> None:
+        self.by_sid: dict[str, Service] = {}
+
+    def get(self, sid: str) -> Service:
+        if sid not in self.by_sid:
+            raise missing()
+        return self.by_sid[sid]
+
+    def holding(self, name: str, sid: str) -> Service | None:
+        """The service that has this sender in the list of that name."""
+        return next((service for service in self.by_sid.values() if sid in service.lists[name]), None)
+
+    def forget(self, sid: str) -> None:
+        """Take a sender that is no longer the account's out of its service."""
+        for service in self.by_sid.values():
+            for entries in service.lists.values():
+                entries.pop(sid, None)
+
+
+@routes("POST", "/Services")
+def create(twilio: Twilio, request: Request) -> Reply:
+    settings = given(request, Changes)
+    settings["friendly_name"] = required(settings, "friendly_name", "FriendlyName")
+    now = twilio.clock.now()
+    service = Service(f"MG{twilio.random.getrandbits(128):032x}", _account(request), now, now, settings)
+    twilio.part(Services).by_sid[service.sid] = service
+    return json_reply(service.view(), 201)
+
+
+@routes("GET", "/Services")
+def list_services(twilio: Twilio, request: Request) -> Reply:
+    asked(request, Paged)
+    newest = reversed(twilio.part(Services).by_sid.values())
+    return meta_page(request, "services", [service.view() for service in newest])
+
+
+@routes("GET", "/Services/{Sid}")
+def fetch(twilio: Twilio, request: Request, sid: str) -> Reply:
+    return json_reply(twilio.part(Services).get(sid).view())
+
+
+@routes("POST", "/Services/{Sid}")
+def update(twilio: Twilio, request: Request, sid: str) -> Reply:
+    service = twilio.part(Services).get(sid)
+    service.settings.update(given(request, Changes))
+    service.updated = twilio.clock.now()
+    return json_reply(service.view())
+
+
+@routes("DELETE", "/Services/{Sid}")
+def delete(twilio: Twilio, request: Request, sid: str) -> Reply:
+    """Its senders stay the account's."""
+    del twilio.part(Services).by_sid[twilio.part(Services).get(sid).sid]
+    return Reply(204)
+
+
+def _account(request: Request) -> str:
+    assert request.caller is not None
+    return request.caller.account_sid
