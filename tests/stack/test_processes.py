@@ -61,10 +61,13 @@ def test_a_killed_leaders_orphan_is_still_found(family: Component) -> None:
 
 
 def test_paused_processes_stand_still_and_can_be_stopped(family: Component) -> None:
+    def states() -> set[str]:
+        return {process.status() for process in family.processes()}
+
     family.pause()
-    assert {process.status() for process in family.processes()} == {"stopped"}
+    until(lambda: states() == {"stopped"}, timeout=10, what="both to stop")
     family.resume()
-    assert {process.status() for process in family.processes()} == {"sleeping"}
+    until(lambda: "stopped" not in states(), timeout=10, what="both to go on")
     family.pause()
     family.stop(patience=0.5)
     assert family.processes() == []
