@@ -34,10 +34,23 @@ def opened_rejects(path: str | None) -> Iterator[Callable[[Reject], None]]:
     from airflow.sdk import ObjectStoragePath
 
     try:
-        with ObjectStoragePath(path).open("wb") as stream:
-            encoder = msgspec.json.Encoder(enc_hook=str)
-            yield lambda reject: stream.write(encoder.encode(reject._asdict()) + b"\n") and None
+        file = ObjectStoragePath(path).open("wb")
     except OSError as error:
         raise InvalidInput.at(
             "rejects_path", f"cannot be written ({error.strerror or error})", "Check it"
         ) from error
+    lines: list[bytes] = []
+    encoder = msgspec.json.Encoder(enc_hook=str)
+
+    def write() -> None:
+        file.write(b"".join(line + b"\n" for line in lines))
+        lines.clear()
+
+    def reject(found: Reject) -> None:
+        lines.append(encoder.encode(found._asdict()))
+        if len(lines) == 1000:
+            write()
+
+    with file:
+        yield reject
+        write()

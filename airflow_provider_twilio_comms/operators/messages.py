@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -199,15 +199,10 @@ class TwilioBulkMessageOperator(TwilioOperator):
             tags=self.tags,
         )
 
-    @contextmanager
-    def _planned(self, config: Config, request: BulkRequest) -> Iterator[Plan]:
-        """Everything checked and encoded; what is told on the way holds no number."""
-        from airflow_provider_twilio_comms.operators.files import opened_rejects, resolved
-        from airflow_provider_twilio_comms.sending.plan import planned
+    def _planned(self, config: Config, request: BulkRequest) -> AbstractContextManager[Plan]:
+        from airflow_provider_twilio_comms.operators.planning import planning
         from airflow_provider_twilio_comms.sending.recipients import Reader
-        from airflow_provider_twilio_comms.sending.sources import rows_of
 
-        given = self.recipients.value if isinstance(self.recipients, Hidden) else self.recipients
         reader = Reader(
             column=self.number_column,
             channel=request.channel,
@@ -215,28 +210,22 @@ class TwilioBulkMessageOperator(TwilioOperator):
             allows=config.allows if config.allowed_recipients else None,
             needed=request.needed,
         )
-        with (
-            opened_rejects(self.rejects_path) as reject,
-            planned(
-                rows_of(resolved(given), self.number_column),
-                reader,
-                envelope=request.envelope,
-                on_invalid=self.on_invalid_recipient,
-                reject=reject,
-                progress=_every(100_000, lambda rows: self.log.info("Read %s recipients", f"{rows:,}")),
-            ) as plan,
-        ):
-            self.log.info(
-                "Planned %s recipients in %d requests; %s rejected",
-                f"{plan.recipients:,}",
-                len(plan.chunks),
-                f"{plan.rejected:,}",
-            )
-            for name, count in reader.lacking.items():
-                self.log.warning(
-                    "Template variable %r has no default, and %s recipients lack it", name, f"{count:,}"
-                )
-            yield plan
+        return planning(
+            self._rows(),
+            reader,
+            self.log,
+            envelope=request.envelope,
+            on_invalid=self.on_invalid_recipient,
+            rejects_path=self.rejects_path,
+        )
+
+    def _rows(self) -> Iterator[Any]:
+        """The recipients as given, one by one."""
+        from airflow_provider_twilio_comms.operators.files import resolved
+        from airflow_provider_twilio_comms.sending.sources import rows_of
+
+        given = self.recipients.value if isinstance(self.recipients, Hidden) else self.recipients
+        return rows_of(resolved(given), self.number_column)
 
     def _sending_of(self, plan: Plan, request: BulkRequest, context: Context) -> Sending:
         from airflow_provider_twilio_comms.sending.once import Sending
@@ -304,7 +293,3 @@ def _one_of(name: str, value: Any, *allowed: str) -> Any:
     if value not in allowed:
         raise InvalidInput.at(name, f"{value!r} is unknown", f"Use {', '.join(allowed)}")
     return value
-
-
-def _every(step: int, tell: Callable[[int], None]) -> Callable[[int], None]:
-    return lambda count: tell(count) if count % step == 0 else None

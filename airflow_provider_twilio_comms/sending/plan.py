@@ -8,12 +8,11 @@ one was looked at.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, cast
 
 import msgspec
 
@@ -21,7 +20,7 @@ from airflow_provider_twilio_comms.api.comms.messages import MAX_BODY, MAX_RECIP
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.sending.recipients import BATCH, Reader, Reject, batches
 
-__all__ = ["Chunk", "Plan", "planned"]
+__all__ = ["Chunk", "Plan", "planned", "spooled"]
 
 IN_MEMORY = 8_000_000  # bytes of encoded recipients, before they go to a temporary file
 SHOWN = 5  # invalid recipients that an error names
@@ -54,45 +53,49 @@ class Plan:
         return msgspec.Raw(b"[" + self._spool.read(chunk.size) + b"]")
 
 
-@contextmanager
+def spooled() -> IO[bytes]:
+    """Where a plan keeps its encoded recipients; to be closed after the send."""
+    return cast("IO[bytes]", SpooledTemporaryFile(max_size=IN_MEMORY))
+
+
 def planned(
     rows: Iterable[Any],
     reader: Reader,
+    spool: IO[bytes],
     *,
     envelope: int,
     on_invalid: Literal["fail", "skip"] = "fail",
     reject: Callable[[Reject], None] = lambda reject: None,
     progress: Callable[[int], None] = lambda rows: None,
-) -> Iterator[Plan]:
-    """Plan the send of ``rows``; the plan can be read while the block lasts.
+) -> Plan:
+    """Plan the send of ``rows``; the plan can be read while ``spool`` is open.
 
     ``envelope`` is the size in bytes of a request without its recipients. Raises :class:`InvalidInput` for no
     recipients, and with ``on_invalid="fail"`` for those that are invalid, naming the first ones.
     """
-    with SpooledTemporaryFile(max_size=IN_MEMORY) as spool:
-        cutter = _Cutter(spool, MAX_BODY - envelope)
-        first, rejected = 1, 0
-        shown: list[Reject] = []
-        for batch in batches(rows):
-            lines, rejects = reader.read(batch, first)
-            cutter.add(lines, first, {found.row for found in rejects})
-            for found in rejects:
-                rejected += 1
-                if len(shown) < SHOWN:
-                    shown.append(found)
-                reject(found)
-            first += len(batch)
-            progress(first - 1)
-        if rejected and on_invalid == "fail":
-            raise _invalid(shown, rejected, first - 1)
-        chunks = cutter.finished()
-        if not chunks:
-            raise InvalidInput.at(
-                "recipients",
-                f"all {rejected} are invalid" if rejected else "there are none",
-                "Give at least one, or skip the task when there is nobody to text",
-            )
-        yield Plan(chunks, sum(chunk.count for chunk in chunks), rejected, spool)
+    cutter = _Cutter(spool, MAX_BODY - envelope)
+    first, rejected = 1, 0
+    shown: list[Reject] = []
+    for batch in batches(rows):
+        lines, rejects = reader.read(batch, first)
+        cutter.add(lines, first, {found.row for found in rejects})
+        for found in rejects:
+            rejected += 1
+            if len(shown) < SHOWN:
+                shown.append(found)
+            reject(found)
+        first += len(batch)
+        progress(first - 1)
+    if rejected and on_invalid == "fail":
+        raise _invalid(shown, rejected, first - 1)
+    chunks = cutter.finished()
+    if not chunks:
+        raise InvalidInput.at(
+            "recipients",
+            f"all {rejected} are invalid" if rejected else "there are none",
+            "Give at least one, or skip the task when there is nobody to text",
+        )
+    return Plan(chunks, sum(chunk.count for chunk in chunks), rejected, spool)
 
 
 class _Cutter:

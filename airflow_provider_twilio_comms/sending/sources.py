@@ -68,17 +68,19 @@ _KINDS = "Give a file whose name ends in .csv, .jsonl, .ndjson or .parquet, plai
 
 
 def _csv(stream: IO[bytes], column: str | None) -> Iterator[Mapping[str, Any]]:
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    reader = csv.DictReader(text, strict=True)
     try:
-        reader = csv.DictReader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""), strict=True)
         _named(reader.fieldnames or (), column)
         for row in reader:
             if None in row or None in row.values():
-                raise InvalidInput.at(
-                    "recipients", "has not as many fields as the header", _FIX_CSV, _row(reader)
-                )
+                problem = "has not as many fields as the header"
+                raise InvalidInput.at("recipients", problem, _FIX_CSV, _row(reader))
             yield row
     except (csv.Error, UnicodeDecodeError) as error:
         raise InvalidInput.at("recipients", f"is no CSV in UTF-8 ({error})", _FIX_CSV, _row(reader)) from None
+    finally:
+        text.detach()  # the file is its opener's to close
 
 
 _FIX_CSV = "Write it as CSV in UTF-8, quoting fields that hold commas or line breaks"
