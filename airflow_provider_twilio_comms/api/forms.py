@@ -33,11 +33,12 @@ class Named:
     name: str
 
 
-def sid(*prefixes: str) -> Meta:
-    """What a SID with one of these prefixes looks like."""
+def sid(*prefixes: str, optional: bool = False) -> Meta:
+    """What a SID with one of these prefixes looks like; ``optional``: or '', which takes it away."""
+    pattern, none = rf"({'|'.join(prefixes)})[0-9a-fA-F]{{32}}", "|" if optional else ""
     return Meta(
-        pattern=rf"^({'|'.join(prefixes)})[0-9a-fA-F]{{32}}\Z",
-        description=f"a SID: {' or '.join(prefixes)} and 32 hexadecimal digits",
+        pattern=rf"^({pattern}{none})\Z",
+        description=f"a SID: {' or '.join(prefixes)} and 32 hexadecimal digits" + (", or ''" if none else ""),
     )
 
 
@@ -52,7 +53,6 @@ MessageSid = Annotated[str, sid("SM", "MM")]
 PhoneNumberSid = Annotated[str, sid("PN")]
 ServiceSid = Annotated[str, sid("MG")]
 ShortCodeSid = Annotated[str, sid("SC")]
-TrunkSid = Annotated[str, sid("TK")]
 
 PhoneNumber = Annotated[str, Meta(pattern=r"^\+[1-9]\d{3,14}\Z", description="E.164: + and 4 to 15 digits")]
 Address = Annotated[

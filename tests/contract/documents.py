@@ -17,10 +17,21 @@ from openapi_core import Config, OpenAPI
 from openapi_core.datatypes import RequestParameters
 from werkzeug.datastructures import ImmutableMultiDict
 
-from airflow_provider_twilio_comms.api.wire import Call
+from airflow_provider_twilio_comms.api.wire import Call, Reply
 from tests.contract.quarrels import QUARRELS
 
-__all__ = ["AVAILABLE", "MISSING", "Operation", "Sent", "judge", "operation_of", "operations", "strangers"]
+__all__ = [
+    "AVAILABLE",
+    "MISSING",
+    "Heard",
+    "Operation",
+    "Sent",
+    "judge",
+    "operation_of",
+    "operations",
+    "raw",
+    "strangers",
+]
 
 _ROOT = Path(__file__).resolve().parents[2]
 SPECS = Path(os.environ.get("TWILIO_SPECS") or _ROOT.parent / "shared" / "twilio" / "specs")
@@ -81,10 +92,30 @@ class Sent:
         return self.host_url + self.path
 
 
+@dataclass(frozen=True)
+class Heard:
+    """A reply, in the shape that openapi-core judges."""
+
+    status_code: int
+    content_type: str
+    headers: Any
+    data: bytes | None
+
+    @classmethod
+    def of(cls, reply: Reply) -> Heard:
+        return cls(reply.status, reply.headers.get("content-type", ""), reply.headers, reply.body)
+
+
+def raw(product: str) -> dict[str, Any]:
+    """A document as Twilio wrote it."""
+    document: dict[str, Any] = json.loads((SPECS / f"{DOCUMENTS[product]}.json").read_text())
+    return document
+
+
 @cache
 def _document(product: str) -> dict[str, Any]:
     """A document, with the quarrels settled in it."""
-    document: dict[str, Any] = json.loads((SPECS / f"{DOCUMENTS[product]}.json").read_text())
+    document = raw(product)
     for quarrel in QUARRELS:
         if quarrel.product == product:
             quarrel.settle(document)

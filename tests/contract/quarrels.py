@@ -6,7 +6,7 @@ is still judged. What the API does (its examples, its pages) wins over what the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 __all__ = ["OMITTED", "QUARRELS", "WITHOUT_OPERATION", "Quarrel"]
@@ -37,6 +37,49 @@ def _days(path: str, field: str) -> Callable[[dict[str, Any]], None]:
     return settle
 
 
+def _schemas(node: Any) -> Iterator[dict[str, Any]]:
+    """Every schema of a document that has properties, however deep."""
+    if isinstance(node, dict):
+        if isinstance(node.get("properties"), dict):
+            yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from _schemas(each)
+
+
+def _text(*fields: str) -> Callable[[dict[str, Any]], None]:
+    """Numbers that arrive as text."""
+
+    def settle(document: dict[str, Any]) -> None:
+        for schema in _schemas(document["components"]):
+            for name in set(fields) & set(schema["properties"]):
+                schema["properties"][name]["type"] = "string"
+
+    return settle
+
+
+def _or_empty(*fields: str) -> Callable[[dict[str, Any]], None]:
+    """SIDs that may be empty text."""
+
+    def settle(document: dict[str, Any]) -> None:
+        for schema in _schemas(document["components"]):
+            for name in set(fields) & set(schema["properties"]):
+                inner = schema["properties"][name]
+                del inner["minLength"]
+                inner["pattern"] += "|^$"
+
+    return settle
+
+
+def _nullable(document: dict[str, Any]) -> None:
+    """Every field of every reply, and what it refers to."""
+    for schema in _schemas(document["components"]):
+        schema["nullable"] = True
+        for inner in schema["properties"].values():
+            inner.setdefault("nullable", True)
+
+
 def _tags(document: dict[str, Any]) -> None:
     _form(document, f"{A}/Messages.json")["Tags"] = {"type": "string"}
 
@@ -64,6 +107,27 @@ QUARRELS = [
     ),
     Quarrel("api", "Tags is in CreateMessage's example, not in its schema (pilot feature)", _tags),
     Quarrel("api", "MessageIntent came after the document (helper library 9.13.0)", _message_intent),
+    Quarrel(
+        "api",
+        "latitude and longitude of available numbers are typed number; the examples have text",
+        _text("latitude", "longitude"),
+    ),
+    Quarrel(
+        "api",
+        "application SIDs of numbers must be SIDs; the examples have '' for none",
+        _or_empty("sms_application_sid", "voice_application_sid"),
+    ),
+    Quarrel("api", "price of usage records is typed number; the examples have text", _text("price")),
+    Quarrel(
+        "pricing",
+        "base_price and current_price are typed number; the examples have text",
+        _text("base_price", "current_price"),
+    ),
+    Quarrel(
+        "lookups",
+        "packages and their fields are typed without null; the examples have null for all that was not asked",
+        _nullable,
+    ),
 ]
 
 # Operations of the documents that have no function, each with its reason.

@@ -19,8 +19,8 @@ from airflow_provider_twilio_comms.api.classic import (
 )
 from airflow_provider_twilio_comms.api.messaging import deactivations, senders, services
 from tests.contract.calls import SAMPLES
-from tests.contract.documents import operation_of, operations
-from tests.contract.quarrels import OMITTED, WITHOUT_OPERATION
+from tests.contract.documents import operation_of, operations, raw
+from tests.contract.quarrels import OMITTED, QUARRELS, WITHOUT_OPERATION, Quarrel
 from tests.contract.world import World
 
 MODULES: tuple[ModuleType, ...] = (
@@ -84,3 +84,11 @@ def test_contract_a_docstring_names_the_request(name: str) -> None:
         path and (f"``{path.method} {path.template}``" in documented or "``GET ..." in documented)
         for path in paths
     )
+
+
+@pytest.mark.parametrize("quarrel", QUARRELS, ids=lambda quarrel: quarrel.reason[:40])
+def test_contract_every_quarrel_is_still_one(quarrel: Quarrel) -> None:
+    """One that changes nothing any more is over, and leaves the list."""
+    document = raw(quarrel.product)
+    quarrel.settle(document)
+    assert document != raw(quarrel.product)

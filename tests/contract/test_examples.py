@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_twilio_comms.api.resources import Elsewhere, Resource
 from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, checked
 from tests.contract.calls import SAMPLES
-from tests.contract.documents import AVAILABLE, operation_of
+from tests.contract.documents import AVAILABLE, Heard, Sent, judge, operation_of
 from tests.contract.world import World
 
 WORLD = World()
@@ -48,6 +48,13 @@ def test_contract_example_is_read(call: Call[Any], status: int, body: dict[str, 
         assert result.url == body["redirect_to"]
     else:
         agrees(result, body.get("whatsapp", body))
+
+
+@pytest.mark.parametrize(("call", "status", "body"), list(examples()))
+def test_contract_example_is_true_to_its_document(call: Call[Any], status: int, body: dict[str, Any]) -> None:
+    """The quarrels settle every contradiction between the documents and their own examples."""
+    reply = Reply(status, {"content-type": "application/json"}, msgspec.json.encode(body))
+    judge(call.product).validate_response(Sent.of(call, WORLD.account), Heard.of(reply))
 
 
 def agrees(item: Resource, row: dict[str, Any]) -> None:

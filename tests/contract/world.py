@@ -40,6 +40,9 @@ class World:
     sender: str = "+15005550006"
     to: str = "+14155552671"
     for_sale: str = "+12025550143"
+    for_sale_mobile: str = "+447700900143"
+    for_sale_toll_free: str = "+18005550143"
+    whatsapp: str = "+14155238886"
     now: datetime = datetime(2026, 7, 1, 9, 30, tzinfo=timezone.utc)
 
 

@@ -11,18 +11,17 @@ from typing_extensions import Unpack
 from airflow_provider_twilio_comms.api.forms import (
     AccountSid,
     AddressSid,
-    ApplicationSid,
     BundleSid,
     HttpMethod,
     IdentitySid,
     Paged,
     PhoneNumber,
     PhoneNumberSid,
-    TrunkSid,
     Url,
     pairs,
     valid,
 )
+from airflow_provider_twilio_comms.api.forms import sid as sid_of
 from airflow_provider_twilio_comms.api.resources import Resource, nothing, one, paged
 from airflow_provider_twilio_comms.api.wire import Call, Page
 from airflow_provider_twilio_comms.exceptions import InvalidInput
@@ -47,6 +46,8 @@ NUMBERS_OF_KIND = "/2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers/{Kind}
 NUMBER = "/2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers/{Sid}.json"
 
 Kind = Literal["local", "mobile", "toll_free"]
+OptionalApplicationSid = Annotated[str, sid_of("AP", optional=True)]
+OptionalTrunkSid = Annotated[str, sid_of("TK", optional=True)]
 
 
 class IncomingNumber(Resource, frozen=True):
@@ -106,14 +107,14 @@ class Settings(TypedDict, total=False):
     sms_method: HttpMethod
     sms_fallback_url: Url
     sms_fallback_method: HttpMethod
-    sms_application_sid: ApplicationSid
+    sms_application_sid: OptionalApplicationSid  # wins over sms_url
     status_callback: Url
     status_callback_method: HttpMethod
     voice_url: Url
     voice_method: HttpMethod
     voice_fallback_url: Url
     voice_fallback_method: HttpMethod
-    voice_application_sid: ApplicationSid
+    voice_application_sid: OptionalApplicationSid  # wins over voice_url
     voice_caller_id_lookup: bool
     voice_receive_mode: Literal["voice", "fax"]
     emergency_status: Literal["Active", "Inactive"]
@@ -121,7 +122,7 @@ class Settings(TypedDict, total=False):
     address_sid: AddressSid
     bundle_sid: BundleSid
     identity_sid: IdentitySid
-    trunk_sid: TrunkSid
+    trunk_sid: OptionalTrunkSid  # wins over all of voice
 
 
 class Changes(Settings, total=False):

@@ -44,7 +44,7 @@ SAMPLES = [
         "messages.send",
         lambda w: messages.send(
             f"whatsapp:{w.to}",
-            from_=f"whatsapp:{w.sender}",
+            from_=f"whatsapp:{w.whatsapp}",
             body="Look",
             media_url=[URL, URL],
             status_callback=URL,
@@ -64,7 +64,7 @@ SAMPLES = [
             tags={"campaign": "spring"},
         ),
         f"POST {A}/Messages.json",
-        f"To=whatsapp%3A<to>&From=whatsapp%3A<sender>&Body=Look&MediaUrl={URL_}&MediaUrl={URL_}"
+        f"To=whatsapp%3A<to>&From=whatsapp%3A<whatsapp>&Body=Look&MediaUrl={URL_}&MediaUrl={URL_}"
         f"&StatusCallback={URL_}&ApplicationSid=AP{'0' * 32}&ProvideFeedback=true"
         "&SmartEncoded=false&SendAsMms=true"
         "&ForceDelivery=false&ContentRetention=retain&AddressRetention=obfuscate&RiskCheck=disable"

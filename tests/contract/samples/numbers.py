@@ -58,12 +58,12 @@ def listing(kind: incoming_numbers.Kind | None, word: str) -> Sample:
     )
 
 
-def purchase(kind: incoming_numbers.Kind, word: str) -> Sample:
+def purchase(kind: incoming_numbers.Kind, word: str, name: str) -> Sample:
     return Sample(
         "incoming_numbers.buy",
-        lambda w: incoming_numbers.buy(w.for_sale, kind=kind, friendly_name="Orders"),
+        lambda w: incoming_numbers.buy(getattr(w, name), kind=kind, friendly_name="Orders"),
         f"POST {A}/IncomingPhoneNumbers/{word}.json",
-        "FriendlyName=Orders&PhoneNumber=<for_sale>",
+        f"FriendlyName=Orders&PhoneNumber=<{name}>",
     )
 
 
@@ -167,9 +167,9 @@ SAMPLES = [
         f"POST {A}/IncomingPhoneNumbers.json",
         "AreaCode=500",
     ),
-    purchase("local", "Local"),
-    purchase("mobile", "Mobile"),
-    purchase("toll_free", "TollFree"),
+    purchase("local", "Local", "for_sale"),
+    purchase("mobile", "Mobile", "for_sale_mobile"),
+    purchase("toll_free", "TollFree", "for_sale_toll_free"),
     Sample(
         "incoming_numbers.fetch",
         lambda w: incoming_numbers.fetch(w.number),
