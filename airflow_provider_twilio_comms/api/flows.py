@@ -1,19 +1,33 @@
 """Work of many steps, as generators that ask for I/O and do none.
 
-A flow yields a ``Call`` to have it made (and is sent what the call reads, or has the error thrown in) or a
-``Pause`` to wait (and is sent the time after it, in seconds since 1970). It returns its result. The runners
-in ``client/`` are the only ones to know how: with requests or with aiohttp.
+A flow yields a ``Call`` to have it made (and is sent what the call reads, or has the error thrown in), a
+``Pause`` to wait (and is sent the time after it, in seconds since 1970) or a ``Download`` to have a file read
+(and is sent its size). It returns its result. The runners in ``client/`` are the only ones to know how: with
+requests or with aiohttp.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import IO, Any, ClassVar, Generic, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
-from airflow_provider_twilio_comms.api.wire import Call, Page
+from airflow_provider_twilio_comms.api.wire import Call, Effect, Method, Page
 
-__all__ = ["Done", "Flow", "Pause", "advance", "every_item", "every_page", "made", "now", "waited"]
+__all__ = [
+    "Done",
+    "Download",
+    "Flow",
+    "Pause",
+    "advance",
+    "every_item",
+    "every_page",
+    "made",
+    "now",
+    "saved",
+    "waited",
+]
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -26,7 +40,31 @@ class Pause:
     seconds: float = 0.0
 
 
-Flow: TypeAlias = Generator["Call[Any] | Pause", Any, T]
+@dataclass(frozen=True, slots=True, repr=False)
+class Download:
+    """Read the file at an address that a reply named, without credentials, a block at a time.
+
+    ``into`` can be sought: where the line breaks, it is emptied and the file read anew. Its repr shows the
+    host only, since the address is a key to the file.
+    """
+
+    url: str
+    into: IO[bytes]
+
+    method: ClassVar[Method] = "GET"
+    does: ClassVar[Effect] = "reads"
+    repeatable: ClassVar[bool] = True
+
+    def __repr__(self) -> str:
+        return f"<Download from {self.path}>"
+
+    @property
+    def path(self) -> str:
+        """What a log may show."""
+        return urlsplit(self.url).netloc
+
+
+Flow: TypeAlias = Generator["Call[Any] | Pause | Download", Any, T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +100,12 @@ def waited(seconds: float) -> Flow[float]:
 def now() -> Flow[float]:
     """The time, in seconds since 1970."""
     return (yield from waited(0))
+
+
+def saved(url: str, into: IO[bytes]) -> Flow[int]:
+    """Read a file into another; returns its size in bytes."""
+    size: int = yield Download(url, into)
+    return size
 
 
 def every_page(first: Call[Page[T]], take: Callable[[Sequence[T]], None]) -> Flow[int]:
