@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying
 
-from airflow_provider_twilio_comms.api.flows import Done, Flow, Pause, advance, made
+from airflow_provider_twilio_comms.api.flows import Done, Download, Flow, Pause, advance, made
 from airflow_provider_twilio_comms.api.wire import Call, Reply
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.client.delivery import Courier, Request, lost
+from airflow_provider_twilio_comms.client.downloads import BLOCK, broken, emptied, unkept
 from airflow_provider_twilio_comms.client.retry import outcome, policy
 from airflow_provider_twilio_comms.client.shared import Shared
 from airflow_provider_twilio_comms.exceptions import TwilioError
@@ -56,9 +57,11 @@ class AsyncClient:
     async def close(self) -> None:
         await self._session.close()
 
-    async def _perform(self, step: Call[Any] | Pause) -> Any:
+    async def _perform(self, step: Call[Any] | Pause | Download) -> Any:
         if isinstance(step, Pause):
             return await _pause(step)
+        if isinstance(step, Download):
+            return await AsyncRetrying(**self._policy)(self._download, step)
         try:
             return await AsyncRetrying(**self._policy)(self._deliver, step)
         except TwilioError as error:
@@ -90,6 +93,21 @@ class AsyncClient:
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             never = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
             raise lost(request, not never, self._reason(error, never)) from None
+
+    async def _download(self, download: Download) -> int:
+        import aiohttp
+        from yarl import URL
+
+        try:
+            async with self._session.get(URL(emptied(download).url, encoded=True)) as response:
+                if response.status != 200:
+                    raise unkept(download, response.status)
+                async for block in response.content.iter_chunked(BLOCK):
+                    download.into.write(block)
+        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+            never = isinstance(error, aiohttp.ClientConnectorError)
+            raise broken(download, self._reason(error, never)) from None
+        return download.into.tell()
 
     def _reason(self, error: Exception, never_connected: bool) -> str:
         if never_connected:

@@ -12,6 +12,7 @@ from typing import Any
 from tenacity import RetryCallState, stop_after_attempt, wait_random_exponential
 from tenacity.retry import retry_base
 
+from airflow_provider_twilio_comms.api.flows import Download
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import RateLimited, SendUncertain, ServerFailed, TransportFailed
 
@@ -36,7 +37,7 @@ def untouched(error: BaseException) -> bool:
     return isinstance(error, RateLimited)
 
 
-def may_repeat(call: Call[Any], error: BaseException) -> bool:
+def may_repeat(call: Call[Any] | Download, error: BaseException) -> bool:
     """May the request be made again after this error?
 
     Yes where Twilio did not process it. Where nobody knows, only if doing it twice is the same as once:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenacity import Retrying
 
-from airflow_provider_twilio_comms.api.flows import Done, Flow, Pause, advance, made
+from airflow_provider_twilio_comms.api.flows import Done, Download, Flow, Pause, advance, made
 from airflow_provider_twilio_comms.api.wire import Call, Reply
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.client.delivery import Courier, Request, lost
+from airflow_provider_twilio_comms.client.downloads import BLOCK, broken, emptied, unkept
 from airflow_provider_twilio_comms.client.retry import outcome, policy
 from airflow_provider_twilio_comms.client.shared import Shared
 from airflow_provider_twilio_comms.exceptions import TwilioError
@@ -50,9 +51,11 @@ class Client:
     def close(self) -> None:
         self._session.close()
 
-    def _perform(self, step: Call[Any] | Pause) -> Any:
+    def _perform(self, step: Call[Any] | Pause | Download) -> Any:
         if isinstance(step, Pause):
             return _pause(step)
+        if isinstance(step, Download):
+            return self._retrying(self._download, step)
         try:
             return self._retrying(self._deliver, step)
         except TwilioError as error:
@@ -80,6 +83,22 @@ class Client:
             raise lost(request, sent, self._reason(error)) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Reply(response.status_code, headers, response.content)
+
+    def _download(self, download: Download) -> int:
+        import requests
+
+        prepared = requests.PreparedRequest()
+        prepared.prepare("GET", emptied(download).url, {})
+        settings = self._session.merge_environment_settings(download.url, {}, True, None, None)
+        try:
+            with self._session.send(prepared, timeout=self._timeout, **dict[str, Any](settings)) as response:
+                if response.status_code != 200:
+                    raise unkept(download, response.status_code)
+                for block in response.iter_content(BLOCK):
+                    download.into.write(block)
+        except requests.RequestException as error:
+            raise broken(download, self._reason(error)) from None
+        return download.into.tell()
 
     def _reason(self, error: Exception) -> str:
         import requests
