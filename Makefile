@@ -51,15 +51,14 @@ $(BIN)/uv:
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
 
-$(VENV)/.done: pyproject.toml constraints.txt | $(BIN)/uv
+$(VENV)/.done: pyproject.toml constraints.txt Makefile | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(VENV) --constraint constraints.txt --build-constraint constraints.txt \
 		--editable '.[demo,emulator,parquet]' --group test
 	touch $@
 
 # An old Airflow does not work with today's versions of what it needs, hence the date.
-$(OLD)/.done: pyproject.toml constraints.txt | $(BIN)/uv
+$(OLD)/.done: pyproject.toml Makefile | $(BIN)/uv
 	test -x $(OLD)/bin/python || $(PYTHON) -m venv --without-pip $(OLD)
 	$(BIN)/uv pip install --quiet --python $(OLD) --exclude-newer 2026-06-15 apache-airflow==3.2.2 \
-		phonenumbers python-liquid pyarrow --group test
-	$(BIN)/uv pip install --quiet --python $(OLD) --no-deps --editable .
+		--editable '.[demo,emulator,parquet]' --group test
 	touch $@
