@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["ledger_of"]
 
 
-def ledger_of(context: Context, send_key: str | None, *, anew: bool) -> Ledger:
+def ledger_of(context: Context, send_key: str | None, *, anew: bool, noun: str = "chunk") -> Ledger:
     """The ledger of this task instance; ``anew`` says that a clear is meant to send again.
 
     Airflow before 3.3 has no store: there, what a retry knows is what Twilio's list shows.
@@ -27,4 +27,5 @@ def ledger_of(context: Context, send_key: str | None, *, anew: bool) -> Ledger:
         send_id(key, clears),
         retried=ti.try_number > 1,
         forever=getattr(airflow.sdk, "NEVER_EXPIRE", None),
+        noun=noun,
     )

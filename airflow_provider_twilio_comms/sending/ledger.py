@@ -56,13 +56,22 @@ class Ledger:
     """The entries of one send, by part (a chunk's number).
 
     ``retried`` says that this is not the task's first try; ``forever`` is what the store wants to hear for a
-    value that never expires.
+    value that never expires; ``noun`` is what a person calls a part.
     """
 
-    def __init__(self, store: Store | None, name: str, *, retried: bool, forever: Any = None) -> None:
+    def __init__(
+        self,
+        store: Store | None,
+        name: str,
+        *,
+        retried: bool,
+        forever: Any = None,
+        noun: str = "chunk",
+    ) -> None:
         self._store = store
         self._forever = forever
         self.name = name
+        self._noun = noun
         # Without a store, or with one that lost what an earlier try began, only Twilio can tell.
         self.blank = retried and (store is None or self._read("begun") is None)
 
@@ -81,9 +90,10 @@ class Ledger:
             return None
         entry = msgspec.convert(read, Entry)
         if entry.state != "refused" and entry.fingerprint != fingerprint:
-            now = "there is no such chunk now" if fingerprint is None else "they are others now"
+            now = f"there is no such {self._noun} now" if fingerprint is None else "it is another one now"
+            people = f"{entry.count:,} recipient{'s' if entry.count > 1 else ''}"
             raise RecipientsChanged(
-                f"chunk {part + 1} was {entry.state} on an earlier try ({entry.count:,} recipients): {now}. "
+                f"{self._noun} {part + 1} was {entry.state} on an earlier try ({people}): {now}. "
                 "Nothing was sent by this try. Give the first try's recipients again, in the same order, or "
                 "another send_key to send to these ones as well",
                 field="recipients",
@@ -107,7 +117,7 @@ class Ledger:
             stop=stop_after_delay(PATIENCE),
             wait=wait_random_exponential(multiplier=0.5, max=15),
             before_sleep=lambda _: log.warning(
-                "The ledger does not take chunk %d yet, trying again", part + 1
+                "The ledger does not take %s %d yet, trying again", self._noun, part + 1
             ),
             reraise=True,
         )(self._write, str(part), entry)
