@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import XComArg
 from airflow.sdk.configuration import conf
@@ -82,6 +82,7 @@ class TwilioBulkMessageOperator(TwilioOperator):
     :param on_clear: what a cleared task does: ``resume`` sends what is not sent, ``resend`` sends anew
     :param on_unknown: what to do about a request whose outcome nobody can tell: ``fail``, ``resend`` (it may
         text people twice) or ``assume_sent`` (it may leave people out)
+    :param unknown_after: seconds for which Twilio's list is searched for such a request, since lists lag
     :param on_invalid_recipient: ``fail`` before anything is sent, or ``skip`` and count them
     :param rejects_path: where skipped recipients are written as JSON lines with the reason (a template)
     :param number_column: the column with the number, in files and flat mappings
@@ -100,7 +101,7 @@ class TwilioBulkMessageOperator(TwilioOperator):
         "number_column",
     )
     operator_extra_links = (TwilioOperationLink(),)
-    _sending: ClassVar[Any] = None
+    _sending: Sending | None = None
 
     def __init__(
         self,
@@ -120,6 +121,7 @@ class TwilioBulkMessageOperator(TwilioOperator):
         send_key: str | None = None,
         on_clear: Literal["resume", "resend"] = "resume",
         on_unknown: OnUnknown = "fail",
+        unknown_after: float = 90.0,
         on_invalid_recipient: Literal["fail", "skip"] = "fail",
         rejects_path: str | None = None,
         number_column: str | None = None,
@@ -146,6 +148,7 @@ class TwilioBulkMessageOperator(TwilioOperator):
         self.send_key = send_key
         self.on_clear = _one_of("on_clear", on_clear, "resume", "resend")
         self.on_unknown: OnUnknown = _one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
+        self.unknown_after = unknown_after
         self.on_invalid_recipient = _one_of("on_invalid_recipient", on_invalid_recipient, "fail", "skip")
         self.rejects_path = rejects_path
         self.number_column = number_column
@@ -230,13 +233,14 @@ class TwilioBulkMessageOperator(TwilioOperator):
     def _sending_of(self, plan: Plan, request: BulkRequest, context: Context) -> Sending:
         from airflow_provider_twilio_comms.sending.once import Sending
 
-        self._sending = Sending(  # type: ignore[misc]
+        self._sending = Sending(
             plan,
             self._ledger(context),
             lambda chunk, tags: request.call(plan.to(chunk), tags),
             self.on_unknown,
+            self.unknown_after,
         )
-        return self._sending  # type: ignore[no-any-return]
+        return self._sending
 
     def _ledger(self, context: Context) -> Ledger:
         from airflow_provider_twilio_comms.operators.state import ledger_of
