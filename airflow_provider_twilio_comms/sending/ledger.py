@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 from tenacity import Retrying, stop_after_delay, wait_random_exponential
 
-from airflow_provider_twilio_comms.exceptions import RecipientsChanged
+from airflow_provider_twilio_comms.exceptions import RecipientsChanged, TwilioError
 
 __all__ = ["Entry", "Ledger", "Store", "send_id"]
 
@@ -106,7 +106,14 @@ class Ledger:
         This is the fence: where Airflow does not take the write (this try is no longer the live one, the API
         server is down), it raises and nothing may be posted.
         """
-        self._write(str(part), msgspec.to_builtins(Entry("sending", fingerprint, count, since=now)))
+        try:
+            self._write(str(part), msgspec.to_builtins(Entry("sending", fingerprint, count, since=now)))
+        except Exception as error:  # whatever it is: what is not written down is not sent
+            raise TwilioError(
+                f"{self._noun} {part + 1}: Airflow's task state store does not take the note that it is about to "
+                f"be sent, so nothing was posted ({type(error).__name__}: {error}). Either this try is no longer "
+                "the live one, or the API server is not there; a later try sends what is missing"
+            ) from error
 
     def settled(
         self, part: int, state: State, fingerprint: str, count: int, operation_id: str | None
