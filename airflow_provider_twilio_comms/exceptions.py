@@ -45,8 +45,13 @@ __all__ = [
     "scrub",
 ]
 
-# A run of digits that can be a phone number, written in any of the usual ways; SIDs, ids and codes stay.
-_NUMBER = re.compile(r"(?<![\w.-])\+?\d[\d ().-]{5,}\d(?![\w])|\+\d{4,}")
+# A run of digits that can be a phone number, written in any of the usual ways, also in an address (%2B is +);
+# SIDs, ids, codes and dates stay.
+_GAP = r"[\s()./\u2010-\u2015-]"
+_NUMBER = re.compile(
+    rf"(?<![\w.-])(?!\d{{4}}-[01]\d-[0-3]\d(?!\d))\+?\d(?:{_GAP}*\d){{6,}}(?!\w)"
+    rf"|(?:\+|%2[Bb])(?:{_GAP}*\d){{5,}}"
+)
 
 
 def scrub(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-__all__ = ["Known", "Verdict", "known", "verdict"]
+__all__ = ["Known", "Verdict", "from_twilio", "known", "verdict"]
 
 
 class Verdict(Enum):
@@ -32,6 +32,11 @@ class Known(NamedTuple):
 def known(code: int | None) -> Known | None:
     """What is known of a code."""
     return _CODES.get(code) if code is not None else None
+
+
+def from_twilio(code: int | None) -> bool:
+    """Is this a code of Twilio's own? They have five digits; a proxy's at most repeats its HTTP status."""
+    return code is not None and code >= 10_000
 
 
 def verdict(code: int | None, status: int | None = None) -> Verdict:

@@ -159,10 +159,10 @@ def error_of(reply: Reply) -> ApiError:
     if errors:
         detail = "; ".join(str(error["message"]) for error in errors[:5])
     else:
-        detail = scrub(re.sub(r"<[^>]*>|\s+", " ", reply.body[:2000].decode(errors="replace")).strip())[
+        detail = scrub(re.sub(r"(?:<[^>]*>|\s)+", " ", reply.body[:2000].decode(errors="replace")).strip())[
             :EXCERPT
         ]
-    return _error(_class(reply.status, code, bool(errors)), reply, code, detail, errors)
+    return _error(_class(reply.status, code), reply, code, detail, errors)
 
 
 def _listed(body: Any) -> list[dict[str, Any]]:
@@ -177,15 +177,15 @@ def _listed(body: Any) -> list[dict[str, Any]]:
                 str(row.get("message") or row.get("detail") or row.get("title") or "no message")
             ),
             "more_info": row.get("infoUrl") or row.get("more_info") or row.get("type"),
-            "context": row.get("context") if row.get("context") != "null" else None,
+            "context": scrub(str(row["context"])) if row.get("context") not in (None, "null") else None,
         }
         for row in rows
         if isinstance(row, dict) and {"code", "message", "detail", "title"} & set(row)
     ]
 
 
-def _class(status: int, code: int | None, from_twilio: bool) -> type[ApiError]:
-    if status == 429 and from_twilio:
+def _class(status: int, code: int | None) -> type[ApiError]:
+    if status == 429 and codes.from_twilio(code):
         return RateLimited
     if status in (401, 403):
         return AuthenticationFailed

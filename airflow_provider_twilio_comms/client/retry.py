@@ -12,6 +12,7 @@ from typing import Any
 from tenacity import RetryCallState, stop_after_attempt, wait_random_exponential
 from tenacity.retry import retry_base
 
+from airflow_provider_twilio_comms.api.codes import from_twilio
 from airflow_provider_twilio_comms.api.flows import Download
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import RateLimited, SendUncertain, ServerFailed, TransportFailed
@@ -33,7 +34,7 @@ def untouched(error: BaseException) -> bool:
     if isinstance(error, TransportFailed):
         return not error.sent
     if isinstance(error, ServerFailed):
-        return error.status == 503 and error.retry_after is not None and bool(error.errors)
+        return error.status == 503 and error.retry_after is not None and from_twilio(error.code)
     return isinstance(error, RateLimited)
 
 
@@ -43,9 +44,9 @@ def may_repeat(call: Call[Any] | Download, error: BaseException) -> bool:
     Yes where Twilio did not process it. Where nobody knows, only if doing it twice is the same as once:
     a GET, PUT, DELETE, or a POST that only reads. Never a POST that creates.
     """
-    if untouched(error):
-        return (getattr(error, "retry_after", None) or 0) <= LONGEST
-    return call.repeatable and isinstance(error, TransportFailed | ServerFailed)
+    if (getattr(error, "retry_after", None) or 0) > LONGEST:
+        return False
+    return untouched(error) or (call.repeatable and isinstance(error, TransportFailed | ServerFailed))
 
 
 def outcome(call: Call[Any], error: BaseException) -> BaseException:

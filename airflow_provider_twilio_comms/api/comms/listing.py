@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from airflow_provider_twilio_comms.api.formats import timestamp
-from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, decoded, next_query
+from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, decoded, next_query, unreadable
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 __all__ = ["filters", "listing"]
@@ -69,7 +69,9 @@ class _List(Generic[R]):
 
     def read(self, reply: Reply, seen: frozenset[str]) -> Page[R]:
         parts = decoded(reply, dict[str, msgspec.Raw])
-        rows = decoded(Reply(reply.status, reply.headers, bytes(parts.get(self.key, b"[]"))), list[self.row])  # type: ignore[name-defined]
+        if self.key not in parts:
+            raise unreadable(reply, f"there is no list named {self.key}")
+        rows = decoded(Reply(reply.status, reply.headers, bytes(parts[self.key])), list[self.row])  # type: ignore[name-defined]
         self.check(rows)
         token = _token(parts.get("pagination"))
         if not token or token in seen:  # a token that comes back would go round for ever
@@ -81,7 +83,8 @@ def _token(pagination: msgspec.Raw | None) -> str | None:
     """The next page's token. Where an address stands in its place, only its ``pageToken`` is taken."""
     if not pagination:
         return None
-    token = (msgspec.json.decode(pagination) or {}).get("next")
+    given = msgspec.json.decode(pagination)
+    token = given.get("next") if isinstance(given, dict) else None
     if not isinstance(token, str) or not token:
         return None
     if "://" in token or token.startswith("/"):

@@ -16,7 +16,7 @@ from airflow_provider_twilio_comms.api.comms.parts import (
     checked_tags,
     schedule,
 )
-from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, decoded
+from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, decoded, unreadable
 from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError
 
 __all__ = ["Accepted", "Attempt", "AttemptError", "Message", "Related", "fetch", "list", "seek", "send"]
@@ -48,6 +48,9 @@ class AttemptError(msgspec.Struct, frozen=True, rename="camel"):
     code: int | None = None
     message: str | None = None
     info_url: str | None = None
+
+    def __repr__(self) -> str:
+        return f"AttemptError(code={self.code})"
 
 
 class Attempt(msgspec.Struct, frozen=True, rename="camel"):
@@ -126,9 +129,17 @@ def send(
 
 
 def addresses(to: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-    """Every address of recipients in Twilio's form; a profile has none that we know."""
-    single = [recipient["address"] for recipient in to if "address" in recipient]
-    return single + [party["address"] for recipient in to for party in recipient.get("addresses", ())]
+    """Every address of recipients in Twilio's form. A profile stands for itself: it hides its numbers."""
+    found: Any = []
+    for row, recipient in enumerate(to, 1):
+        try:
+            parties = recipient.get("addresses", (recipient,))
+            found += [party["profileId" if "profileId" in party else "address"] for party in parties]
+        except (AttributeError, KeyError, TypeError):
+            raise InvalidInput.at(
+                "to", "is no recipient", 'Give a mapping such as {"address": ..., "channel": "PHONE"}', row
+            ) from None
+    return found  # type: ignore[no-any-return]
 
 
 def list(
@@ -190,7 +201,10 @@ def seek(sid: str) -> Call[str]:
 
 
 def _sought(reply: Reply) -> str:
-    return reply.headers.get("location", "").split("?")[0].rstrip("/").rpartition("/")[2]
+    found = _last(reply.headers.get("location"), "comms_message_")
+    if found is None:
+        raise unreadable(reply, "it names no message")
+    return found
 
 
 def _accepted(reply: Reply) -> Accepted:
@@ -208,9 +222,9 @@ def _accepted(reply: Reply) -> Accepted:
     return Accepted()
 
 
-def _last(address: Any) -> str | None:
+def _last(address: Any, kind: str = "comms_operation_") -> str | None:
     end = address.split("?")[0].rstrip("/").rpartition("/")[2] if isinstance(address, str) else ""
-    return end if end.startswith("comms_operation_") else None
+    return end if end.startswith(kind) else None
 
 
 def _object(body: bytes) -> Mapping[str, Any]:

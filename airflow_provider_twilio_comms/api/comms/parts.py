@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from airflow_provider_twilio_comms.api.formats import timestamp
 from airflow_provider_twilio_comms.exceptions import InvalidInput
@@ -88,19 +88,29 @@ def checked_sender(sender: str | Mapping[str, Any], channel: SenderChannel = "SM
     if stray:
         raise InvalidInput.at("sender", f"{form} goes with no {', '.join(sorted(stray))}", "Leave it out")
     if form == "address":
-        return {"address": given["address"], "channel": str(given.get("channel") or channel).upper()}
+        return _address(str(given["address"]).strip(), str(given.get("channel") or channel).upper())
     identifier = {"senderId" if form == "sender_id" else "senderPoolId": given[form]}
     return {**identifier, "channels": given["channels"]} if given.get("channels") else identifier
 
 
-def _named(sender: str, channel: SenderChannel) -> dict[str, Any]:
-    sender = sender.strip()
-    if _SERVICE.fullmatch(sender):
+def _address(address: str, channel: str) -> Sender:
+    if _SERVICE.fullmatch(address):
         raise InvalidInput.at(
             "sender",
             "a Messaging Service does not send through the Communications API",
             "Use a sender pool, or TwilioSendMessageOperator for the service",
         )
+    if channel not in get_args(SenderChannel):
+        raise InvalidInput.at(
+            "sender",
+            f"{channel} is no channel of a sender",
+            "Use SMS (MMS is SMS with media), RCS or WHATSAPP",
+        )
+    return {"address": address, "channel": channel}
+
+
+def _named(sender: str, channel: SenderChannel) -> dict[str, Any]:
+    sender = sender.strip()
     for prefix, name in (("comms_senderpool_", "sender_pool_id"), ("comms_sender_", "sender_id")):
         if sender.startswith(prefix):
             return {name: sender}

@@ -30,6 +30,9 @@ class Sender(msgspec.Struct, frozen=True, rename="camel"):
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
+    def __repr__(self) -> str:
+        return f"Sender(id={self.id!r}, channel={self.channel!r}, status={self.status!r})"
+
 
 class Party(msgspec.Struct, frozen=True, rename="camel"):
     """One end of a route."""
