@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
@@ -109,13 +109,15 @@ def _classic(request: Request, items: Iterable[Any]) -> _Classic:
     return _Classic(page, size, start, listed[start : start + size], len(listed), query)
 
 
-def uri_page(request: Request, key: str, items: Iterable[Mapping[str, Any]]) -> Reply:
-    """A page of 2010-04-01: the addresses are relative."""
+def uri_page(
+    request: Request, key: str, items: Iterable[T], view: Callable[[T], Mapping[str, Any]] | None = None
+) -> Reply:
+    """A page of 2010-04-01: the addresses are relative. ``view`` makes the rows of the page alone."""
     part = _classic(request, items)
     more = part.total > part.start + part.size
     return json_reply(
         {
-            key: part.items,
+            key: [view(item) for item in part.items] if view else part.items,
             "page": part.page,
             "page_size": part.size,
             "start": part.start,

@@ -18,7 +18,7 @@ def groups(
 ) -> Iterator[tuple[float, int, Callable[[int], dict[str, Any]]]]:
     """Each message that fits, as a group of its own."""
     now = twilio.clock.now()
-    for message in twilio.part(Messages).by_sid.values():
+    for message in reversed(twilio.part(Messages).by_sid.values()):
         row = _row(message, now)
         if status in ("", row["status"]) and words in f"{row['to']} {row['text']} {row['id']}":
             yield message.created, 1, _rower(row)

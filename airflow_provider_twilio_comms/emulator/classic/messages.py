@@ -11,7 +11,7 @@ from airflow_provider_twilio_comms.api.classic.feedback import Outcome
 from airflow_provider_twilio_comms.api.classic.messages import Filter
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator.classic.fields import asked, given, required
-from airflow_provider_twilio_comms.emulator.classic.outbox import Media, Message, Messages
+from airflow_provider_twilio_comms.emulator.classic.outbox import SENT, Media, Message, Messages
 from airflow_provider_twilio_comms.emulator.classic.sending import Order, order
 from airflow_provider_twilio_comms.emulator.clock import rfc2822
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, json_reply
@@ -82,13 +82,14 @@ def list_messages(twilio: Twilio, request: Request, account_sid: str) -> Reply:
     """Newest first. What has no date yet is in no list by date."""
     only, now = asked(request, Filter), twilio.clock.now()
     sent = within(only, "sent_on")
-    rows = (
-        message.view(now)
+    found = (
+        message
         for message in twilio.part(Messages).listed(account_sid)
         if only.get("to") in (None, message.to)
-        and (sent is None or (message.view(now)["date_sent"] and sent(message.sent_at)))
+        and only.get("from_") in (None, message.sender(message.status(now)))
+        and (sent is None or (message.status(now) in SENT and sent(message.sent_at)))
     )
-    return uri_page(request, "messages", [row for row in rows if only.get("from_") in (None, row["from"])])
+    return uri_page(request, "messages", found, lambda message: message.view(now))
 
 
 def within(only: dict[str, Any], name: str) -> Callable[[float], bool] | None:

@@ -18,8 +18,9 @@ from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcome, messa
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.twilio import Twilio
 
-__all__ = ["Media", "Message", "Messages", "segments"]
+__all__ = ["SENT", "Media", "Message", "Messages", "segments"]
 
+SENT = ("sent", "delivered", "undelivered", "read")
 _SENDING, _SENT, _SETTLED = 0.3, 0.6, 0.9  # parts of the pace, from the start
 _PRICE = Decimal("-0.00830")  # US dollars a segment
 # https://www.twilio.com/docs/glossary/what-is-gsm-7-character-encoding
@@ -70,7 +71,7 @@ class Message:
     sid: str
     account_sid: str
     to: str
-    from_: str | None
+    from_: str
     service_sid: str | None
     body: str
     outcome: Outcome
@@ -107,15 +108,18 @@ class Message:
         """The status with which it is created, however fast it goes on."""
         return "scheduled" if self.start > self.created else "accepted" if self.service_sid else "queued"
 
+    def sender(self, status: str) -> str | None:
+        """A service chooses when it begins to send."""
+        return None if self.service_sid and status in ("accepted", "scheduled", "canceled") else self.from_
+
     @property
     def sent_at(self) -> float:
         return self.start + _SENT * self.pace
 
     def view(self, now: float, status: str | None = None) -> dict[str, Any]:
         status = status or self.status(now)
-        waiting = status in ("accepted", "scheduled", "canceled")
-        sent = status in ("sent", "delivered", "undelivered", "read")
-        count = 0 if waiting and self.service_sid else segments(self.body)
+        sender, sent = self.sender(status), status in SENT
+        count = segments(self.body) if sender else 0
         failed = status in ("failed", "undelivered") and self.outcome.code is not None
         base = f"/2010-04-01/Accounts/{self.account_sid}/Messages/{self.sid}"
         return {
@@ -125,7 +129,7 @@ class Message:
             "api_version": "2010-04-01",
             "body": self.body,
             "to": self.to,
-            "from": None if waiting and self.service_sid else self.from_,
+            "from": sender,
             "direction": "outbound-api",
             "status": status,
             "num_segments": str(count),
@@ -143,7 +147,7 @@ class Message:
 
     def price(self, now: float) -> Decimal:
         """What it has cost by now; nothing before it is sent."""
-        return _PRICE * segments(self.body) if self.view(now)["price"] else Decimal(0)
+        return _PRICE * segments(self.body) if self.status(now) in SENT else Decimal(0)
 
 
 class Messages:
