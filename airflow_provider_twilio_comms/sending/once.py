@@ -13,7 +13,7 @@ from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import SendUncertain
 from airflow_provider_twilio_comms.sending.ledger import Ledger
 from airflow_provider_twilio_comms.sending.plan import Chunk, Plan
-from airflow_provider_twilio_comms.sending.steps import LAG, Found, OnUnknown, Steps
+from airflow_provider_twilio_comms.sending.steps import LAG, SKEW, Found, OnUnknown, Steps
 
 __all__ = ["TAG", "OnUnknown", "Sending"]
 
@@ -55,7 +55,7 @@ class Sending(Steps[Chunk, messages.Accepted]):
 
     def look(self, part: Chunk, since: float | None) -> Flow[Found]:
         tags = self._tags(part)
-        start = datetime.fromtimestamp(since, timezone.utc) if since is not None else None
+        start = datetime.fromtimestamp(since - SKEW, timezone.utc) if since is not None else None
         rows = yield from every_item(messages.list(tags=tags, start_date=start, page_size=50), limit=1000)
         # A filter that Twilio does not know is ignored, so each row has to show the tag itself.
         return Found(row.operation_id for row in rows if (row.tags or {}).get(TAG) == tags[TAG])

@@ -68,6 +68,7 @@ class Steps(ABC, Generic[P, R]):
     lag: float = LAG
     ids: list[str] = field(default_factory=list)
     sent: int = 0
+    claimed: set[str] = field(default_factory=set)  # ids that belong to a part: no other was sent as them
 
     noun: ClassVar[str] = "part"
     in_order: ClassVar[bool] = True  # what follows a part that was not sent was not sent either
@@ -86,7 +87,7 @@ class Steps(ABC, Generic[P, R]):
 
     @abstractmethod
     def look(self, part: P, since: float | None) -> Flow[Found]:
-        """Look for a part at Twilio once; ``since`` is when it was sent at the earliest, if known."""
+        """Look for a part at Twilio once; ``since`` is when it was sent, by our clock, if that is known."""
 
     @abstractmethod
     def uncertain(self, part: P, when: str) -> SendUncertain:
@@ -101,6 +102,7 @@ class Steps(ABC, Generic[P, R]):
         parts = self.parts()
         entries = [self.ledger.entry(part.number, part.fingerprint) for part in parts]
         self.ledger.entry(len(parts), None)  # the first try's list may have been longer
+        self.claimed.update(entry.operation_id for entry in entries if entry and entry.operation_id)
         began = yield from now()
         self.ledger.begin(len(parts), began)
         for part, entry in zip(parts, entries, strict=True):
@@ -156,6 +158,7 @@ class Steps(ABC, Generic[P, R]):
         self.sent += part.count
         if identity:
             self.ids.append(identity)
+            self.claimed.add(identity)
 
     def accept(self, part: P, identity: str | None) -> None:
         log.info("Twilio accepted %s %d as %s", self.noun, part.number + 1, identity)  # first of all
@@ -188,7 +191,7 @@ class Steps(ABC, Generic[P, R]):
         pause = 0.0
         while True:
             time = yield from waited(pause)
-            found = yield from self.look(part, since - SKEW if known else None)
+            found = yield from self.look(part, since if known else None)
             if found:
                 self.accept(part, next((each for each in found if each), None))
                 log.info("%s was found at Twilio", self.name(part))
