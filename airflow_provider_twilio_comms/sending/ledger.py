@@ -110,9 +110,9 @@ class Ledger:
             self._write(str(part), msgspec.to_builtins(Entry("sending", fingerprint, count, since=now)))
         except Exception as error:  # whatever it is: what is not written down is not sent
             raise TwilioError(
-                f"{self._noun} {part + 1}: Airflow's task state store does not take the note that it is about to "
-                f"be sent, so nothing was posted ({type(error).__name__}: {error}). Either this try is no longer "
-                "the live one, or the API server is not there; a later try sends what is missing"
+                f"{self._noun} {part + 1}: Airflow's task state store does not take the note that it is "
+                f"about to be sent, so nothing was posted ({type(error).__name__}: {error}). Either this try is no "
+                "longer the live one, or the API server is not there; a later try sends what is missing"
             ) from error
 
     def settled(

@@ -130,7 +130,7 @@ def test_nothing_is_posted_where_the_ledger_takes_no_write(emulator: Running) ->
         if value.get("state") == "sending":
             raise RuntimeError("this try is no longer the live one")
 
-    with pytest.raises(TwilioError, match=r"chunk 1 .*nothing was posted"):
+    with pytest.raises(TwilioError, match=r"chunk 1: .*nothing was posted"):
         bulk(people(5)).execute(context(MemoryStore(refuse)))
     assert posts(emulator) == 0
 
