@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+import requests
 
 from airflow_provider_twilio_comms.api.wire import Call, Page, Reply
 from airflow_provider_twilio_comms.client.aio import AsyncClient
@@ -102,3 +103,13 @@ def test_contract_of_a_call_over_http(line: Line, sample: Sample) -> None:
         line.make(result.next)
         sent = arrived(line.twilio.last)
         judge(call.product).validate_response(sent, Heard.of(line.last))
+
+
+@pytest.mark.parametrize("name", ["media.download", "deactivations.fetch"])
+def test_contract_of_a_file_elsewhere(line: Line, name: str) -> None:
+    """The address that a redirect names is read without our credentials, and refused with them."""
+    world = settle(line.twilio, line.run)
+    sample = next(sample for sample in SAMPLES if sample.name == name)
+    url = line.make(sample.call(world)).url
+    assert requests.get(url, timeout=5).status_code == 200
+    assert requests.get(url, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5).status_code == 400

@@ -12,52 +12,23 @@ import pytest
 
 from airflow_provider_twilio_comms.api import content
 from airflow_provider_twilio_comms.api.classic import accounts, feedback, media, messages, usage
-from airflow_provider_twilio_comms.api.messaging import senders, services
-from airflow_provider_twilio_comms.api.wire import Call
-from airflow_provider_twilio_comms.emulator.classic.inventory import (
-    NUMBER_SID,
-    RCS_SENDER_SID,
-    SHORT_CODE_SID,
-    WHATSAPP_SENDER_SID,
-)
 from airflow_provider_twilio_comms.emulator.credentials import TEST_SID, TEST_TOKEN
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
-from airflow_provider_twilio_comms.exceptions import ApiError, AuthenticationFailed
-from tests.emulator.classic.conftest import Made
+from airflow_provider_twilio_comms.exceptions import AuthenticationFailed
+from tests.emulator.classic.made import (
+    FROM,
+    NO_RECEIPT,
+    OPTED_OUT,
+    TO,
+    UNKNOWN,
+    Made,
+    after,
+    code_of,
+    refused,
+    send,
+)
 
-TO, FROM = "+12025550100", "+15005550006"
-OPTED_OUT, UNKNOWN, NO_RECEIPT = "+12025559610", "+12025559005", "+12025559000"
-MESSAGES = "/2010-04-01/Accounts/{AccountSid}/Messages.json"
-
-
-def code_of(act: Callable[[], Any]) -> int | None:
-    """Twilio's code for what goes wrong."""
-    with pytest.raises(ApiError) as caught:
-        act()
-    assert 400 <= caught.value.status < 500
-    return caught.value.code
-
-
-def refused(run: Made, call: Call[Any]) -> int | None:
-    """Twilio's code for why a call is refused."""
-    return code_of(lambda: run(call))
-
-
-def send(run: Made, to: str = TO, **options: Any) -> messages.Message:
-    if "from_" not in options and "messaging_service_sid" not in options:
-        options["from_"] = FROM
-    return run(messages.send(to, **{"body": "Hi", **options}))
-
-
-def after(twilio: Twilio, seconds: float) -> datetime:
-    return datetime.fromtimestamp(twilio.clock.now() + seconds, timezone.utc)
-
-
-@pytest.fixture
-def service(run: Made) -> str:
-    sid = run(services.create("Shop")).sid
-    run(senders.create_phone_number(sid, NUMBER_SID))
-    return sid
+MESSAGES = messages.MESSAGES
 
 
 # Twilio's magic numbers
@@ -201,64 +172,6 @@ def test_scheduling_without_a_service(twilio: Twilio, run: Made) -> None:
     at = after(twilio, 3600).isoformat()
     form = [("To", TO), ("From", FROM), ("Body", "Hi"), ("ScheduleType", "fixed"), ("SendAt", at)]
     assert code_of(lambda: run.form(MESSAGES, form)) == 35118
-
-
-# what is wrong with a message
-
-
-@pytest.mark.parametrize(
-    ("form", "code"),
-    [
-        ({"To": None}, 21604),
-        ({"To": "nobody"}, 21211),
-        ({"From": None}, 21603),
-        ({"From": "A sender much too long"}, 21212),
-        ({"From": "99999"}, 21606),
-        ({"From": "whatsapp:+12025550199", "To": f"whatsapp:{TO}"}, 63007),
-        ({"To": f"whatsapp:{TO}"}, 21910),
-        ({"To": FROM}, 21266),
-        ({"Body": None}, 21619),
-        ({"Body": ""}, 21602),
-        ({"Body": "x" * 1601}, 21617),
-        ({"MediaUrl": "ftp://example.com"}, 21620),
-        ({"ContentSid": "HX1"}, 21655),
-        ({"ContentSid": "HX" + "0" * 32}, 21655),
-        ({"ContentVariables": '{"1": "x"}'}, 21654),
-        ({"ContentSid": "HX" + "0" * 32, "ContentVariables": "{"}, 21656),
-        ({"StatusCallback": "https://my_host/"}, 21609),
-        ({"ValidityPeriod": "0"}, 21624),
-        ({"ValidityPeriod": "long"}, 21624),
-        ({"MessagingServiceSid": "MG" + "0" * 32}, 21701),
-        ({"FallbackFrom": FROM}, 21666),
-        ({"ShortenUrls": "true"}, 20001),
-        ({"ProvideFeedback": "perhaps"}, 20001),
-        ({"Colour": "red"}, 20001),
-    ],
-)
-def test_bad_input_gets_twilios_code(run: Made, form: dict[str, str | None], code: int) -> None:
-    whole = {"To": TO, "From": FROM, "Body": "Hi", **form}
-    pairs = [(name, text) for name, text in whole.items() if text is not None]
-    assert code_of(lambda: run.form(MESSAGES, pairs)) == code
-    assert run.twilio.ledger.messages == 0
-
-
-def test_too_many_media(run: Made) -> None:
-    form = [("To", TO), ("From", FROM), *[("MediaUrl", "https://example.com/a.png")] * 11]
-    assert code_of(lambda: run.form(MESSAGES, form)) == 21623
-
-
-def test_a_service_needs_a_sender_that_fits(run: Made) -> None:
-    sid = run(services.create("Empty")).sid
-    assert code_of(lambda: send(run, messaging_service_sid=sid)) == 21703
-    run(senders.create_channel_sender(sid, WHATSAPP_SENDER_SID))
-    assert code_of(lambda: send(run, messaging_service_sid=sid)) == 21704
-    assert code_of(lambda: send(run, messaging_service_sid=sid, from_=FROM)) == 21705
-    assert code_of(lambda: send(run, messaging_service_sid=sid, fallback_from=FROM)) == 21667
-    assert send(run, f"whatsapp:{TO}", messaging_service_sid=sid).status == "accepted"
-    run(senders.create_short_code(sid, SHORT_CODE_SID))
-    run(senders.create_channel_sender(sid, RCS_SENDER_SID))
-    assert send(run, messaging_service_sid=sid, fallback_from=FROM).status == "accepted"
-    assert send(run, from_=sid).messaging_service_sid == sid
 
 
 # what may be done to one
