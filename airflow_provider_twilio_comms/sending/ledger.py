@@ -111,8 +111,8 @@ class Ledger:
         except Exception as error:  # whatever it is: what is not written down is not sent
             raise TwilioError(
                 f"{self._noun} {part + 1}: Airflow's task state store does not take the note that it is "
-                f"about to be sent, so nothing was posted ({type(error).__name__}: {error}). Either this try is no "
-                "longer the live one, or the API server is not there; a later try sends what is missing"
+                f"about to be sent, so nothing was posted ({type(error).__name__}: {error}). Either this try "
+                "is no longer the live one, or the API server is not there; a later try sends what is missing"
             ) from error
 
     def settled(
