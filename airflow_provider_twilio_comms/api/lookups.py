@@ -28,11 +28,11 @@ Package = Literal[
     "phone_number_quality_score",
     "pre_fill",
 ]
-Packages = Annotated[Sequence[Package], Meta(min_length=1, description="a list of Lookup's packages")]
-Number = Annotated[
+_Packages = Annotated[Sequence[Package], Meta(min_length=1, description="a list of Lookup's packages")]
+_Number = Annotated[
     str, Meta(pattern=r"^\+?[\d ().-]{3,30}\Z", description="a number, in E.164 unless country_code is given")
 ]
-Day = Annotated[str, Meta(pattern=r"^\d{8}\Z", description="YYYYMMDD")]
+_Day = Annotated[str, Meta(pattern=r"^\d{8}\Z", description="YYYYMMDD")]
 
 
 class Lookup(Resource, frozen=True):
@@ -69,8 +69,8 @@ class Person(TypedDict, total=False):
     postal_code: str
     address_country_code: CountryCode
     national_id: str
-    date_of_birth: Day
-    last_verified_date: Day
+    date_of_birth: _Day
+    last_verified_date: _Day
     verification_sid: str
     partner_sub_id: Annotated[str, Meta(max_length=64)]
 
@@ -80,8 +80,8 @@ def fetch(phone_number: str, fields: Sequence[Package] = (), **person: Unpack[Pe
 
     A number that is not valid is an answer (``valid`` is False), not an error.
     """
-    values = {"PhoneNumber": valid("phone_number", phone_number, Number)}
+    values = {"PhoneNumber": valid("phone_number", phone_number, _Number)}
     query = pairs(Person, person)
     if fields:
-        query.insert(0, ("Fields", ",".join(valid("fields", fields, Packages))))
+        query.insert(0, ("Fields", ",".join(valid("fields", fields, _Packages))))
     return Call("GET", "/v2/PhoneNumbers/{PhoneNumber}", one(Lookup), "lookups", values, query)

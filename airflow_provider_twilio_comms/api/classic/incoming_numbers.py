@@ -46,8 +46,8 @@ NUMBERS_OF_KIND = "/2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers/{Kind}
 NUMBER = "/2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers/{Sid}.json"
 
 Kind = Literal["local", "mobile", "toll_free"]
-OptionalApplicationSid = Annotated[str, sid_of("AP", optional=True)]
-OptionalTrunkSid = Annotated[str, sid_of("TK", optional=True)]
+_ApplicationSid = Annotated[str, sid_of("AP", optional=True)]
+_TrunkSid = Annotated[str, sid_of("TK", optional=True)]
 
 
 class IncomingNumber(Resource, frozen=True):
@@ -107,14 +107,14 @@ class Settings(TypedDict, total=False):
     sms_method: HttpMethod
     sms_fallback_url: Url
     sms_fallback_method: HttpMethod
-    sms_application_sid: OptionalApplicationSid  # wins over sms_url
+    sms_application_sid: _ApplicationSid  # wins over sms_url
     status_callback: Url
     status_callback_method: HttpMethod
     voice_url: Url
     voice_method: HttpMethod
     voice_fallback_url: Url
     voice_fallback_method: HttpMethod
-    voice_application_sid: OptionalApplicationSid  # wins over voice_url
+    voice_application_sid: _ApplicationSid  # wins over voice_url
     voice_caller_id_lookup: bool
     voice_receive_mode: Literal["voice", "fax"]
     emergency_status: Literal["Active", "Inactive"]
@@ -122,7 +122,7 @@ class Settings(TypedDict, total=False):
     address_sid: AddressSid
     bundle_sid: BundleSid
     identity_sid: IdentitySid
-    trunk_sid: OptionalTrunkSid  # wins over all of voice
+    trunk_sid: _TrunkSid  # wins over all of voice
 
 
 class Changes(Settings, total=False):

@@ -32,6 +32,8 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 __all__ = [
     "FINAL",
+    "LATEST",
+    "SOONEST",
     "Filter",
     "Message",
     "Options",

@@ -31,6 +31,7 @@ __all__ = [
     "AlphaSenderEntry",
     "ChannelSenderEntry",
     "DestinationAlphaSenderEntry",
+    "DestinationFilter",
     "PhoneNumberEntry",
     "SenderEntry",
     "ShortCodeEntry",

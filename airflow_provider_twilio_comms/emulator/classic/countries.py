@@ -9,7 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["COUNTRIES", "Country", "Offer", "offers", "stocked"]
+__all__ = [
+    "COUNTRIES",
+    "Country",
+    "Offer",
+    "friendly",
+    "offers",
+    "stocked",
+]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.twilio import Twilio
 
 __all__ = [
+    "MESSENGER_SENDER_SID",
     "NUMBER_SID",
+    "RCS_SENDER_SID",
     "SECOND_NUMBER_SID",
     "SECOND_SHORT_CODE_SID",
     "SHORT_CODE_SID",
