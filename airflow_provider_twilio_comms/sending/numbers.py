@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 __all__ = ["all_e164", "normalised"]
 
-_E164 = r"\+[1-9]\d{6,14}"
+# The country code 1 is the one whose numbers have one length only; the others are phonenumbers' to know.
+_E164 = r"\+(?:1[2-9]\d{9}|[2-9]\d{6,14})"
 _one = re.compile(_E164, re.ASCII).fullmatch
 _lines = re.compile(rf"(?:{_E164}\n)*", re.ASCII).fullmatch
 

@@ -79,7 +79,12 @@ class BulkRequest:
     @property
     def envelope(self) -> int:
         """Bytes of a request without its recipients."""
-        _, body = self.call(msgspec.Raw(b"[]"), {}).content()
+        try:
+            _, body = self.call(msgspec.Raw(b"[]"), {}).content()
+        except InvalidInput as error:
+            raise InvalidInput.at(
+                "content", f"{error.message} before the first recipient", "Shorten it"
+            ) from None
         return len(body or b"") + _TAG_SIZE
 
     def call(self, to: msgspec.Raw, tags: Mapping[str, str]) -> Call[messages.Accepted]:
