@@ -108,16 +108,19 @@ def saved(url: str, into: IO[bytes]) -> Flow[int]:
     return size
 
 
-def every_page(first: Call[Page[T]], take: Callable[[Sequence[T]], None]) -> Flow[int]:
-    """Hand every page's items to ``take``, a page at a time; returns how many there were."""
-    count, call = 0, first
-    while True:
+def every_page(
+    first: Call[Page[T]], take: Callable[[Sequence[T]], None], limit: int | None = None
+) -> Flow[int]:
+    """Hand every page's items to ``take``, a page at a time, up to ``limit``; returns how many there were."""
+    count = 0
+    call: Call[Page[T]] | None = first
+    while call is not None and (limit is None or count < limit):
         page = yield from made(call)
-        take(page.items)
-        count += len(page.items)
-        if page.next is None:
-            return count
+        items = page.items if limit is None else page.items[: limit - count]
+        take(items)
+        count += len(items)
         call = page.next
+    return count
 
 
 def every_item(first: Call[Page[T]], limit: int | None = None) -> Flow[list[T]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, XComArg
+from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_twilio_comms.exceptions import (
@@ -23,7 +25,7 @@ from airflow_provider_twilio_comms.exceptions import (
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
-__all__ = ["Hidden", "TwilioOperator", "TwilioTask", "ending_plainly"]
+__all__ = ["Hidden", "TwilioOperator", "TwilioTask", "ending_plainly", "ids_of", "or_default"]
 
 
 class TwilioTask:
@@ -45,11 +47,39 @@ class TwilioOperator(TwilioTask, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("twilio_conn_id",)
+    # Those that are held as Hidden: rendered, but shown nowhere.
+    hidden_fields: ClassVar[Sequence[str]] = ()
     ui_color = "#f9dcdc"
 
     def __init__(self, *, twilio_conn_id: str = "twilio_default", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.twilio_conn_id = twilio_conn_id
+
+    def hide(self, **values: Any) -> None:
+        """Keep arguments as attributes that Airflow does not show; None stays None."""
+        for name, value in values.items():
+            setattr(self, name, value if value is None else Hidden(value))
+            XComArg.apply_upstream_relationship(self, value)
+
+    def shown(self, name: str) -> Any:
+        """The value of an argument that may be hidden."""
+        value = getattr(self, name)
+        return value.value if isinstance(value, Hidden) else value
+
+    def rendered_fields(self) -> Sequence[str]:
+        """Which of the hidden arguments are rendered."""
+        return self.hidden_fields
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        """Airflow's way in, for mapped tasks too: what is hidden is rendered, and stays hidden."""
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        for name in self.rendered_fields() if parent is self else ():
+            value = getattr(self, name)
+            if isinstance(value, Hidden):
+                rendered = self.render_template(value.value, context, jinja_env, seen_oids)
+                setattr(self, name, Hidden(rendered))
 
 
 class Hidden:
@@ -64,6 +94,30 @@ class Hidden:
 
     def __repr__(self) -> str:
         return "(hidden)"
+
+
+def or_default(deferrable: bool | None) -> bool:
+    """Whether to wait in the triggerer: as the author says, else as the configuration does."""
+    if deferrable is not None:
+        return deferrable
+    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def ids_of(field: str, given: Any, pattern: str, looks: str) -> list[str]:
+    """Twilio's ids: one, several, or what a template makes of a list, which is its text.
+
+    Raises :class:`InvalidInput` where there are none, or one that is not like ``looks``.
+    """
+    texts = (
+        [part.strip("'\" ") for part in given.strip("[]() ").split(",")] if isinstance(given, str) else given
+    )
+    ids = [text for text in texts or () if text]
+    if not ids:
+        raise InvalidInput.at(field, "there are none", f"Give at least one: {looks}")
+    for row, text in enumerate(ids, 1):
+        if not isinstance(text, str) or not re.fullmatch(pattern, text):
+            raise InvalidInput.at(field, "not a valid value", f"Expected {looks}", row)
+    return list(dict.fromkeys(ids))
 
 
 @contextmanager

@@ -1,0 +1,122 @@
+"""Resources as rows, and files of rows: JSON lines or Parquet, wherever ``ObjectStoragePath`` reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+import msgspec
+
+from airflow_provider_twilio_comms.api.forms import bare
+from airflow_provider_twilio_comms.exceptions import InvalidInput
+
+__all__ = ["Table", "Take", "writing"]
+
+Take: TypeAlias = Callable[[Sequence[Any]], Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Some resources of one kind, and the columns of them that are wanted, by Twilio's names."""
+
+    items: Sequence[msgspec.Struct]
+    columns: Sequence[msgspec.structs.FieldInfo]
+
+    @classmethod
+    def of(
+        cls,
+        items: Sequence[msgspec.Struct],
+        names: Sequence[str] | None = None,
+        left_out: Collection[str] = (),
+    ) -> Table:
+        """Raises :class:`InvalidInput` for a column that there is not."""
+        known = {each.encode_name: each for each in msgspec.structs.fields(items[0])} if items else {}
+        unknown = [name for name in names or () if known and name not in known]
+        if unknown:
+            raise InvalidInput.at("fields", f"there is no {unknown[0]!r}", f"Use some of {', '.join(known)}")
+        wanted = [name for name in names or known if name in known and name not in left_out]
+        return cls(items, [known[name] for name in wanted])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """JSON values: decimals and times are text."""
+        names = [column.encode_name for column in self.columns]
+        return [{name: row[name] for name in names} for row in map(msgspec.to_builtins, self.items)]
+
+
+@contextmanager
+def writing(path: str) -> Iterator[Callable[[Table], None]]:
+    """A file to write tables to, one after the other. If it cannot be finished, it is taken away again."""
+    from airflow.sdk import ObjectStoragePath
+
+    kinds = {".jsonl": _lines, ".ndjson": _lines, ".parquet": _parquet}
+    target = ObjectStoragePath(path.strip())
+    if target.suffix not in kinds:
+        raise InvalidInput.at("output_path", "is no kind of file known here", f"End it in {', '.join(kinds)}")
+    try:
+        file = target.open("wb")
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror or type(error).__name__})"
+        raise InvalidInput.at("output_path", problem, "Check it") from error
+    try:
+        with file, kinds[target.suffix](file) as write:
+            yield write
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _lines(file: Any) -> Iterator[Callable[[Table], None]]:
+    encoder = msgspec.json.Encoder()
+    yield lambda table: file.write(encoder.encode_lines(table.rows()))
+
+
+@contextmanager
+def _parquet(file: Any) -> Iterator[Callable[[Table], None]]:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        problem, fix = "Parquet needs pyarrow", "Install airflow-provider-twilio-comms[parquet]"
+        raise InvalidInput.at("output_path", problem, fix) from None
+    kinds = {
+        str: pa.string(),
+        int: pa.int64(),
+        float: pa.float64(),
+        bool: pa.bool_(),
+        Decimal: pa.decimal128(38, 10),
+        datetime: pa.timestamp("us", "UTC"),
+        date: pa.date32(),
+    }
+    writer: Any = None
+
+    def write(table: Table) -> None:
+        nonlocal writer
+        types = [
+            next((kinds[kind] for kind in bare(column.type) if kind in kinds), None)
+            for column in table.columns
+        ]
+        arrays = [
+            pa.array([_cell(item, column, kind is None) for item in table.items], kind or pa.string())
+            for column, kind in zip(table.columns, types, strict=True)
+        ]
+        made = pa.table(dict(zip([column.encode_name for column in table.columns], arrays, strict=True)))
+        if table.items:
+            writer = writer or parquet.ParquetWriter(file, made.schema)
+            writer.write_table(made)
+
+    yield write
+    if writer is None:
+        parquet.write_table(pa.table({}), file)
+    else:
+        writer.close()
+
+
+def _cell(item: Any, column: msgspec.structs.FieldInfo, nested: bool) -> Any:
+    """A value; what is no single value is JSON."""
+    value = getattr(item, column.name)
+    return msgspec.json.encode(value).decode() if nested and value is not None else value
