@@ -1,0 +1,167 @@
+"""Waiting for single messages without a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_twilio_comms.api.classic import messages
+from airflow_provider_twilio_comms.api.flows import Flow, made
+from airflow_provider_twilio_comms.exceptions import TwilioError
+from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+from airflow_provider_twilio_comms.sending.canceling import canceled
+from airflow_provider_twilio_comms.sending.message_waiting import MessageOutcome, MessageWait, Seen, seen
+from airflow_provider_twilio_comms.triggers.poller import Poller, Source
+
+__all__ = ["MESSAGES", "TwilioMessagesTrigger"]
+
+PAGE = 200  # rows of the list that are asked for at a time
+WORTH = 10  # single requests that one page of the list may replace
+
+
+class _Messages:
+    """Messages of the classic API."""
+
+    name = "messages"
+
+    def listed(self, wanted: Collection[str], start: datetime | None) -> Flow[dict[str, Seen]]:
+        """Newest first, as far back as ``start``, and no further than the list is cheaper than asking singly.
+
+        Without a date filter, since that finds no message that is not sent yet.
+        """
+        found: dict[str, Seen] = {}
+        call = messages.list(page_size=PAGE)
+        for _ in range(1 + len(wanted) // WORTH):
+            page = yield from made(call)
+            found.update({row.sid: Seen.of(row) for row in page.items if row.sid in wanted})
+            oldest = page.items[-1].date_created if page.items else None
+            if page.next is None or len(found) == len(wanted) or (start and oldest and oldest < start):
+                break
+            call = page.next
+        return found
+
+    def observed(self, name: str) -> Flow[Seen | None]:
+        return seen(name)
+
+
+MESSAGES: Source[Seen] = _Messages()
+
+
+class TwilioMessagesTrigger(BaseTrigger):
+    """Waits until messages have a status, or time is up, and says so in one event.
+
+    Survives what Twilio and its network do for a while, and a restarted triggerer. The event is a
+    :class:`~airflow_provider_twilio_comms.sending.message_waiting.MessageOutcome`.
+
+    :param sids: the messages
+    :param twilio_conn_id: the connection
+    :param until: the status to wait for
+    :param deadline: when time is up, in seconds since 1970
+    :param since: when the messages were made, in seconds since 1970, or 0
+    :param poll_interval: seconds between polls; triggers of one connection and interval share them
+    :param not_before: no event before this time, in seconds since 1970
+    :param cancel_on_kill: cancel what is still scheduled when the task is failed from outside
+    """
+
+    def __init__(
+        self,
+        sids: list[str],
+        twilio_conn_id: str,
+        until: str = "delivered",
+        deadline: float = 0.0,
+        since: float = 0.0,
+        poll_interval: float = 30.0,
+        not_before: float = 0.0,
+        cancel_on_kill: bool = False,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.sids = sids
+        self.twilio_conn_id = twilio_conn_id
+        self.until = until
+        self.deadline = deadline
+        self.since = since
+        self.poll_interval = poll_interval
+        self.not_before = not_before
+        self.cancel_on_kill = cancel_on_kill
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "sids": self.sids,
+                "twilio_conn_id": self.twilio_conn_id,
+                "until": self.until,
+                "deadline": self.deadline,
+                "since": self.since,
+                "poll_interval": self.poll_interval,
+                "not_before": self.not_before,
+                "cancel_on_kill": self.cancel_on_kill,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        outcome = await self._outcome()
+        await asyncio.sleep(max(0.0, self.not_before - time.time()))
+        yield TriggerEvent(outcome.to_event())
+
+    async def on_kill(self) -> None:
+        """Cancel what is scheduled, where the author wants that and the task has really been failed.
+
+        Airflow calls this too when the task was cleared and waits again, or when another triggerer took over.
+        """
+        if not self.cancel_on_kill or await self.task_state() != "failed":
+            self.log.info("No longer waiting; what is under way at Twilio goes on: %s", ", ".join(self.sids))
+            return
+        stopped, late = await TwilioHook(self.twilio_conn_id).arun(canceled(self.sids))
+        self.log.info("Canceled %d messages; too late for %d", len(stopped), len(late))
+
+    async def task_state(self) -> str | None:
+        """The state of the task that waits."""
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+        from asgiref.sync import sync_to_async
+
+        ti: Any = self.task_instance
+        states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
+            dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
+        )
+        found = next(iter(states.get(ti.run_id, {}).values()), None)
+        return None if found is None else str(getattr(found, "value", found))
+
+    async def _outcome(self) -> MessageOutcome:
+        wait = MessageWait(self.sids, self.until, self.deadline, self.since)
+        known: dict[str, Seen | None] = {}
+        told = None
+        async with Poller.joined(
+            MESSAGES, self.twilio_conn_id, self.poll_interval, self.sids, self.since
+        ) as poller:
+            while True:
+                outcome = self._judged(wait, known, await poller.snapshot())
+                if outcome is not None:
+                    return outcome
+                if (counts := Counter(item.status for item in known.values() if item)) != told:
+                    told = counts
+                    self.log.info("%s", ", ".join(f"{name} {count:,}" for name, count in counts.items()))
+
+    def _judged(
+        self,
+        wait: MessageWait,
+        known: dict[str, Seen | None],
+        looked: Mapping[str, Seen | TwilioError | None],
+    ) -> MessageOutcome | None:
+        error = None
+        for sid in self.sids:
+            found = looked.get(sid)
+            if isinstance(found, TwilioError):
+                error = found
+            elif sid in looked:
+                known[sid] = found
+        if error is not None:
+            self.log.warning("The poll failed, and is tried again: %s", error)
+            return wait.failed(error, known, time.time())
+        return wait.judged(known, time.time())
