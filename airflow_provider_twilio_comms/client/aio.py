@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
+import urllib.request
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -39,9 +42,11 @@ class AsyncClient:
             timeout=timeout,
             connector=aiohttp.TCPConnector(limit=32),
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=True,
         )
+        # aiohttp would repeat a GET once by itself; the rule in retry.py is to be the only one.
+        self._session._retry_connection = False
         self._timeout = config.timeout
+        self._proxies: dict[str, dict[str, Any]] = {}
 
     async def run(self, work: Call[T] | Flow[T]) -> T:
         """Make a call, or carry a flow through, and return its result."""
@@ -84,22 +89,36 @@ class AsyncClient:
                 request.method,
                 URL(request.url, encoded=True),
                 headers=request.headers,
-                data=request.body,
+                data=None if request.body is None else io.BytesIO(request.body),  # sent in pieces
                 allow_redirects=False,
+                **self._proxy(request),
             ) as response:
                 body = await response.read()
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Reply(response.status, headers, body)
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
-            never = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+            never = isinstance(
+                error,
+                aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.ClientHttpProxyError,
+            )
             raise lost(request, not never, self._reason(error, never)) from None
+
+    def _proxy(self, request: Request) -> dict[str, Any]:
+        """The proxy that the environment names, found once per host.
+
+        Not by aiohttp's ``trust_env``: it reads .netrc too, and then refuses our Authorization header.
+        """
+        if request.product not in self._proxies:
+            self._proxies[request.product] = _proxy_of(request.url)
+        return self._proxies[request.product]
 
     async def _download(self, download: Download) -> int:
         import aiohttp
         from yarl import URL
 
         try:
-            async with self._session.get(URL(emptied(download).url, encoded=True)) as response:
+            address = URL(emptied(download).url, encoded=True)
+            async with self._session.get(address, **_proxy_of(download.url)) as response:
                 if response.status != 200:
                     raise unkept(download, response.status)
                 async for block in response.content.iter_chunked(BLOCK):
@@ -115,6 +134,20 @@ class AsyncClient:
         if isinstance(error, asyncio.TimeoutError):
             return f"no answer within {self._timeout:g} s"
         return f"the connection broke ({type(error).__name__})"
+
+
+def _proxy_of(url: str) -> dict[str, Any]:
+    from yarl import URL
+
+    host = URL(url, encoded=True)
+    address = urllib.request.getproxies().get(host.scheme)
+    if not address or urllib.request.proxy_bypass(host.host or ""):
+        return {}
+    proxy = URL(address if "://" in address else f"http://{address}")
+    if proxy.user is None:
+        return {"proxy": proxy}
+    login = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
+    return {"proxy": proxy.with_user(None), "proxy_headers": {"Proxy-Authorization": f"Basic {login}"}}
 
 
 async def _pause(pause: Pause) -> float:

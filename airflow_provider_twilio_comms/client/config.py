@@ -178,7 +178,7 @@ def _matching(pattern: str) -> Callable[[Any], str]:
 
 def _between(low: float, high: float, number: Callable[[Any], float]) -> Callable[[Any], float]:
     def read(value: Any) -> float:
-        if isinstance(value, bool) or not low <= number(value) <= high:
+        if isinstance(value, bool) or not low <= number(value) <= high or number(value) != float(value):
             raise ValueError
         return number(value)
 
@@ -188,7 +188,10 @@ def _between(low: float, high: float, number: Callable[[Any], float]) -> Callabl
 def _patterns(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = re.split(r"[\s,;]+", value.strip())
-    return tuple(str(pattern) for pattern in value if pattern)
+    patterns = tuple(str(pattern) for pattern in value if pattern)
+    if value and not patterns:  # separators alone: whoever wrote them did not mean everyone
+        raise ValueError
+    return patterns
 
 
 def _flag(value: Any) -> bool:

@@ -15,7 +15,7 @@ from airflow_provider_twilio_comms.api import oauth
 from airflow_provider_twilio_comms.api.flows import Pause
 from airflow_provider_twilio_comms.api.wire import Call, checked
 from airflow_provider_twilio_comms.client.config import Config
-from airflow_provider_twilio_comms.exceptions import TransportFailed
+from airflow_provider_twilio_comms.exceptions import ServerFailed, TransportFailed
 
 __all__ = ["Courier", "Request", "lost"]
 
@@ -36,7 +36,11 @@ class Request:
 
 
 def lost(request: Request, sent: bool, what: str) -> TransportFailed:
-    """The error of a request that got no reply. Names the host only: a query may hold a phone number."""
+    """The error of a request that got no reply. Names the host only: a query may hold a phone number.
+
+    Where it was to fetch an access token, the call that needs one has not been sent.
+    """
+    sent = sent and request.product != "oauth"
     return TransportFailed(f"{request.method} {request.url.split('/')[2]}: {what}", sent=sent)
 
 
@@ -76,7 +80,11 @@ class Courier:
         time = yield Pause(0)
         if time >= self._until:
             call = oauth.token(self.config.login, self.config.secret)
-            token = checked(call, (yield self._request(call, None)))
+            reply = yield self._request(call, None)
+            try:
+                token = checked(call, reply)
+            except ServerFailed as error:  # the call that needs the token has not been sent
+                raise TransportFailed(f"no access token: {error}", sent=False) from error
             self._token, self._until = token.access_token, time + token.expires_in - EARLY
         return f"Bearer {self._token}"
 

@@ -15,7 +15,7 @@ class Shared(Generic[C]):
     """Counts who uses what. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # collecting a hook may leave in the middle of an enter
         self._users: dict[Hashable, tuple[C, int]] = {}
 
     def enter(self, key: Hashable, make: Callable[[], C]) -> C:

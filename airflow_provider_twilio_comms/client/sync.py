@@ -34,7 +34,7 @@ class Client:
         self._courier = Courier(config)
         self._timeout = (min(config.timeout, 10.0), config.timeout)
         self._retrying = Retrying(**policy(config.max_attempts))
-        self._session = _session()
+        self._session, self._process = _session(), os.getpid()
         self._settings: dict[str, dict[str, Any]] = {}
 
     def run(self, work: Call[T] | Flow[T]) -> T:
@@ -71,6 +71,8 @@ class Client:
     def _exchange(self, request: Request) -> Reply:
         import requests
 
+        if self._process != os.getpid():  # a fork may not share its parent's connections
+            self._session, self._process = _session(), os.getpid()
         body = _Body(request.body) if request.body is not None else None
         prepared = requests.PreparedRequest()
         prepared.prepare(request.method, request.url, dict(request.headers), data=body)
