@@ -6,12 +6,14 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.api.classic.messages import Message, Options
+from airflow_provider_twilio_comms.api.forms import valid
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import InvalidInput, Refused
 from airflow_provider_twilio_comms.sending.numbers import normalised
@@ -72,7 +74,9 @@ def addresses(given: str | Iterable[Any], region: str | None = None) -> tuple[st
 
 def letter(to: Sequence[str], options: Mapping[str, Any], allows: Callable[[str], bool]) -> Letter:
     """A message that can be sent. Raises :class:`InvalidInput` or :class:`Refused` before anything is."""
-    given: Any = {name: value for name, value in options.items() if value is not None}
+    given: Any = {name: value for name, value in options.items() if value not in (None, "")}
+    if "send_at" in given:
+        given["send_at"] = valid("send_at", given["send_at"], datetime)
     checked = Letter(tuple(to), given)
     for number in range(len(checked.to)):
         checked.call(number)

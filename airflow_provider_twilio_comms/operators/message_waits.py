@@ -1,0 +1,64 @@
+"""Waiting for single messages in a task: one look first, then without a worker, then the verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow_provider_twilio_comms.operators.waits import FIRST_EVENT, PADDING
+from airflow_provider_twilio_comms.sending.message_waiting import MessageOutcome, MessageWait, judged
+from airflow_provider_twilio_comms.sending.waiting import finished, polled
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+    from airflow_provider_twilio_comms.triggers.messages import TwilioMessagesTrigger
+
+__all__ = ["MessagePatience"]
+
+
+class MessagePatience(NamedTuple):
+    """How a task waits for messages.
+
+    ``deadline`` and ``since`` are seconds since 1970, ``poll_interval`` and ``initial_delay`` seconds.
+    """
+
+    sids: list[str]
+    until: str
+    deadline: float
+    since: float
+    poll_interval: float
+    initial_delay: float = FIRST_EVENT
+
+    @property
+    def backstop(self) -> timedelta:
+        """For ``defer(timeout=)``, which never tells the trigger."""
+        return timedelta(seconds=max(0.0, self.deadline - time.time())) + PADDING
+
+    def wait(self) -> MessageWait:
+        return MessageWait(self.sids, self.until, self.deadline, self.since)
+
+    def waited(self, hook: TwilioHook, *, to_the_end: bool) -> MessageOutcome | None:
+        """Wait in this process: to the end, or just for one look."""
+        return hook.run(finished(self.wait(), self.poll_interval) if to_the_end else polled(self.wait(), {}))
+
+    def trigger(self, conn_id: str, *, cancel_on_kill: bool = False) -> TwilioMessagesTrigger:
+        from airflow_provider_twilio_comms.triggers.messages import TwilioMessagesTrigger
+
+        return TwilioMessagesTrigger(
+            sids=self.sids,
+            twilio_conn_id=conn_id,
+            until=self.until,
+            deadline=self.deadline,
+            since=self.since,
+            poll_interval=self.poll_interval,
+            not_before=time.time() + self.initial_delay,
+            cancel_on_kill=cancel_on_kill,
+        )
+
+    def verdict(self, outcome: MessageOutcome | Mapping[str, Any] | None) -> dict[str, int]:
+        """How many messages have which status, if that is good enough."""
+        if not isinstance(outcome, MessageOutcome):
+            outcome = MessageOutcome.from_event(outcome)
+        return judged(self.wait(), outcome)

@@ -1,0 +1,257 @@
+"""A message to one person, or a few, once."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from airflow.sdk import XComArg
+
+from airflow_provider_twilio_comms.exceptions import InvalidInput
+from airflow_provider_twilio_comms.operators.base import TwilioOperator, ending_plainly, or_default
+from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
+from airflow_provider_twilio_comms.operators.waits import FIRST_EVENT, seconds
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_twilio_comms.client.config import Config
+    from airflow_provider_twilio_comms.sending.letter import Letter
+    from airflow_provider_twilio_comms.sending.single import Single
+
+__all__ = ["TwilioSendMessageOperator"]
+
+SENT = "twilio_sent"  # the XCom that survives the deferral
+_CHOICES = {
+    "wait_for": ("queued", "sent", "delivered"),
+    "on_clear": ("resume", "resend"),
+    "on_unknown": ("fail", "resend", "assume_sent"),
+}
+
+
+class TwilioSendMessageOperator(TwilioOperator):
+    """Text one person, or a few, each of them once, and wait until the message is there.
+
+    SMS, MMS, WhatsApp and RCS; for many people use
+    :class:`~airflow_provider_twilio_comms.operators.messages.TwilioBulkMessageOperator`. A retry, a killed
+    worker, a lost reply or a cleared task sends to nobody a second time, and one message that fails does not
+    keep the others back. Returns ``{"sids", "status", "statuses"}``, where ``status`` is ``ACCEPTED``,
+    ``COMPLETED`` or ``DRY_RUN`` and ``statuses`` says how many messages have which of Twilio's statuses.
+
+    .. code-block:: python
+
+        TwilioSendMessageOperator(
+            task_id="tell",
+            to="{{ params.on_call }}",
+            from_="+15005550006",
+            body="The nightly load failed, please look.",
+            wait_for="delivered",
+        )
+
+    A message is found again by recipient, sender, text and time: two tasks that text the same person the same
+    words at the same moment can be taken for each other where a reply was lost.
+
+    https://www.twilio.com/docs/messaging/api/message-resource
+
+    :param to: a number, a channel's address (``whatsapp:+...``), several of them, or a template or XComArg
+        that gives them. Never shown
+    :param body: the text, up to 1,600 characters. Not a template unless ``render_content``. Never shown
+    :param from_: the sender: a number, short code, name or ``whatsapp:+...``; else the messaging service
+        chooses; without one, the connection's ``default_sender``
+    :param messaging_service_sid: the service that sends it; scheduling, RCS and shortened links need one
+    :param media_url: up to ten addresses of files, for MMS and WhatsApp. Never shown, as they may be signed
+    :param content_sid: a content template, instead of ``body``
+    :param content_variables: its variables by name, such as ``{"1": "Ada"}``. Never shown
+    :param fallback_from: who sends it as an SMS where RCS does not reach; needs a service with an RCS sender
+    :param send_at: when Twilio is to send it, over 5 minutes and up to 35 days from now: an aware datetime,
+        or a template that renders to one in ISO 8601 with its offset
+    :param options: Twilio's other parameters in snake_case: ``validity_period``, ``status_callback``,
+        ``provide_feedback``, ``shorten_urls``, ``smart_encoded``, ``content_retention`` ...
+    :param wait_for: ``queued`` (Twilio has it), ``sent`` (the carrier has it) or ``delivered``. Where a
+        carrier gives no receipts, ``delivered`` never comes
+    :param timeout: seconds, or a timedelta, for the wait; counted from ``send_at``, if given
+    :param poll_interval: seconds, or a timedelta, between two looks
+    :param deferrable: wait in the triggerer; ``[operators] default_deferrable`` if left out
+    :param cancel_on_kill: where the task is killed or failed from outside, cancel what is still scheduled;
+        a later try schedules it again
+    :param send_key: what makes this send this send (a template); DAG, run, task and map index, if left out
+    :param on_clear: what a cleared task does: ``resume`` sends what is not sent, ``resend`` sends anew
+    :param on_unknown: what to do about a request whose outcome nobody can tell: ``fail``, ``resend`` (it may
+        text people twice) or ``assume_sent`` (it may leave people out)
+    :param unknown_after: seconds for which Twilio's list is searched for such a message, since lists lag
+    :param default_region: the country (``US``) of numbers written without a country code
+    :param render_content: render ``body`` and ``content_variables`` with Jinja
+    """
+
+    hidden_fields: ClassVar[Sequence[str]] = (
+        "to",
+        "from_",
+        "media_url",
+        "fallback_from",
+        "body",
+        "content_variables",
+    )
+    template_fields: Sequence[str] = (
+        *TwilioOperator.template_fields,
+        *hidden_fields,
+        "messaging_service_sid",
+        "content_sid",
+        "send_at",
+        "options",
+        "send_key",
+    )
+    _sending: Single | None = None
+
+    def __init__(
+        self,
+        *,
+        to: str | Iterable[str] | XComArg,
+        body: str | XComArg | None = None,
+        from_: str | None = None,
+        messaging_service_sid: str | None = None,
+        media_url: str | Sequence[str] | XComArg | None = None,
+        content_sid: str | None = None,
+        content_variables: Mapping[str, str] | XComArg | None = None,
+        fallback_from: str | None = None,
+        send_at: datetime | str | None = None,
+        options: Mapping[str, Any] | None = None,
+        wait_for: Literal["queued", "sent", "delivered"] = "queued",
+        timeout: timedelta | float = timedelta(hours=1),
+        poll_interval: timedelta | float = 15.0,
+        deferrable: bool | None = None,
+        cancel_on_kill: bool = False,
+        send_key: str | None = None,
+        on_clear: Literal["resume", "resend"] = "resume",
+        on_unknown: Literal["fail", "resend", "assume_sent"] = "fail",
+        unknown_after: float = 90.0,
+        default_region: str | None = None,
+        render_content: bool = False,
+        initial_delay: float = FIRST_EVENT,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.hide(to=to, from_=from_, fallback_from=fallback_from, media_url=media_url)
+        self.hide(body=body, content_variables=content_variables)
+        self.messaging_service_sid = messaging_service_sid
+        self.content_sid = content_sid
+        self.send_at = send_at
+        self.options = options
+        self.wait_for = wait_for
+        self.timeout = seconds(timeout)
+        self.poll_interval = seconds(poll_interval)
+        self.deferrable = or_default(deferrable)
+        self.cancel_on_kill = cancel_on_kill
+        self.send_key = send_key
+        self.on_clear = on_clear
+        self.on_unknown = on_unknown
+        self.unknown_after = unknown_after
+        self.default_region = default_region
+        self.render_content = render_content
+        self.initial_delay = initial_delay
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise InvalidInput.at(name, "not a valid value", f"Use {', '.join(allowed)}")
+
+    def rendered_fields(self) -> Sequence[str]:
+        """Content is rendered where the author says so, or where another task gives it."""
+        content = {"body", "content_variables"}
+        return [
+            name
+            for name in self.hidden_fields
+            if name not in content
+            or self.render_content
+            or any(True for _ in XComArg.iter_xcom_references(self.shown(name)))
+        ]
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        with ending_plainly():
+            hook = self.hook
+            letter = self._letter(hook.config)
+            if hook.config.dry_run:
+                self.log.info("Dry run: %d messages were checked, and none was sent", len(letter.to))
+                return _result([], "DRY_RUN", {})
+            self._sending = self._sending_of(letter, context)
+            sids = hook.run(self._sending.once())
+            return self._followed(context, sids, letter)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Resume with the trigger's event."""
+        sids = context["ti"].xcom_pull(task_ids=self.task_id, key=SENT, map_indexes=context["ti"].map_index)
+        with ending_plainly():
+            return _result(sids, "COMPLETED", self._patience(sids, time.time()).verdict(event))
+
+    def on_kill(self) -> None:
+        """Say what is under way at Twilio, and cancel what is scheduled where the author wants that."""
+        from airflow_provider_twilio_comms.client.sync import Client
+        from airflow_provider_twilio_comms.sending.canceling import canceled
+
+        sids = self._sending.ids if self._sending else []
+        self.log.warning(
+            "Killed; a later try knows what was sent. Sent so far: %s", ", ".join(sids) or "nothing"
+        )
+        if self.cancel_on_kill and sids:
+            # With a session of its own: the signal may have come while the other one was locked.
+            stopped, late = Client(self.hook.config).run(canceled(sids))
+            self.log.warning("Canceled %d messages; too late for %d", len(stopped), len(late))
+
+    def _letter(self, config: Config) -> Letter:
+        from airflow_provider_twilio_comms.sending.letter import addresses, letter
+
+        sender, media = self.shown("from_"), self.shown("media_url")
+        if not (sender or self.messaging_service_sid):
+            sender = config.default_sender
+        given = {
+            "from_": sender,
+            "messaging_service_sid": self.messaging_service_sid,
+            "body": self.shown("body"),
+            "media_url": [media] if isinstance(media, str) and media else media,
+            "content_sid": self.content_sid,
+            "content_variables": self.shown("content_variables"),
+            "fallback_from": self.shown("fallback_from"),
+            "send_at": self.send_at,
+            **(self.options or {}),
+        }
+        return letter(addresses(self.shown("to"), self.default_region), given, config.allows)
+
+    def _sending_of(self, letter: Letter, context: Context) -> Single:
+        from airflow_provider_twilio_comms.operators.state import ledger_of
+        from airflow_provider_twilio_comms.sending.single import Single
+
+        started = getattr(context.get("dag_run"), "start_date", None)
+        return Single(
+            letter,
+            ledger_of(context, self.send_key, anew=self.on_clear == "resend", noun="message"),
+            self.on_unknown,
+            self.unknown_after,
+            earliest=started.timestamp() if started else None,
+            revive=self.cancel_on_kill,
+        )
+
+    def _followed(self, context: Context, sids: list[str], letter: Letter) -> dict[str, Any]:
+        """Wait as asked for, in the triggerer if that takes longer than a look."""
+        context["ti"].xcom_push(SENT, sids)
+        known = self._sending.statuses if self._sending else {}
+        if self.wait_for == "queued" or not sids:
+            return _result(sids, "ACCEPTED", Counter(known.get(sid, "accepted") for sid in sids))
+        send_at = letter.options.get("send_at")
+        patience = self._patience(sids, max(time.time(), send_at.timestamp() if send_at else 0.0))
+        outcome = patience.waited(self.hook, to_the_end=not self.deferrable)
+        if outcome is None:
+            self.defer(
+                trigger=patience.trigger(self.twilio_conn_id, cancel_on_kill=self.cancel_on_kill),
+                method_name="execute_complete",
+                timeout=patience.backstop,
+            )
+        return _result(sids, "COMPLETED", patience.verdict(outcome))
+
+    def _patience(self, sids: list[str], start: float) -> MessagePatience:
+        return MessagePatience(
+            sids, self.wait_for, start + self.timeout, time.time(), self.poll_interval, self.initial_delay
+        )
+
+
+def _result(sids: list[str], status: str, statuses: Mapping[str, int]) -> dict[str, Any]:
+    return {"sids": sids, "status": status, "statuses": dict(statuses)}
