@@ -114,8 +114,10 @@ SAMPLES = [
     ),
     Sample(
         "messages.list",
-        lambda w: messages.list(profile="mem_profile_1", session_id="comms_session_1", **SPAN),
-        f"GET /Messages?sessionId=comms_session_1&{DATES}&profile=mem_profile_1",
+        lambda w: messages.list(
+            profile="mem_profile_1", session_id="comms_session_01h9krwprkeee8fzqspvwy6nq8", **SPAN
+        ),
+        f"GET /Messages?sessionId=comms_session_01h9krwprkeee8fzqspvwy6nq8&{DATES}&profile=mem_profile_1",
     ),
     Sample("messages.fetch", lambda w: messages.fetch(w.message), "GET /Messages/<message>"),
     Sample("messages.seek", lambda w: messages.seek(w.sid), "GET /Messages/Seek/<sid>"),
