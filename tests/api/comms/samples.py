@@ -20,6 +20,8 @@ class World:
     operation: str = "comms_operation_01h9krwprkeee8fzqspvwy6nq8"
     pool_operation: str = "comms_operation_01h9krwprkeee8fzqspvwy6nq9"
     message: str = "comms_message_01h9krwprkeee8fzqspvwy6nq8"
+    session: str = "comms_session_01h9krwprkeee8fzqspvwy6nq8"
+    profile: str = "mem_profile_01h9krwprkeee8fzqspvwy6nq8"
     sid: str = "SM" + "1" * 32
     sender: str = "comms_sender_01h9krwprkeee8fzqspvwy6nq1"
     spare_sender: str = "comms_sender_01h9krwprkeee8fzqspvwy6nq4"
@@ -115,9 +117,9 @@ SAMPLES = [
     Sample(
         "messages.list",
         lambda w: messages.list(
-            profile="mem_profile_1", session_id="comms_session_01h9krwprkeee8fzqspvwy6nq8", **SPAN
+            profile=w.profile, session_id="comms_session_01h9krwprkeee8fzqspvwy6nq8", **SPAN
         ),
-        f"GET /Messages?sessionId=comms_session_01h9krwprkeee8fzqspvwy6nq8&{DATES}&profile=mem_profile_1",
+        f"GET /Messages?sessionId=<session>&{DATES}&profile=<profile>",
     ),
     Sample("messages.fetch", lambda w: messages.fetch(w.message), "GET /Messages/<message>"),
     Sample("messages.seek", lambda w: messages.seek(w.sid), "GET /Messages/Seek/<sid>"),
