@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,7 +26,32 @@ from airflow_provider_twilio_comms.exceptions import (
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
-__all__ = ["Hidden", "TwilioOperator", "TwilioTask", "ending_plainly", "ids_of", "or_default"]
+__all__ = [
+    "FIRST_EVENT",
+    "Hidden",
+    "TwilioOperator",
+    "TwilioTask",
+    "ending_plainly",
+    "ids_of",
+    "one_of",
+    "or_default",
+    "seconds",
+]
+
+
+# With LocalExecutor, Airflow 3.3 can fail a task that resumes within seconds of its deferral.
+FIRST_EVENT = 10.0
+
+
+def seconds(value: timedelta | float) -> float:
+    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+
+
+def one_of(name: str, value: Any, *allowed: str) -> Any:
+    """A choice that can be checked when the DAG is parsed. Raises :class:`InvalidInput`."""
+    if value not in allowed:
+        raise InvalidInput.at(name, f"{value!r} is unknown", f"Use {', '.join(allowed)}")
+    return value
 
 
 class TwilioTask:

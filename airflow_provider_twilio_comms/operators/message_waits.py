@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_twilio_comms.operators.waits import FIRST_EVENT, PADDING
+from airflow_provider_twilio_comms.operators.base import FIRST_EVENT
+from airflow_provider_twilio_comms.operators.waits import PADDING
 from airflow_provider_twilio_comms.sending.message_waiting import MessageOutcome, MessageWait, judged
 from airflow_provider_twilio_comms.sending.waiting import finished, polled
 

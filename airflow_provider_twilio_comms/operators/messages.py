@@ -9,28 +9,24 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import XComArg
-from airflow.sdk.configuration import conf
 
-from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationLink
-from airflow_provider_twilio_comms.operators.base import Hidden, TwilioOperator, ending_plainly
-from airflow_provider_twilio_comms.operators.waits import (
+from airflow_provider_twilio_comms.operators.base import (
     FIRST_EVENT,
-    Patience,
+    TwilioOperator,
+    ending_plainly,
+    one_of,
+    or_default,
     seconds,
-    trigger_for,
-    verdict,
-    waited,
 )
-from airflow_provider_twilio_comms.sending.verdict import Criteria, WaitFor
+from airflow_provider_twilio_comms.sending.criteria import Criteria, OnUnknown, WaitFor
 
 if TYPE_CHECKING:
-    import jinja2
     from airflow.sdk import Context
 
     from airflow_provider_twilio_comms.client.config import Config
     from airflow_provider_twilio_comms.sending.ledger import Ledger
-    from airflow_provider_twilio_comms.sending.once import OnUnknown, Sending
+    from airflow_provider_twilio_comms.sending.once import Sending
     from airflow_provider_twilio_comms.sending.plan import Plan
     from airflow_provider_twilio_comms.sending.request import BulkRequest
 
@@ -92,7 +88,6 @@ class TwilioBulkMessageOperator(TwilioOperator):
 
     template_fields: Sequence[str] = (
         *TwilioOperator.template_fields,
-        "recipients",
         "sender",
         "send_at",
         "tags",
@@ -131,8 +126,7 @@ class TwilioBulkMessageOperator(TwilioOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.recipients = recipients if _rendered_later(recipients) else Hidden(recipients)
-        self.content = content
+        self.hide(recipients=recipients, content=content)
         self.sender = sender
         self.channel = channel
         self.send_at = send_at
@@ -140,30 +134,22 @@ class TwilioBulkMessageOperator(TwilioOperator):
         self.criteria = Criteria(wait_for, min_delivered, max_failed)
         self.timeout = seconds(timeout)
         self.poll_interval = seconds(poll_interval)
-        self.deferrable = (
-            conf.getboolean("operators", "default_deferrable", fallback=False)
-            if deferrable is None
-            else deferrable
-        )
+        self.deferrable = or_default(deferrable)
         self.send_key = send_key
-        self.on_clear = _one_of("on_clear", on_clear, "resume", "resend")
-        self.on_unknown: OnUnknown = _one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
+        self.on_clear = one_of("on_clear", on_clear, "resume", "resend")
+        self.on_unknown: OnUnknown = one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
         self.unknown_after = unknown_after
-        self.on_invalid_recipient = _one_of("on_invalid_recipient", on_invalid_recipient, "fail", "skip")
+        self.on_invalid_recipient = one_of("on_invalid_recipient", on_invalid_recipient, "fail", "skip")
         self.rejects_path = rejects_path
         self.number_column = number_column
         self.default_region = default_region
         self.render_content = render_content
         self.initial_delay = initial_delay
-        XComArg.apply_upstream_relationship(self, content)
 
-    def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
-        """Render, and hide from the UI what is personal."""
-        super().render_template_fields(context, jinja_env)
-        if self.render_content or isinstance(self.content, XComArg):
-            self.content = self.render_template(self.content, context, jinja_env)
-        if not isinstance(self.recipients, (Hidden, str)):
-            self.recipients = Hidden(self.recipients)
+    def rendered_fields(self) -> Sequence[str]:
+        """Content is Liquid, and recipients are data: both are rendered only where they ask for it."""
+        asked = {"recipients": _asks(self.shown("recipients")), "content": self.render_content}
+        return [name for name in asked if asked[name] or _refers(self.shown(name))]
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         with ending_plainly():
@@ -178,6 +164,8 @@ class TwilioBulkMessageOperator(TwilioOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resume with the trigger's event."""
+        from airflow_provider_twilio_comms.operators.waits import verdict
+
         sent = context["ti"].xcom_pull(task_ids=self.task_id, key=SENT, map_indexes=context["ti"].map_index)
         with ending_plainly():
             stats = verdict(self.hook, self.criteria, event, sent["operation_ids"])
@@ -195,7 +183,7 @@ class TwilioBulkMessageOperator(TwilioOperator):
         from airflow_provider_twilio_comms.sending.request import BulkRequest
 
         return BulkRequest.checked(
-            content=self.content,  # type: ignore[arg-type]  # resolved by now
+            content=self.shown("content"),
             sender=self.sender or config.default_sender,
             channel=self.channel,
             send_at=self.send_at,
@@ -227,8 +215,7 @@ class TwilioBulkMessageOperator(TwilioOperator):
         from airflow_provider_twilio_comms.operators.files import resolved
         from airflow_provider_twilio_comms.sending.sources import rows_of
 
-        given = self.recipients.value if isinstance(self.recipients, Hidden) else self.recipients
-        return rows_of(resolved(given), self.number_column)
+        return rows_of(resolved(self.shown("recipients")), self.number_column)
 
     def _sending_of(self, plan: Plan, request: BulkRequest, context: Context) -> Sending:
         from airflow_provider_twilio_comms.sending.once import Sending
@@ -251,6 +238,8 @@ class TwilioBulkMessageOperator(TwilioOperator):
         self, context: Context, operation_ids: list[str], plan: Plan, send_at: datetime | None
     ) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
+        from airflow_provider_twilio_comms.operators.waits import Patience, verdict
+
         ti, now = context["ti"], time.time()
         sent: dict[str, Any] = {
             "operation_ids": operation_ids,
@@ -263,12 +252,13 @@ class TwilioBulkMessageOperator(TwilioOperator):
         if self.criteria.wait_for == "accepted" or not operation_ids:
             return _result(**sent, status="ACCEPTED", stats=None)
         start = max(now, send_at.timestamp()) if send_at else now
-        patience = Patience(self.criteria, start + self.timeout, now, self.poll_interval, self.initial_delay)
-        wait = patience.wait(operation_ids)
-        outcome = waited(self.hook, wait, patience, to_the_end=not self.deferrable)
+        patience = Patience(
+            operation_ids, self.criteria, start + self.timeout, now, self.poll_interval, self.initial_delay
+        )
+        outcome = patience.waited(self.hook, to_the_end=not self.deferrable)
         if outcome is None:
             self.defer(
-                trigger=trigger_for(wait, patience, self.twilio_conn_id),
+                trigger=patience.trigger(self.twilio_conn_id),
                 method_name="execute_complete",
                 timeout=patience.backstop,
             )
@@ -288,12 +278,13 @@ def _result(
     }
 
 
-def _rendered_later(recipients: Any) -> bool:
-    """Whether Airflow has to see these recipients to resolve them: a path, an XComArg, or a list with one."""
-    return isinstance(recipients, str) or any(True for _ in XComArg.iter_xcom_references(recipients))
+def _refers(value: Any) -> bool:
+    """Whether a value is another task's, or holds one."""
+    return any(True for _ in XComArg.iter_xcom_references(value))
 
 
-def _one_of(name: str, value: Any, *allowed: str) -> Any:
-    if value not in allowed:
-        raise InvalidInput.at(name, f"{value!r} is unknown", f"Use {', '.join(allowed)}")
-    return value
+def _asks(recipients: Any) -> bool:
+    """Whether recipients are a template: a path, or a list of numbers in which one is."""
+    if isinstance(recipients, list):
+        return any(isinstance(given, str) and "{{" in given for given in recipients)
+    return isinstance(recipients, str)

@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow.sdk import XComArg
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.operators.base import TwilioOperator, ending_plainly, or_default
+from airflow_provider_twilio_comms.operators.base import (
+    FIRST_EVENT,
+    TwilioOperator,
+    ending_plainly,
+    or_default,
+    seconds,
+)
 from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
-from airflow_provider_twilio_comms.operators.waits import FIRST_EVENT, seconds
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

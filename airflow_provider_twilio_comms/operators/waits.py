@@ -8,7 +8,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_twilio_comms.exceptions import DeliveryFailed, TwilioError
-from airflow_provider_twilio_comms.sending.verdict import Criteria, explained, failure_codes, judged
+from airflow_provider_twilio_comms.operators.base import FIRST_EVENT
+from airflow_provider_twilio_comms.sending.criteria import Criteria
+from airflow_provider_twilio_comms.sending.verdict import explained, failure_codes, judged
 from airflow_provider_twilio_comms.sending.waiting import Outcome, Until, Wait, finished, polled
 
 if TYPE_CHECKING:
@@ -16,54 +18,51 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
     from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
 
-__all__ = ["FIRST_EVENT", "Patience", "seconds", "trigger_for", "verdict", "waited"]
+__all__ = ["PADDING", "Patience", "verdict"]
 
-# With LocalExecutor, Airflow 3.3 can fail a task that resumes within seconds of its deferral.
-FIRST_EVENT = 10.0
 PADDING = timedelta(minutes=10)  # the framework's own time-out is only the backstop
 
 
 class Patience(NamedTuple):
-    """How a task waits: ``deadline`` and ``since`` are seconds since 1970, the others seconds."""
+    """How a task waits for operations.
 
+    ``deadline`` and ``since`` are seconds since 1970, ``poll_interval`` and ``initial_delay`` seconds.
+    """
+
+    operation_ids: list[str]
     criteria: Criteria
     deadline: float
     since: float
     poll_interval: float
     initial_delay: float = FIRST_EVENT
 
-    def wait(self, operation_ids: list[str]) -> Wait:
-        until: Until = "delivered" if self.criteria.wait_for == "delivered" else "processed"
-        return Wait(operation_ids, until, self.deadline, self.since, self.criteria.enough)
-
     @property
     def backstop(self) -> timedelta:
         """For ``defer(timeout=)``, which never tells the trigger."""
         return timedelta(seconds=max(0.0, self.deadline - time.time())) + PADDING
 
+    def wait(self) -> Wait:
+        until: Until = "delivered" if self.criteria.wait_for == "delivered" else "processed"
+        return Wait(self.operation_ids, until, self.deadline, self.since, self.criteria.enough)
 
-def seconds(value: timedelta | float) -> float:
-    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+    def waited(self, hook: TwilioHook, *, to_the_end: bool) -> Outcome | None:
+        """Wait in this process: to the end, or just for one look."""
+        return hook.run(finished(self.wait(), self.poll_interval) if to_the_end else polled(self.wait(), {}))
 
+    def trigger(self, conn_id: str) -> TwilioOperationsTrigger:
+        from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
 
-def waited(hook: TwilioHook, wait: Wait, patience: Patience, *, to_the_end: bool) -> Outcome | None:
-    """Wait in this process: to the end, or just for one look."""
-    return hook.run(finished(wait, patience.poll_interval) if to_the_end else polled(wait, {}))
-
-
-def trigger_for(wait: Wait, patience: Patience, conn_id: str) -> TwilioOperationsTrigger:
-    from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
-
-    return TwilioOperationsTrigger(
-        operation_ids=wait.operation_ids,
-        twilio_conn_id=conn_id,
-        until=wait.until,
-        deadline=wait.deadline,
-        since=wait.since,
-        enough=wait.enough,
-        poll_interval=patience.poll_interval,
-        not_before=time.time() + patience.initial_delay,
-    )
+        wait = self.wait()
+        return TwilioOperationsTrigger(
+            operation_ids=wait.operation_ids,
+            twilio_conn_id=conn_id,
+            until=wait.until,
+            deadline=wait.deadline,
+            since=wait.since,
+            enough=wait.enough,
+            poll_interval=self.poll_interval,
+            not_before=time.time() + self.initial_delay,
+        )
 
 
 def verdict(

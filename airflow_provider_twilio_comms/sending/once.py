@@ -11,9 +11,10 @@ from airflow_provider_twilio_comms.api.comms import messages
 from airflow_provider_twilio_comms.api.flows import Flow, every_item
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import SendUncertain
+from airflow_provider_twilio_comms.sending.criteria import OnUnknown
 from airflow_provider_twilio_comms.sending.ledger import Ledger
 from airflow_provider_twilio_comms.sending.plan import Chunk, Plan
-from airflow_provider_twilio_comms.sending.steps import LAG, SKEW, Found, OnUnknown, Steps
+from airflow_provider_twilio_comms.sending.steps import LAG, SKEW, Found, Steps
 
 __all__ = ["TAG", "OnUnknown", "Sending"]
 

@@ -27,10 +27,11 @@ from airflow_provider_twilio_comms.exceptions import (
     TransportFailed,
     TwilioError,
 )
+from airflow_provider_twilio_comms.sending.criteria import OnUnknown
 from airflow_provider_twilio_comms.sending.ledger import Entry, Ledger
 from airflow_provider_twilio_comms.sending.letter import Letter
 from airflow_provider_twilio_comms.sending.message_waiting import seen
-from airflow_provider_twilio_comms.sending.steps import LAG, SKEW, Found, OnUnknown, Steps
+from airflow_provider_twilio_comms.sending.steps import LAG, SKEW, Found, Steps
 from airflow_provider_twilio_comms.sending.texts import alike, rendered
 
 __all__ = ["Part", "Single"]

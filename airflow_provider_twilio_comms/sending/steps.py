@@ -22,13 +22,13 @@ from airflow_provider_twilio_comms.api.flows import Flow, made, now, waited
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.client.retry import untouched
 from airflow_provider_twilio_comms.exceptions import ApiError, Refused, SendUncertain, TransportFailed
+from airflow_provider_twilio_comms.sending.criteria import OnUnknown
 from airflow_provider_twilio_comms.sending.ledger import Entry, Ledger
 
-__all__ = ["LAG", "SKEW", "Found", "OnUnknown", "Part", "Steps"]
+__all__ = ["LAG", "SKEW", "Found", "Part", "Steps"]
 
 log = logging.getLogger(__name__)
 
-OnUnknown = Literal["fail", "resend", "assume_sent"]
 LAG = 90.0  # seconds by which a list may be late, and after which an absence counts
 SKEW = 300.0  # seconds by which two clocks may differ
 CHECKS = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds between look-ups; the last one repeats

@@ -6,7 +6,6 @@ data, fit for a trigger's arguments; outcomes are plain data, fit for its event.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from airflow_provider_twilio_comms.api.comms import operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation, Stats
 from airflow_provider_twilio_comms.api.flows import Flow, made, now, waited
 from airflow_provider_twilio_comms.exceptions import ApiError, TwilioError
+from airflow_provider_twilio_comms.sending.criteria import amount_of
 
 __all__ = [
     "Outcome",
@@ -25,7 +25,6 @@ __all__ = [
     "Until",
     "Wait",
     "Waiting",
-    "amount_of",
     "finished",
     "observed",
     "polled",
@@ -161,11 +160,6 @@ class Wait(Waiting[Operation, Outcome]):
 
 def _found(known: Mapping[str, T | None]) -> dict[str, T]:
     return {name: item for name, item in known.items() if item is not None}
-
-
-def amount_of(amount: int | float, asked: int) -> int:
-    """A count as it is; a share of what was asked for, rounded up."""
-    return amount if isinstance(amount, int) else math.ceil(round(amount * asked, 6))
 
 
 def total(found: Iterable[Operation]) -> Stats:

@@ -8,18 +8,24 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
-from airflow_provider_twilio_comms.exceptions import InvalidInput, WaitTimedOut
+from airflow_provider_twilio_comms.exceptions import WaitTimedOut
 from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationLink
-from airflow_provider_twilio_comms.operators.base import TwilioTask, ending_plainly
-from airflow_provider_twilio_comms.operators.waits import FIRST_EVENT, Patience, trigger_for, verdict, waited
-from airflow_provider_twilio_comms.sending.verdict import Criteria
+from airflow_provider_twilio_comms.operators.base import (
+    FIRST_EVENT,
+    TwilioTask,
+    ending_plainly,
+    ids_of,
+    one_of,
+    or_default,
+)
+from airflow_provider_twilio_comms.sending.criteria import Criteria
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_twilio_comms.operators.waits import Patience
     from airflow_provider_twilio_comms.sending.waiting import Outcome, Wait
 
 __all__ = ["TwilioOperationSensor"]
@@ -70,34 +76,30 @@ class TwilioOperationSensor(TwilioTask, BaseSensorOperator):
         kwargs.setdefault("poke_interval", 30.0)
         super().__init__(**kwargs)
         self.operation_ids = operation_ids
-        self.criteria = Criteria(until, min_delivered, max_failed)
-        if until not in ("processed", "delivered"):
-            raise InvalidInput.at("until", f"{until!r} is unknown", "Use processed or delivered")
+        self.criteria = Criteria(one_of("until", until, "processed", "delivered"), min_delivered, max_failed)
         self.twilio_conn_id = twilio_conn_id
-        self.deferrable = (
-            conf.getboolean("operators", "default_deferrable", fallback=False)
-            if deferrable is None
-            else deferrable
-        )
+        self.deferrable = or_default(deferrable)
         self.initial_delay = initial_delay
 
     def execute(self, context: Context) -> Any:
-        context["ti"].xcom_push(KEY, self.hook.config.messages_page(self._ids[0]))
-        if not self.deferrable:
-            return super().execute(context)
         with ending_plainly():
-            outcome = waited(self.hook, self._wait, self._patience, to_the_end=False)
+            context["ti"].xcom_push(KEY, self.hook.config.messages_page(self._patience.operation_ids[0]))
+            if not self.deferrable:
+                return super().execute(context)
+            outcome = self._patience.waited(self.hook, to_the_end=False)
             if outcome is None:
                 self.defer(
-                    trigger=trigger_for(self._wait, self._patience, self.twilio_conn_id),
+                    trigger=self._patience.trigger(self.twilio_conn_id),
                     method_name="execute_complete",
                     timeout=self._patience.backstop,
                 )
             return self._judged(outcome)
 
     def poke(self, context: Context) -> PokeReturnValue:
+        from airflow_provider_twilio_comms.sending.waiting import polled
+
         with ending_plainly():
-            outcome = waited(self.hook, self._wait, self._patience, to_the_end=False)
+            outcome = self.hook.run(polled(self._wait, {}))
             if outcome is None or outcome.status == "timeout":  # its time is Airflow's to tell
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=self._judged(outcome))
@@ -113,30 +115,25 @@ class TwilioOperationSensor(TwilioTask, BaseSensorOperator):
             raise _or_skipped(self.soft_fail, error) from error
 
     def _judged(self, outcome: Outcome | dict[str, Any]) -> dict[str, Any]:
-        stats = verdict(self.hook, self.criteria, outcome, self._ids)
-        return {"operation_ids": self._ids, "status": "COMPLETED", "stats": stats.to_dict()}
+        from airflow_provider_twilio_comms.operators.waits import verdict
 
-    @cached_property
-    def _ids(self) -> list[str]:
-        """The ids; a template that renders to a list gives its text."""
-        given = self.operation_ids
-        if isinstance(given, str):
-            given = [part.strip("'\" ") for part in given.strip("[]() ").split(",")]
-        ids = [operation_id for operation_id in given if operation_id]
-        wrong = [operation_id for operation_id in ids if not operation_id.startswith("comms_operation_")]
-        if wrong or not ids:
-            problem = f"{wrong[0]!r} is no operation id" if wrong else "there are none"
-            raise AirflowFailException(f"operation_ids: {problem}. They start with comms_operation_")
-        return ids
+        ids = self._patience.operation_ids
+        stats = verdict(self.hook, self.criteria, outcome, ids)
+        return {"operation_ids": ids, "status": "COMPLETED", "stats": stats.to_dict()}
 
     @cached_property
     def _patience(self) -> Patience:
+        from airflow_provider_twilio_comms.operators.waits import Patience
+
+        ids = ids_of(
+            "operation_ids", self.operation_ids, "comms_operation_.+", "comms_operation_ and its name"
+        )
         now = time.time()
-        return Patience(self.criteria, now + self.timeout, now, self.poke_interval, self.initial_delay)
+        return Patience(ids, self.criteria, now + self.timeout, now, self.poke_interval, self.initial_delay)
 
     @cached_property
     def _wait(self) -> Wait:
-        return self._patience.wait(self._ids)
+        return self._patience.wait()  # kept, since it counts the polls that fail
 
 
 def _or_skipped(soft_fail: bool, error: Exception) -> Exception:

@@ -1,0 +1,78 @@
+"""What a task asks of a send, as plain data. Light: every DAG file that holds a Twilio task imports it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from airflow_provider_twilio_comms.exceptions import InvalidInput
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.api.comms.operations import Stats
+
+__all__ = ["Amount", "Criteria", "OnUnknown", "WaitFor", "amount_of"]
+
+Amount: TypeAlias = "float | int"
+WaitFor = Literal["accepted", "processed", "delivered"]
+OnUnknown = Literal["fail", "resend", "assume_sent"]
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """What a task asks for. An amount is a share (a float, 0.0 to 1.0) or a count (an int).
+
+    With ``wait_for="delivered"`` every message has to arrive unless ``min_delivered`` says less. With
+    ``"processed"``, at least one message has to be on its way.
+    """
+
+    wait_for: WaitFor = "processed"
+    min_delivered: Amount | None = None
+    max_failed: Amount | None = None
+
+    def __post_init__(self) -> None:
+        if self.wait_for not in ("accepted", "processed", "delivered"):
+            raise InvalidInput.at(
+                "wait_for", f"{self.wait_for!r} is unknown", "Use accepted, processed or delivered"
+            )
+        for name in ("min_delivered", "max_failed"):
+            amount = getattr(self, name)
+            if amount is None:
+                continue
+            bad = isinstance(amount, bool) or not isinstance(amount, (int, float)) or amount < 0
+            if bad or (isinstance(amount, float) and amount > 1):
+                raise InvalidInput.at(
+                    name, f"{amount!r} is no amount", "Give a share such as 0.98, or a count such as 100"
+                )
+        if self.min_delivered is not None and self.wait_for != "delivered":
+            raise InvalidInput.at(
+                "min_delivered", f"says nothing with {self.wait_for!r}", "Set wait_for='delivered'"
+            )
+        if self.max_failed is not None and self.wait_for == "accepted":
+            raise InvalidInput.at("max_failed", "says nothing with 'accepted'", "Set wait_for='processed'")
+
+    @property
+    def enough(self) -> Amount | None:
+        """What ends a wait for delivery early; None where every receipt counts."""
+        if self.wait_for != "delivered" or self.max_failed is not None:
+            return None
+        return 1.0 if self.min_delivered is None else self.min_delivered
+
+    def shortfall(self, stats: Stats) -> str | None:
+        """What is missing, in words; None where it is good enough."""
+        asked = stats.asked
+        if self.max_failed is not None and stats.lost > (allowed := amount_of(self.max_failed, asked)):
+            return f"{stats.lost:,} of {asked:,} failed, and max_failed={self.max_failed} allows {allowed:,}"
+        if self.wait_for == "delivered":
+            wanted = amount_of(1.0 if self.min_delivered is None else self.min_delivered, asked)
+            if stats.arrived < wanted:
+                named = "all" if self.min_delivered is None else f"min_delivered={self.min_delivered}"
+                return f"{stats.arrived:,} of {asked:,} were delivered, and {named} asks for {wanted:,}"
+        elif asked and stats.lost == asked and self.max_failed is None:
+            return f"all {asked:,} failed"
+        return None
+
+
+def amount_of(amount: int | float, asked: int) -> int:
+    """A count as it is; a share of what was asked for, rounded up."""
+    return amount if isinstance(amount, int) else math.ceil(round(amount * asked, 6))

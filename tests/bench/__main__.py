@@ -1,0 +1,26 @@
+"""``python -m tests.bench [name ...]``: all measurements, or the named ones."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from tests.bench import bulk, imports, single
+from tests.bench.measure import machine
+
+RUNS = {"bulk": bulk.run, "single": single.run, "imports": imports.run}
+
+
+def main() -> None:
+    logging.disable(logging.WARNING)
+    print(f"Measured on Python {machine()}")
+    lines: dict[str, float] = {}
+    for name in sys.argv[1:] or RUNS:
+        lines.update(RUNS[name]())
+    print()
+    for name, value in lines.items():
+        print(f"bench: {name}={value}")
+
+
+if __name__ == "__main__":
+    main()
