@@ -10,7 +10,7 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo airflow emulator test lint lock test-airflow-3.2 clean
+.PHONY: help setup demo airflow emulator test bench lint lock test-airflow-3.2 clean
 
 help: ## list what there is
 	@grep -E '^[a-z][a-z0-9.-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -28,6 +28,9 @@ emulator: setup ## start the emulator alone and print the connection to paste
 
 test: lint ## lint, types and the whole suite
 	$(BIN)/python -m pytest $(ARGS)
+
+bench: setup ## measure what a send costs, in pairs with the floor below it
+	$(BIN)/python -m tests.bench $(ARGS)
 
 lint: setup ## style, formatting and types
 	$(BIN)/ruff check .

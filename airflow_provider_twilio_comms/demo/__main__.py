@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -59,12 +58,14 @@ def _demo(given: argparse.Namespace) -> int:
 
 
 def _keep(given: argparse.Namespace) -> int:
-    stopped = threading.Event()
-    signal.signal(signal.SIGINT, lambda *_: stopped.set())
-    with _started(given) as stack:
-        print("Open Airflow in a browser; nobody is asked for a password, and everybody is admin.")
-        print("Ctrl-C ends both.", flush=True)
-        while not stopped.wait(1):
+    with _started(given) as stack, contextlib.suppress(KeyboardInterrupt):
+        print("Open either in a browser. Airflow asks for no password: everybody is admin.")
+        print(
+            f"Trigger {campaign.DAG_ID} there, and watch the outbox of the emulator. Ctrl-C ends both.",
+            flush=True,
+        )
+        while True:
+            time.sleep(1)
             for component in stack.components.values():
                 component.check()
     return 0
