@@ -10,31 +10,26 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import XComArg
 
-from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.operators.base import (
     FIRST_EVENT,
     TwilioOperator,
     ending_plainly,
+    one_of,
     or_default,
     seconds,
 )
-from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_twilio_comms.client.config import Config
+    from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
     from airflow_provider_twilio_comms.sending.letter import Letter
     from airflow_provider_twilio_comms.sending.single import Single
 
 __all__ = ["TwilioSendMessageOperator"]
 
 SENT = "twilio_sent"  # the XCom that survives the deferral
-_CHOICES = {
-    "wait_for": ("queued", "sent", "delivered"),
-    "on_clear": ("resume", "resend"),
-    "on_unknown": ("fail", "resend", "assume_sent"),
-}
 
 
 class TwilioSendMessageOperator(TwilioOperator):
@@ -144,21 +139,18 @@ class TwilioSendMessageOperator(TwilioOperator):
         self.content_sid = content_sid
         self.send_at = send_at
         self.options = options
-        self.wait_for = wait_for
+        self.wait_for = one_of("wait_for", wait_for, "queued", "sent", "delivered")
         self.timeout = seconds(timeout)
         self.poll_interval = seconds(poll_interval)
         self.deferrable = or_default(deferrable)
         self.cancel_on_kill = cancel_on_kill
         self.send_key = send_key
-        self.on_clear = on_clear
-        self.on_unknown = on_unknown
+        self.on_clear = one_of("on_clear", on_clear, "resume", "resend")
+        self.on_unknown = one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
         self.unknown_after = unknown_after
         self.default_region = default_region
         self.render_content = render_content
         self.initial_delay = initial_delay
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise InvalidInput.at(name, "not a valid value", f"Use {', '.join(allowed)}")
 
     def rendered_fields(self) -> Sequence[str]:
         """Content is rendered where the author says so, or where another task gives it."""
@@ -253,6 +245,8 @@ class TwilioSendMessageOperator(TwilioOperator):
         return _result(sids, "COMPLETED", patience.verdict(outcome))
 
     def _patience(self, sids: list[str], start: float) -> MessagePatience:
+        from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
+
         return MessagePatience(
             sids, self.wait_for, start + self.timeout, time.time(), self.poll_interval, self.initial_delay
         )

@@ -1,0 +1,1 @@
+"""Keeping what an account holds as an author declared it: messages, numbers, services."""
