@@ -23,10 +23,24 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["service"],
             }
         ],
-        "operators": [_modules("operators.messages")],
-        "sensors": [_modules("sensors.operations")],
+        "operators": [
+            _modules(
+                "operators.call",
+                "operators.deactivations",
+                "operators.media",
+                "operators.message_actions",
+                "operators.messages",
+                "operators.messaging_services",
+                "operators.numbers",
+                "operators.prices",
+                "operators.send_message",
+            )
+        ],
+        "sensors": [_modules("sensors.messages", "sensors.operations")],
         "hooks": [_modules("hooks.twilio")],
-        "triggers": [_modules("triggers.operations")],
+        "triggers": [
+            _modules("triggers.deactivations", "triggers.messages", "triggers.operations"),
+        ],
         "connection-types": [
             {
                 "connection-type": "twilio",
