@@ -7,14 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, TypeAlias
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from airflow_provider_twilio_comms.api.forms import bare
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["Table", "Take", "writing"]
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+__all__ = ["Table", "Take", "place", "writing"]
 
 Take: TypeAlias = Callable[[Sequence[Any]], Any]
 
@@ -47,22 +51,31 @@ class Table:
         return [{name: row[name] for name in names} for row in map(msgspec.to_builtins, self.items)]
 
 
+def place(path: str | ObjectStoragePath) -> ObjectStoragePath:
+    """Where a file is to be; on a local disk, the folders above it are made."""
+    from airflow.sdk import ObjectStoragePath
+
+    target = ObjectStoragePath(path)
+    if target.protocol in ("", "file", "local"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
 @contextmanager
 def writing(path: str) -> Iterator[Callable[[Table], None]]:
     """A file to write tables to, one after the other. If it cannot be finished, it is taken away again."""
-    from airflow.sdk import ObjectStoragePath
-
     kinds = {".jsonl": _lines, ".ndjson": _lines, ".parquet": _parquet}
-    target = ObjectStoragePath(path.strip())
-    if target.suffix not in kinds:
+    suffix = PurePosixPath(path.strip()).suffix
+    if suffix not in kinds:
         raise InvalidInput.at("output_path", "is no kind of file known here", f"End it in {', '.join(kinds)}")
     try:
+        target = place(path.strip())
         file = target.open("wb")
     except OSError as error:
         problem = f"cannot be written ({error.strerror or type(error).__name__})"
         raise InvalidInput.at("output_path", problem, "Check it") from error
     try:
-        with file, kinds[target.suffix](file) as write:
+        with file, kinds[suffix](file) as write:
             yield write
     except BaseException:
         target.unlink(missing_ok=True)

@@ -18,13 +18,12 @@ from airflow_provider_twilio_comms.operators.base import (
     ids_of,
     or_default,
 )
-from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
-from airflow_provider_twilio_comms.sending.message_waiting import MessageStatus, checked_until
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_twilio_comms.sending.message_waiting import MessageOutcome
+    from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
+    from airflow_provider_twilio_comms.sending.message_waiting import MessageOutcome, MessageStatus
 
 __all__ = ["TwilioMessageSensor"]
 
