@@ -20,12 +20,12 @@ from airflow_provider_twilio_comms.sending.numbers import all_e164, normalised
 
 __all__ = ["Address", "Reader", "Reject", "batches"]
 
-BATCH = 1000
+BATCH = 200  # small enough to stay in the processor's cache
 Channel = Literal["PHONE", "WHATSAPP"]
 
 
-class Address(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """A recipient with one address. Twilio: ``AddressRecipient``."""
+class Address(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """A recipient with one address. Twilio: ``AddressRecipient``. Only texts: no cycles to collect."""
 
     address: str
     channel: Channel
@@ -87,13 +87,18 @@ class Reader:
 
     def _in_order(self, batch: Sequence[Any]) -> list[Address] | None:
         """The batch, where nothing in it needs care; else None."""
-        if type(batch[0]) is str:
-            recipients = [Address(given, self.channel) for given in batch if type(given) is str]
-        else:
-            try:
+        first = batch[0]
+        try:
+            if type(first) is str:
+                recipients = [Address(given, self.channel) for given in batch if type(given) is str]
+            elif isinstance(first, dict) and _is_flat(first):
+                column = self.column or _first_of(first)
+                rows = msgspec.convert(batch, list[dict[str, str]])  # new ones, so ours to take from
+                recipients = [Address(row.pop(column), self.channel, row or None) for row in rows]
+            else:
                 recipients = msgspec.convert(batch, list[Address])
-            except msgspec.ValidationError:
-                return None
+        except (msgspec.ValidationError, KeyError):
+            return None
         numbers = [recipient.address for recipient in recipients]
         if len(numbers) < len(batch) or not all_e164(numbers):
             return None
@@ -123,7 +128,7 @@ class Reader:
         """The recipient, its number not yet read, and the field to name in an error."""
         if isinstance(given, Mapping):
             for key, shape in (("addresses", _Connected), ("profileId", _Profile), ("address", Address)):
-                if key in given and (key != "address" or set(given) <= {"address", "channel", "variables"}):
+                if key in given and not _is_flat(given):
                     own = {"channel": self.channel} if shape is Address else {}
                     values = {**own, **given, "variables": _texts(given.get("variables") or {})}
                     if not isinstance(values.get("address", ""), str):
@@ -149,6 +154,13 @@ class Reader:
 
 _encoder = msgspec.json.Encoder()
 _COLUMNS = ("phone", "to", "number", "phone_number", "mobile", "address")
+
+
+def _is_flat(given: Mapping[str, Any]) -> bool:
+    """Whether a mapping is a row, and not a recipient in Twilio's form."""
+    if "addresses" in given or "profileId" in given:
+        return False
+    return "address" not in given or not set(given) <= {"address", "channel", "variables"}
 
 
 def _first_of(row: Mapping[str, Any]) -> str:

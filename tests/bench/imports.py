@@ -1,4 +1,4 @@
-"""What importing every operator, sensor, trigger, notifier and hook adds to ``import airflow.sdk``."""
+"""What importing every operator, sensor, notifier and transfer adds to ``import airflow.sdk``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.bench.measure import report
 
 __all__ = ["run"]
 
-KINDS = ("operators", "sensors", "notifications", "hooks", "triggers", "transfers")
+KINDS = ("operators", "sensors", "notifications", "transfers")
 HEAVY = ("requests", "aiohttp", "phonenumbers")
 SCRIPT = """
 import sys, time
