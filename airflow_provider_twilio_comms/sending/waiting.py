@@ -16,7 +16,7 @@ import msgspec
 from airflow_provider_twilio_comms.api.comms import operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation, Stats
 from airflow_provider_twilio_comms.api.flows import Flow, made, now, waited
-from airflow_provider_twilio_comms.exceptions import ApiError, TwilioError
+from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, Refused, TwilioError
 from airflow_provider_twilio_comms.sending.criteria import amount_of
 
 __all__ = [
@@ -102,14 +102,16 @@ class Waiting(ABC, Generic[T, End]):
         missing = tuple(name for name, item in known.items() if item is None)
         if missing and time >= self.since + GRACE:
             return self.ended("gone", found, missing)
-        if len(found) == len(self.names) and self.settled(list(found.values())):
+        if len(found) == len(set(self.names)) and self.settled(list(found.values())):
             return self.ended("done", found)
         return self.ended("timeout", found, missing) if time >= self.deadline else None
 
     def failed(self, error: TwilioError, known: Mapping[str, T | None], time: float) -> End | None:
         """The outcome after a poll that failed: one flaky poll is none, a row of them is."""
         self.failures += 1
-        hopeless = isinstance(error, ApiError) and error.verdict == "configuration"
+        hopeless = isinstance(error, InvalidInput | Refused) or (
+            isinstance(error, ApiError) and error.verdict == "configuration"
+        )
         if self.failures >= (HOPELESS if hopeless else FLAKY):
             return self.ended("error", _found(known), error=error.to_dict())
         return self.ended("timeout", _found(known)) if time >= self.deadline else None

@@ -141,7 +141,7 @@ class TwilioMessagesTrigger(BaseTrigger):
             MESSAGES, self.twilio_conn_id, self.poll_interval, self.sids, self.since
         ) as poller:
             while True:
-                outcome = self._judged(wait, known, await poller.snapshot())
+                outcome = self._judged(wait, known, await poller.snapshot(self.deadline))
                 if outcome is not None:
                     return outcome
                 if (counts := Counter(item.status for item in known.values() if item)) != told:

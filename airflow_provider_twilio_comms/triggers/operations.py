@@ -88,7 +88,7 @@ class TwilioOperationsTrigger(BaseTrigger):
             OPERATIONS, self.twilio_conn_id, self.poll_interval, self.operation_ids, self.since
         ) as poller:
             while True:
-                outcome = self._judged(wait, known, await poller.snapshot())
+                outcome = self._judged(wait, known, await poller.snapshot(self.deadline))
                 if outcome is not None:
                     return outcome
                 if (state := _summary(known)) != told:

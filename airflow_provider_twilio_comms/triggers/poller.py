@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -21,7 +22,7 @@ from airflow_provider_twilio_comms.api.comms import operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation
 from airflow_provider_twilio_comms.api.flows import Flow, made
 from airflow_provider_twilio_comms.client.aio import AsyncClient
-from airflow_provider_twilio_comms.exceptions import TwilioError
+from airflow_provider_twilio_comms.exceptions import RateLimited, TransportFailed, TwilioError
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.sending.waiting import observed
 
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 FEW = 5  # so many are asked for one by one; beyond that a page of the list is cheaper
 AT_ONCE = 8  # requests under way at a time
+LATE = 60.0  # seconds for which the last round may take longer than its waiter has time
 GATHER = 0.5  # seconds for which a poll that starts waits for others to join
 SLOWEST = 2.0  # how much the interval may stretch while nothing moves
 SKEW = 300.0  # seconds by which two clocks may differ
@@ -85,6 +87,7 @@ class Poller(Generic[T]):
     _next: asyncio.Future[Mapping[str, T | TwilioError | None]] | None = None
     _task: asyncio.Task[None] | None = None
     _calm: float = 1.0
+    _hurry: asyncio.Event = field(default_factory=asyncio.Event)
 
     _running: ClassVar[dict[tuple[Any, ...], Any]] = {}
 
@@ -107,10 +110,19 @@ class Poller(Generic[T]):
                 del cls._running[key]
                 await poller._end()
 
-    async def snapshot(self) -> Mapping[str, T | TwilioError | None]:
-        """What the next round sees; None where Twilio says 404. Raises what a bug in the poll raised."""
+    async def snapshot(self, until: float) -> Mapping[str, T | TwilioError | None]:
+        """What the next round sees; None where Twilio says 404. Raises what a bug in the poll raised.
+
+        A round that has not begun by ``until`` (seconds since 1970) begins then. It is nothing that is seen
+        where that one takes forever, as in an outage.
+        """
         assert self._next is not None
-        return await asyncio.shield(self._next)
+        following, left = self._next, max(0.0, until - time.time())
+        told, _ = await asyncio.wait({following}, timeout=left)
+        if not told:
+            self._hurry.set()
+            told, _ = await asyncio.wait({following}, timeout=LATE)
+        return following.result() if told else {}
 
     def _join(self, names: Collection[str], since: float) -> None:
         self._wanted.update(names)
@@ -160,8 +172,11 @@ class Poller(Generic[T]):
         wanted = list(self._wanted)
         seen: dict[str, T | TwilioError | None] = {}
         if len(wanted) > FEW:
-            with suppress(TwilioError):  # the list only saves requests
+            try:
                 seen.update(await client.run(self.source.listed(set(wanted), self._oldest())))
+            except TwilioError as error:  # the list only saves requests; but an outage is not met with more
+                if isinstance(error, TransportFailed | RateLimited) or getattr(error, "status", 0) >= 429:
+                    return dict.fromkeys(wanted, error)
         limit = asyncio.Semaphore(AT_ONCE)
 
         async def ask(name: str) -> None:
@@ -184,8 +199,12 @@ class Poller(Generic[T]):
         moved = any(self._seen.get(name) != now for name, now in seen.items())
         self._calm = 1.0 if moved else min(SLOWEST, self._calm * 1.25)
         self._seen = dict(seen)
+        self._hurry.clear()
         told, self._next = self._next, asyncio.get_running_loop().create_future()
         told.set_result(seen)
 
     async def _rest(self) -> None:
-        await asyncio.sleep(self.interval * self._calm * random.uniform(0.85, 1.0))
+        """Until the next round is due, or somebody's time is up."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), self.interval * self._calm * random.uniform(0.85, 1.0))
+            await asyncio.sleep(GATHER)

@@ -1,0 +1,48 @@
+"""Triggers on an event loop, without Airflow's triggerer: quick polls, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from airflow.triggers.base import BaseTrigger
+
+from airflow_provider_twilio_comms.client import aio
+from airflow_provider_twilio_comms.emulator.server import Running
+from airflow_provider_twilio_comms.triggers import poller
+from airflow_provider_twilio_comms.triggers.poller import Poller
+from tests.conftest import environment
+
+__all__ = ["fired"]
+
+
+async def fired(trigger: BaseTrigger, within: float = 5.0) -> Any:
+    """The payload of the one event of a trigger."""
+
+    async def events() -> list[Any]:
+        return [event.payload async for event in trigger.run()]
+
+    (event,) = await asyncio.wait_for(events(), within)
+    return event
+
+
+@pytest.fixture(autouse=True)
+async def _tidy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    monkeypatch.setattr(poller, "GATHER", 0.02)
+    before = asyncio.all_tasks()
+    yield
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() - before <= {asyncio.current_task()}
+    assert not Poller._running
+    assert not aio._clients._users
+
+
+@pytest.fixture
+def twilio(emulator: Running) -> Iterator[Running]:
+    """The emulator, behind a connection that gives up at once: the trigger's own budget is what counts."""
+    emulator.twilio.change(pace=0)
+    quick = emulator.connection_json(max_attempts=1, timeout=1)
+    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=quick):
+        yield emulator

@@ -1,0 +1,199 @@
+"""One poll for all: many waits cost no more than one, and none delays or takes down another."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from airflow_provider_twilio_comms.api.comms import messages, operations
+from airflow_provider_twilio_comms.api.flows import Flow
+from airflow_provider_twilio_comms.client import aio
+from airflow_provider_twilio_comms.emulator.faults import Fault
+from airflow_provider_twilio_comms.emulator.server import Running
+from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
+from airflow_provider_twilio_comms.triggers.poller import AT_ONCE, FEW, OPERATIONS, Poller, Source
+from tests.conftest import environment
+from tests.triggers.conftest import fired
+
+LIST, FETCH = "GET /comms/v1/Messages/Operations", "GET /comms/v1/Messages/Operations/{operationId}"
+
+
+def sent(count: int) -> list[str]:
+    hook = TwilioHook()
+    to = [{"address": "+12025550100", "channel": "PHONE"}]
+    return [str(hook.run(messages.send(to, "Hello")).operation_id) for _ in range(count)]
+
+
+def trigger(name: str, conn_id: str = "twilio_default", **changes: Any) -> TwilioOperationsTrigger:
+    now = time.time()
+    values: dict[str, Any] = {"deadline": now + 30, "since": now, "poll_interval": 0.3}
+    return TwilioOperationsTrigger([name], conn_id, **{**values, **changes})
+
+
+async def test_two_hundred_waits_share_one_poll(twilio: Running) -> None:
+    twilio.twilio.change(pace=1.0)
+    names = sent(200)
+    twilio.twilio.journal.counts.clear()
+    began = time.monotonic()
+    ends = await asyncio.gather(*(fired(trigger(name)) for name in names))
+    rounds = (time.monotonic() - began) / (0.3 * 0.85) + 2
+    assert {end["status"] for end in ends} == {"done"}
+    assert 2 <= twilio.twilio.journal.counts[LIST] <= rounds
+    assert set(twilio.twilio.journal.counts) == {LIST}
+
+
+@pytest.mark.parametrize(("count", "route"), [(FEW, FETCH), (FEW + 1, LIST)])
+async def test_a_few_are_asked_for_singly_and_many_by_the_list(
+    twilio: Running, count: int, route: str
+) -> None:
+    names = sent(count)
+    twilio.twilio.journal.counts.clear()
+    await asyncio.gather(*(fired(trigger(name)) for name in names))
+    assert twilio.twilio.journal.counts == {route: count if route == FETCH else 1}
+
+
+async def test_what_the_list_does_not_show_is_asked_for_singly(twilio: Running) -> None:
+    twilio.twilio.change(list_lag=3600)
+    names = sent(FEW + 1)
+    twilio.twilio.journal.counts.clear()
+    await asyncio.gather(*(fired(trigger(name)) for name in names))
+    assert twilio.twilio.journal.counts == {LIST: 1, FETCH: FEW + 1}
+
+
+async def test_a_list_that_may_not_be_read_is_no_outage(twilio: Running) -> None:
+    """A Restricted key may have the right to fetch and not to list."""
+    names = sent(FEW + 1)
+
+    class Forbidden(Source[Any]):  # type: ignore[misc]
+        name = "operations"
+
+        def listed(self, wanted: Any, start: Any) -> Flow[dict[str, Any]]:
+            yield messages.fetch("comms_message_0" + "0" * 25)  # a 404
+            return {}
+
+        def observed(self, name: str) -> Flow[Any]:
+            return (yield operations.fetch(name))
+
+    async with Poller.joined(Forbidden(), "twilio_default", 0.1, names, 0.0) as poller:
+        seen = await poller.snapshot(time.time() + 5)
+    assert sorted(seen) == sorted(names)
+
+
+async def test_an_outage_is_not_met_with_more_requests(twilio: Running) -> None:
+    names = sent(50)
+    twilio.twilio.journal.counts.clear()
+    twilio.twilio.faults.add(Fault(kind="rate_limited", times=3))
+    ends = await asyncio.gather(*(fired(trigger(name, poll_interval=0.02)) for name in names))
+    assert {end["status"] for end in ends} == {"done"}
+    assert twilio.twilio.journal.counts == {LIST: 4}
+
+
+async def test_requests_are_bounded(twilio: Running) -> None:
+    """However many have to be asked for singly, so many are under way at a time."""
+    names = sent(AT_ONCE * 3)
+    twilio.twilio.change(list_lag=3600, reply_delay=0.1)
+    began = time.monotonic()
+    await asyncio.gather(*(fired(trigger(name)) for name in names))
+    assert time.monotonic() - began >= 0.1 + 3 * 0.1
+
+
+async def test_a_late_comer_joins_the_poll(twilio: Running) -> None:
+    twilio.twilio.change(pace=0.6)
+    first, second = sent(2)
+    task = asyncio.create_task(fired(trigger(first)))
+    await asyncio.sleep(0.2)
+    assert len(Poller._running) == 1
+    assert (await fired(trigger(second)))["status"] == "done"
+    assert (await task)["status"] == "done"
+
+
+async def test_a_failing_connection_does_not_delay_another(twilio: Running) -> None:
+    (name,) = sent(1)
+    slow = twilio.connection_json(max_attempts=5, timeout=2).replace(twilio.url, "http://10.255.255.1")
+    with environment(AIRFLOW_CONN_SLOW=slow):
+        stuck = asyncio.create_task(fired(trigger(name, "slow")))
+        began = time.monotonic()
+        assert (await fired(trigger(name)))["status"] == "done"
+        assert time.monotonic() - began < 1.5
+        assert not stuck.done()
+        stuck.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stuck
+
+
+async def test_intervals_are_kept_apart(twilio: Running) -> None:
+    twilio.twilio.change(pace=60)
+    (name,) = sent(1)
+    waits = [
+        asyncio.create_task(fired(trigger(name, poll_interval=interval))) for interval in (0.1, 0.1, 0.2)
+    ]
+    await asyncio.sleep(0.1)
+    assert len(Poller._running) == 2
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def test_a_cancelled_wait_leaves_the_others_waiting(twilio: Running) -> None:
+    twilio.twilio.change(pace=0.6)
+    first, second = sent(2)
+    doomed, other = (asyncio.create_task(fired(trigger(name))) for name in (first, second))
+    await asyncio.sleep(0.2)
+    doomed.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await doomed
+    assert len(Poller._running) == 1
+    assert (await other)["status"] == "done"
+
+
+@pytest.mark.parametrize("when", [0.0, 0.01, 0.1, 0.4])
+async def test_cancellation_leaves_neither_task_nor_session(twilio: Running, when: float) -> None:
+    twilio.twilio.change(pace=60, reply_delay=0.05)
+    (name,) = sent(1)
+    task = asyncio.create_task(fired(trigger(name)))
+    await asyncio.sleep(when)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not Poller._running
+    assert not aio._clients._users
+
+
+async def test_a_bug_in_the_poll_fails_all_who_wait_loudly(twilio: Running) -> None:
+    class Buggy(Source[Any]):  # type: ignore[misc]
+        name = "bugs"
+
+        def listed(self, wanted: Any, start: Any) -> Flow[dict[str, Any]]:
+            raise AssertionError
+
+        def observed(self, name: str) -> Flow[Any]:
+            yield messages.list(page_size=1)
+            raise KeyError("a bug")
+
+    source = Buggy()
+
+    async def wait() -> None:
+        async with Poller.joined(source, "twilio_default", 0.05, ["a"], 0.0) as poller:
+            while True:
+                await poller.snapshot(time.time() + 5)
+
+    found = await asyncio.gather(wait(), wait(), return_exceptions=True)
+    assert [type(error) for error in found] == [KeyError, KeyError]
+
+
+async def test_polls_slow_down_while_nothing_moves(twilio: Running) -> None:
+    tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
+    to = [{"address": "+12025550100", "channel": "PHONE"}]
+    name = str(TwilioHook().run(messages.send(to, "Hello", send_at=tomorrow)).operation_id)
+    async with Poller.joined(OPERATIONS, "twilio_default", 0.02, [name], time.time()) as poller:
+        for _ in range(8):
+            await poller.snapshot(time.time() + 5)
+        assert poller._calm == 2.0
+        twilio.twilio.clock.advance(2 * 24 * 3600)
+        await poller.snapshot(time.time() + 5)
+        assert poller._calm == 1.0
