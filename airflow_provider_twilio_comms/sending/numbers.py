@@ -30,6 +30,8 @@ def normalised(text: object, region: str | None = None) -> tuple[str, str]:
         return text, ""
     if not text:
         return "", "is empty"
+    if re.search(r"[^\W\d_]", text):  # phonenumbers would drop a letter, or dial it: somebody else's number
+        return "", "is not a phone number"
     return _read(text, region)
 
 

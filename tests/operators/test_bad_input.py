@@ -41,6 +41,8 @@ def refused(emulator: Running, recipients: Any, **kwargs: Any) -> str:
         ([GOOD, 12025550101], ["row 2, recipient: is a int, not text"]),
         (["+1202555"], ["row 1", "too short"]),
         (["2025550101"], ["row 1", "has no country code"]),
+        (["+120255501O1"], ["row 1, recipient: is not a phone number"]),
+        (["+1 800 FLOWERS"], ["row 1, recipient: is not a phone number"]),
         ([{"phone": GOOD}, {"name": "Ines"}], ["row 2, phone: is empty"]),
         ([{"address": GOOD, "channel": "PIGEON"}], ["row 1, recipient: has the wrong shape", "$.channel"]),
         ([{"address": GOOD, "channel": "PHONE", "variables": ["x"]}], ["row 1", "variables are a mapping"]),
