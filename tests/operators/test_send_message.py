@@ -1,0 +1,273 @@
+"""Single messages: what is sent, how it is waited for, and what is shown of it."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pendulum
+import pytest
+from airflow.sdk import DAG, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_twilio_comms.emulator.classic.outbox import Message, Messages
+from airflow_provider_twilio_comms.exceptions import InvalidInput, WaitTimedOut
+from airflow_provider_twilio_comms.operators.messaging_services import TwilioMessagingServiceOperator
+from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
+from tests.conftest import environment
+from tests.fakes import MemoryStore, context
+from tests.operators.texting import ADA, BODY, EVE, FROM, message, taken
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.emulator.server import Running
+
+UNREACHABLE = "+12025559003"  # fails with 30003, by the emulator's table
+
+
+def outbox(emulator: Running) -> list[Message]:
+    return list(emulator.twilio.part(Messages).by_sid.values())
+
+
+def service(**kwargs: Any) -> str:
+    declared = TwilioMessagingServiceOperator(task_id="service", friendly_name="orders", **kwargs)
+    sid = declared.execute(context(MemoryStore()))["sid"]
+    assert isinstance(sid, str)
+    return sid
+
+
+def test_one_message_is_sent_and_delivered(emulator: Running) -> None:
+    emulator.twilio.change(pace=0.3)
+    result = message(wait_for="delivered").execute(context(MemoryStore()))
+    assert result == {
+        "sids": [sent.sid for sent in outbox(emulator)],
+        "status": "COMPLETED",
+        "statuses": {"delivered": 1},
+    }
+    assert taken(emulator) == {ADA: 1}
+
+
+def test_a_few_get_one_each_and_nobody_waits(emulator: Running) -> None:
+    result = message(to=[ADA, EVE, ADA, "(202) 555-0125"], default_region="US").execute(
+        context(MemoryStore())
+    )
+    assert taken(emulator) == {ADA: 1, EVE: 1, "+12025550125": 1}
+    assert (len(result["sids"]), result["status"], result["statuses"]) == (3, "ACCEPTED", {"queued": 3})
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"media_url": "https://example.com/a.png"}, {"media_count": 1}),
+        ({"body": None, "media_url": ["https://example.com/a.png"] * 2}, {"media_count": 2, "body": ""}),
+        ({"to": f"whatsapp:{ADA}", "from_": "whatsapp:+14155238886"}, {"to": f"whatsapp:{ADA}"}),
+        ({"from_": None, "options": {"from_": "ORDERS"}}, {"from_": "ORDERS"}),
+        ({"options": {"provide_feedback": True}}, {"provide_feedback": True}),
+    ],
+)
+def test_what_a_message_may_be(emulator: Running, given: dict[str, Any], shown: dict[str, Any]) -> None:
+    message(**given).execute(context(MemoryStore()))
+    (sent,) = outbox(emulator)
+    assert {name: getattr(sent, name) for name in shown} == shown
+
+
+def test_rcs_with_a_fallback_takes_a_service(emulator: Running) -> None:
+    sid = service(phone_numbers=[FROM], channel_senders=["XE" + "c3" * 16])
+    message(from_=None, messaging_service_sid=sid, fallback_from=FROM).execute(context(MemoryStore()))
+    assert outbox(emulator)[0].service_sid == sid
+    with pytest.raises(AirflowFailException, match="fallback_from"):
+        message(fallback_from=FROM).execute(context(MemoryStore()))
+
+
+def test_the_connection_names_the_sender(emulator: Running) -> None:
+    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=emulator.connection_json(default_sender=FROM)):
+        message(from_=None).execute(context(MemoryStore()))
+    assert outbox(emulator)[0].from_ == FROM
+
+
+def test_a_dry_run_checks_and_sends_nothing(emulator: Running) -> None:
+    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=emulator.connection_json(dry_run=True)):
+        assert message().execute(context(MemoryStore()))["status"] == "DRY_RUN"
+        with pytest.raises(AirflowFailException, match="body"):
+            message(body="x" * 1601).execute(context(MemoryStore()))
+    assert not emulator.twilio.journal.counts
+
+
+def test_nobody_outside_the_allowed_gets_a_text(emulator: Running) -> None:
+    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=emulator.connection_json(allowed_recipients="+1202555012*")):
+        message().execute(context(MemoryStore()))
+        with pytest.raises(AirflowFailException, match="1 of 2 recipients"):
+            message(to=[EVE, "+12025559999"]).execute(context(MemoryStore()))
+    assert taken(emulator) == {ADA: 1}
+
+
+SOON = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        ("to", {"to": "not a number"}),
+        ("to", {"to": []}),
+        ("row 2, to", {"to": [ADA, ""]}),
+        ("row 2, to", {"to": [ADA, 12025550124]}),
+        ("to", {"to": "2025550123"}),
+        ("from_", {"from_": None}),
+        ("from_", {"from_": "much too long a name"}),
+        ("messaging_service_sid", {"messaging_service_sid": "MG1"}),
+        ("body", {"body": "x" * 1601}),
+        ("body", {"body": None}),
+        ("media_url", {"media_url": ["https://example.com/a.png"] * 11}),
+        ("media_url", {"media_url": "ftp://example.com/a.png"}),
+        ("content_sid", {"content_sid": "HX1"}),
+        ("content_variables", {"content_variables": {"1": "Ada"}}),
+        ("content_variables", {"content_sid": "HX" + "1" * 32, "content_variables": ["Ada"]}),
+        ("send_at", {"send_at": "2030-01-01T09:00:00"}),
+        ("send_at", {"send_at": "tomorrow"}),
+        ("send_at", {"send_at": SOON}),
+        ("send_at", {"send_at": SOON, "from_": None, "messaging_service_sid": "MG" + "1" * 32}),
+        ("fallback_from", {"fallback_from": FROM}),
+        ("shorten_urls", {"options": {"shorten_urls": True}}),
+        ("validity_period", {"options": {"validity_period": 0}}),
+        ("status_callback", {"options": {"status_callback": "https://my_host.example.com"}}),
+        ("statuscallback", {"options": {"statuscallback": "https://example.com"}}),
+        ("message_intent", {"options": {"message_intent": "spam"}}),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_sent(
+    emulator: Running, field: str, given: dict[str, Any]
+) -> None:
+    with pytest.raises(AirflowFailException, match=rf"\b{re.escape(field)}\b") as caught:
+        message(**given).execute(context(MemoryStore()))
+    assert not emulator.twilio.journal.counts
+    assert "5550123" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["wait_for", "on_clear", "on_unknown"])
+def test_a_wrong_choice_is_told_when_the_dag_is_read(field: str) -> None:
+    with pytest.raises(InvalidInput, match=field):
+        message(**{field: "maybe"})
+
+
+def test_what_did_not_arrive_fails_the_task_with_the_reason(emulator: Running) -> None:
+    emulator.twilio.change(pace=0.2, outcomes=[{"match": EVE[1:], "status": "UNDELIVERED", "code": 30003}])
+    with pytest.raises(AirflowFailException) as caught:
+        message(to=[ADA, EVE], wait_for="delivered").execute(context(MemoryStore()))
+    assert "1 of 2 messages" in str(caught.value)
+    assert "30003 (handset unreachable" in str(caught.value)
+
+
+def test_a_carrier_without_receipts_is_waited_for_until_time_is_up(emulator: Running) -> None:
+    emulator.twilio.change(pace=0.2, outcomes=[{"match": "555", "status": "SENT"}])
+    store = MemoryStore()
+    with pytest.raises(WaitTimedOut, match="not delivered yet"):
+        message(wait_for="delivered", timeout=0.6).execute(context(store))
+    result = message(wait_for="sent", timeout=5).execute(context(store, try_number=2))
+    assert result["statuses"] == {"sent": 1}
+    assert taken(emulator) == {ADA: 1}
+
+
+def test_scheduled_messages_are_canceled_when_the_task_is_killed(emulator: Running) -> None:
+    given = {
+        "from_": None,
+        "messaging_service_sid": service(phone_numbers=[FROM]),
+        "send_at": datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=2),
+        "cancel_on_kill": True,
+    }
+    store = MemoryStore()
+    killed = message(**given)
+    killed.execute(context(store))
+    killed.on_kill()
+    killed.on_kill()
+    assert [sent.status(emulator.twilio.clock.now()) for sent in outbox(emulator)] == ["canceled"]
+    again = message(**given).execute(context(store, try_number=2))
+    assert [sent.sid for sent in outbox(emulator)][1:] == again["sids"]
+    assert again["statuses"] == {"scheduled": 1}
+
+
+def test_without_the_wish_a_kill_cancels_nothing(emulator: Running) -> None:
+    sent = message()
+    sent.execute(context(MemoryStore()))
+    sent.on_kill()
+    assert "canceled" not in emulator.twilio.journal.counts
+    assert not [
+        route for route in emulator.twilio.journal.counts if route.startswith("POST") and "{Sid}" in route
+    ]
+
+
+def test_numbers_and_texts_are_shown_nowhere(
+    emulator: Running, run_dag: Any, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.twilio.change(pace=0.5)
+    with DAG("private", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
+
+        @task(show_return_value_in_logs=False)
+        def on_call() -> list[str]:
+            return [ADA]
+
+        sent = message(
+            task_id="tell",
+            to=on_call(),
+            body="Hello {{ run_id }}",
+            media_url="https://example.com/a.png?signature=secret",
+            wait_for="delivered",
+            deferrable=True,
+            initial_delay=0,
+        )
+    run = run_dag(dag)
+    assert run.state == "success"
+    assert outbox(emulator)[0].body == "Hello {{ run_id }}"
+    ti = next(each for each in run.get_task_instances() if each.task_id == "tell")
+    result = ti.xcom_pull(task_ids="tell")
+    assert result["statuses"] == {"delivered": 1}
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    rendered = RenderedTaskInstanceFields.get_templated_fields(ti)
+    assert rendered["to"] == rendered["body"] == rendered["media_url"] == "(hidden)"
+    logged = "".join(capfd.readouterr()) + caplog.text
+    assert "Twilio accepted message 1" in logged
+    everything = json.dumps([result, rendered, DagSerialization.to_dict(dag), ti.next_kwargs], default=str)
+    for private in (ADA, ADA[2:], FROM, "Hello {{", "secret"):
+        assert private not in everything
+        assert private not in logged
+    assert sent.shown("to") is not None
+
+
+def test_each_of_a_mapped_task_gets_its_own(emulator: Running, run_dag: Any) -> None:
+    with DAG("mapped", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
+
+        @task
+        def people() -> list[dict[str, str]]:
+            return [{"to": ADA, "body": "To Ada in {{ run_id }}"}, {"to": EVE, "body": "To Eve"}]
+
+        TwilioSendMessageOperator.partial(
+            task_id="tell", from_=FROM, send_key="{{ run_id }} {{ ti.map_index }}"
+        ).expand_kwargs(people())
+    assert run_dag(dag).state == "success"
+    assert {sent.to: sent.body for sent in outbox(emulator)} == {ADA: "To Ada in {{ run_id }}", EVE: "To Eve"}
+
+
+@pytest.mark.parametrize(("render", "body"), [(True, "Run r1"), (False, "Run {{ params.name }}")])
+def test_content_is_rendered_where_the_author_says_so(
+    emulator: Running, run_dag: Any, render: bool, body: str
+) -> None:
+    with DAG(
+        "rendered", schedule=None, start_date=pendulum.datetime(2026, 1, 1), params={"name": "r1"}
+    ) as dag:
+        message(to="{{ '" + ADA + "' }}", body="Run {{ params.name }}", render_content=render)
+    assert run_dag(dag).state == "success"
+    assert [(sent.to, sent.body) for sent in outbox(emulator)] == [(ADA, body)]
+
+
+def test_the_body_may_come_from_another_task(emulator: Running, run_dag: Any) -> None:
+    with DAG("given", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
+
+        @task
+        def text() -> str:
+            return BODY + " {{ run_id }}"
+
+        message(body=text())
+    assert run_dag(dag).state == "success"
+    assert [sent.body for sent in outbox(emulator)] == [BODY + " {{ run_id }}"]
