@@ -73,7 +73,7 @@ def applied(declared: Declared, *, dry_run: bool) -> Flow[Changes]:
     wanted = {}
     for name, given in declared.pools.items():
         wanted[name] = yield from POOLS[name].resolved(given)
-    services.create(declared.friendly_name, **declared.settings)  # checked before anything is changed
+    _checked(declared, wanted)
     service = yield from _found(declared)
     changes = Changes(service.sid if service else None, created=service is None)
     if service is None and not dry_run:
@@ -87,6 +87,14 @@ def applied(declared: Declared, *, dry_run: bool) -> Flow[Changes]:
     for name, keys in wanted.items():
         yield from _pooled(name, service, keys, _spared(name, wanted), changes, dry_run)
     return changes
+
+
+def _checked(declared: Declared, wanted: Mapping[str, Sequence[str]]) -> None:
+    """Make every call that may be needed, to see before anything is changed that it can be made."""
+    services.create(declared.friendly_name, **declared.settings)
+    for name, keys in wanted.items():
+        for key in keys:
+            POOLS[name].create(f"MG{0:032x}", key)
 
 
 def deleted(sid: str) -> Flow[bool]:
