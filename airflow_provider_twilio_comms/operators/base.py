@@ -31,6 +31,7 @@ __all__ = [
     "Hidden",
     "TwilioOperator",
     "TwilioTask",
+    "count_of",
     "ending_plainly",
     "ids_of",
     "one_of",
@@ -51,6 +52,13 @@ def one_of(name: str, value: Any, *allowed: str) -> Any:
     """A choice that can be checked when the DAG is parsed. Raises :class:`InvalidInput`."""
     if value not in allowed:
         raise InvalidInput.at(name, f"{value!r} is unknown", f"Use {', '.join(allowed)}")
+    return value
+
+
+def count_of(name: str, value: int, most: int) -> int:
+    """A number from 1 that can be checked when the DAG is parsed. Raises :class:`InvalidInput`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise InvalidInput.at(name, f"{value!r} is not possible", f"Give a number from 1 to {most:,}")
     return value
 
 

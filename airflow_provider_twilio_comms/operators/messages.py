@@ -14,6 +14,7 @@ from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationL
 from airflow_provider_twilio_comms.operators.base import (
     FIRST_EVENT,
     TwilioOperator,
+    count_of,
     ending_plainly,
     one_of,
     or_default,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["TwilioBulkMessageOperator"]
 
 SENT = "twilio_sent"  # the XCom that survives the deferral
+MAX_RECIPIENTS = 10_000  # of one request, as api/comms says, which DAG files need not import
 
 
 class TwilioBulkMessageOperator(TwilioOperator):
@@ -81,6 +83,8 @@ class TwilioBulkMessageOperator(TwilioOperator):
     :param unknown_after: seconds for which Twilio's list is searched for such a request, since lists lag
     :param on_invalid_recipient: ``fail`` before anything is sent, or ``skip`` and count them
     :param rejects_path: where skipped recipients are written as JSON lines with the reason (a template)
+    :param recipients_per_request: at most so many in one request, to go in smaller steps; the same for every
+        try, since a request is what is sent once
     :param number_column: the column with the number, in files and flat mappings
     :param default_region: the country (``US``) of numbers written without a country code
     :param render_content: render ``content`` with Jinja first; Liquid then has to stand in ``{% raw %}``
@@ -119,6 +123,7 @@ class TwilioBulkMessageOperator(TwilioOperator):
         unknown_after: float = 90.0,
         on_invalid_recipient: Literal["fail", "skip"] = "fail",
         rejects_path: str | None = None,
+        recipients_per_request: int = MAX_RECIPIENTS,
         number_column: str | None = None,
         default_region: str | None = None,
         render_content: bool = False,
@@ -141,6 +146,9 @@ class TwilioBulkMessageOperator(TwilioOperator):
         self.unknown_after = unknown_after
         self.on_invalid_recipient = one_of("on_invalid_recipient", on_invalid_recipient, "fail", "skip")
         self.rejects_path = rejects_path
+        self.recipients_per_request = count_of(
+            "recipients_per_request", recipients_per_request, MAX_RECIPIENTS
+        )
         self.number_column = number_column
         self.default_region = default_region
         self.render_content = render_content
@@ -206,6 +214,7 @@ class TwilioBulkMessageOperator(TwilioOperator):
             reader,
             self.log,
             envelope=request.envelope,
+            at_most=self.recipients_per_request,
             on_invalid=self.on_invalid_recipient,
             rejects_path=self.rejects_path,
         )

@@ -25,6 +25,7 @@ def planning(
     log: Logger,
     *,
     envelope: int,
+    at_most: int,
     on_invalid: Literal["fail", "skip"],
     rejects_path: str | None,
 ) -> Iterator[Plan]:
@@ -44,6 +45,7 @@ def planning(
                 reader,
                 spool,
                 envelope=envelope,
+                at_most=at_most,
                 on_invalid=on_invalid,
                 reject=reject,
                 progress=progress,

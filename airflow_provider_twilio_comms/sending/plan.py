@@ -64,16 +64,18 @@ def planned(
     spool: IO[bytes],
     *,
     envelope: int,
+    at_most: int = MAX_RECIPIENTS,
     on_invalid: Literal["fail", "skip"] = "fail",
     reject: Callable[[Reject], None] = lambda reject: None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Plan:
     """Plan the send of ``rows``; the plan can be read while ``spool`` is open.
 
-    ``envelope`` is the size in bytes of a request without its recipients. Raises :class:`InvalidInput` for no
-    recipients, and with ``on_invalid="fail"`` for those that are invalid, naming the first ones.
+    ``envelope`` is the size in bytes of a request without its recipients, who are ``at_most`` so many. Raises
+    :class:`InvalidInput` for no recipients, and with ``on_invalid="fail"`` for those that are invalid, naming
+    the first ones.
     """
-    cutter = _Cutter(spool, MAX_BODY - envelope)
+    cutter = _Cutter(spool, MAX_BODY - envelope, at_most)
     first, rejected = 1, 0
     shown: list[Reject] = []
     for batch in batches(rows):
@@ -101,16 +103,17 @@ def planned(
 class _Cutter:
     """Writes encoded recipients to the spool, and cuts chunks by count and by bytes."""
 
-    def __init__(self, spool: IO[bytes], limit: int) -> None:
+    def __init__(self, spool: IO[bytes], limit: int, at_most: int) -> None:
         self._spool = spool
         self._limit = limit
+        self._at_most = at_most
         self._chunks: list[Chunk] = []
         self._start()
 
     def add(self, lines: bytes, first_row: int, left_out: Container[int]) -> None:
         """Add recipients, one a line. Whole batches while they fit, one by one where a chunk ends."""
         added = lines.count(b"\n")
-        if self._count + added <= MAX_RECIPIENTS and self._size + len(lines) <= self._limit:
+        if self._count + added <= self._at_most and self._size + len(lines) <= self._limit:
             self._write(lines.replace(b"\n", b","), added)
             return
         rows = (row for row in count(first_row) if row not in left_out)
@@ -122,7 +125,7 @@ class _Cutter:
                     "Shorten its variables",
                     row,
                 )
-            if self._count == MAX_RECIPIENTS or self._size + len(line) + 1 > self._limit:
+            if self._count == self._at_most or self._size + len(line) + 1 > self._limit:
                 self._cut()
             self._write(line + b",", 1)
 
