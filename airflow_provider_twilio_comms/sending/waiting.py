@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, Ref
 from airflow_provider_twilio_comms.sending.criteria import amount_of
 
 __all__ = [
+    "Ending",
     "Outcome",
     "Status",
     "Until",
@@ -32,7 +33,15 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-End = TypeVar("End", covariant=True)
+
+
+class Ending(Protocol):
+    """How a wait ended, as plain data."""
+
+    def to_event(self) -> dict[str, Any]: ...
+
+
+End = TypeVar("End", bound=Ending, covariant=True)
 Until = Literal["processed", "delivered"]
 Status = Literal["done", "timeout", "gone", "error"]
 Problem: TypeAlias = "dict[str, Any] | None"

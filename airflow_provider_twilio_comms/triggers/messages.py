@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.api.flows import Flow, made
-from airflow_provider_twilio_comms.exceptions import TwilioError
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.sending.canceling import canceled
-from airflow_provider_twilio_comms.sending.message_waiting import MessageOutcome, MessageWait, Seen, seen
-from airflow_provider_twilio_comms.triggers.poller import Poller, Source
+from airflow_provider_twilio_comms.sending.message_waiting import MessageWait, Seen, seen
+from airflow_provider_twilio_comms.triggers.base import WaitingTrigger
 
-__all__ = ["MESSAGES", "TwilioMessagesTrigger"]
+__all__ = ["TwilioMessagesTrigger"]
 
 PAGE = 200  # rows of the list that are asked for at a time
 WORTH = 10  # single requests that one page of the list may replace
@@ -50,10 +45,7 @@ class _Messages:
         return seen(name)
 
 
-MESSAGES: Source[Seen] = _Messages()
-
-
-class TwilioMessagesTrigger(BaseTrigger):
+class TwilioMessagesTrigger(WaitingTrigger[Seen]):
     """Waits until messages have a status, or time is up, and says so in one event.
 
     Survives what Twilio and its network do for a while, and a restarted triggerer. The event is a
@@ -68,6 +60,8 @@ class TwilioMessagesTrigger(BaseTrigger):
     :param not_before: no event before this time, in seconds since 1970
     :param cancel_on_kill: cancel what is still scheduled when the task is failed from outside
     """
+
+    source = _Messages()
 
     def __init__(
         self,
@@ -89,26 +83,6 @@ class TwilioMessagesTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.not_before = not_before
         self.cancel_on_kill = cancel_on_kill
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "sids": self.sids,
-                "twilio_conn_id": self.twilio_conn_id,
-                "until": self.until,
-                "deadline": self.deadline,
-                "since": self.since,
-                "poll_interval": self.poll_interval,
-                "not_before": self.not_before,
-                "cancel_on_kill": self.cancel_on_kill,
-            },
-        )
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        outcome = await self._outcome()
-        await asyncio.sleep(max(0.0, self.not_before - time.time()))
-        yield TriggerEvent(outcome.to_event())
 
     async def on_kill(self) -> None:
         """Cancel what is scheduled, where the author wants that and the task has really been failed.
@@ -133,35 +107,9 @@ class TwilioMessagesTrigger(BaseTrigger):
         found = next(iter(states.get(ti.run_id, {}).values()), None)
         return None if found is None else str(getattr(found, "value", found))
 
-    async def _outcome(self) -> MessageOutcome:
-        wait = MessageWait(self.sids, self.until, self.deadline, self.since)
-        known: dict[str, Seen | None] = {}
-        told = None
-        async with Poller.joined(
-            MESSAGES, self.twilio_conn_id, self.poll_interval, self.sids, self.since
-        ) as poller:
-            while True:
-                outcome = self._judged(wait, known, await poller.snapshot(self.deadline))
-                if outcome is not None:
-                    return outcome
-                if (counts := Counter(item.status for item in known.values() if item)) != told:
-                    told = counts
-                    self.log.info("%s", ", ".join(f"{name} {count:,}" for name, count in counts.items()))
+    def waiting(self) -> MessageWait:
+        return MessageWait(self.sids, self.until, self.deadline, self.since)
 
-    def _judged(
-        self,
-        wait: MessageWait,
-        known: dict[str, Seen | None],
-        looked: Mapping[str, Seen | TwilioError | None],
-    ) -> MessageOutcome | None:
-        error = None
-        for sid in self.sids:
-            found = looked.get(sid)
-            if isinstance(found, TwilioError):
-                error = found
-            elif sid in looked:
-                known[sid] = found
-        if error is not None:
-            self.log.warning("The poll failed, and is tried again: %s", error)
-            return wait.failed(error, known, time.time())
-        return wait.judged(known, time.time())
+    def progress(self, known: Mapping[str, Seen | None]) -> str:
+        counts = Counter(item.status for item in known.values() if item)
+        return ", ".join(f"{name} {count:,}" for name, count in counts.items())

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, Literal
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Literal
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-
+from airflow_provider_twilio_comms.api.comms import operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation
-from airflow_provider_twilio_comms.exceptions import TwilioError
-from airflow_provider_twilio_comms.sending.waiting import Outcome, Wait, total
-from airflow_provider_twilio_comms.triggers.poller import OPERATIONS, Poller
+from airflow_provider_twilio_comms.api.flows import Flow, made
+from airflow_provider_twilio_comms.sending.waiting import Wait, observed, total
+from airflow_provider_twilio_comms.triggers.base import WaitingTrigger
 
 __all__ = ["TwilioOperationsTrigger"]
 
 
-class TwilioOperationsTrigger(BaseTrigger):
+class _Operations:
+    """Operations of the Communications API."""
+
+    name = "operations"
+
+    def listed(self, wanted: Collection[str], start: datetime | None) -> Flow[dict[str, Operation]]:
+        found: dict[str, Operation] = {}
+        call = operations.list(start_date=start, page_size=1000)
+        while True:
+            page = yield from made(call)
+            found.update({row.id: row for row in page.items if row.id in wanted})
+            if page.next is None or len(found) == len(wanted):
+                return found
+            call = page.next
+
+    def observed(self, name: str) -> Flow[Operation | None]:
+        return observed(name)
+
+
+class TwilioOperationsTrigger(WaitingTrigger[Operation]):
     """Waits until operations have ended, or time is up, and says so in one event.
 
     Survives what Twilio and its network do for a while, a restarted triggerer, and a 404 on an operation that
@@ -32,6 +49,8 @@ class TwilioOperationsTrigger(BaseTrigger):
     :param poll_interval: seconds between polls; triggers of one connection and interval share them
     :param not_before: no event before this time, in seconds since 1970
     """
+
+    source = _Operations()
 
     def __init__(
         self,
@@ -54,71 +73,20 @@ class TwilioOperationsTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.not_before = not_before
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "operation_ids": self.operation_ids,
-                "twilio_conn_id": self.twilio_conn_id,
-                "until": self.until,
-                "deadline": self.deadline,
-                "since": self.since,
-                "enough": self.enough,
-                "poll_interval": self.poll_interval,
-                "not_before": self.not_before,
-            },
-        )
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        outcome = await self._outcome()
-        await asyncio.sleep(max(0.0, self.not_before - time.time()))
-        yield TriggerEvent(outcome.to_event())
-
     async def on_kill(self) -> None:
         """Say what goes on at Twilio: an operation cannot be canceled there."""
         self.log.info(
             "No longer waiting; what is under way at Twilio goes on: %s", ", ".join(self.operation_ids)
         )
 
-    async def _outcome(self) -> Outcome:
-        wait = Wait(self.operation_ids, self.until, self.deadline, self.since, self.enough)
-        known: dict[str, Operation | None] = {}
-        told = None
-        async with Poller.joined(
-            OPERATIONS, self.twilio_conn_id, self.poll_interval, self.operation_ids, self.since
-        ) as poller:
-            while True:
-                outcome = self._judged(wait, known, await poller.snapshot(self.deadline))
-                if outcome is not None:
-                    return outcome
-                if (state := _summary(known)) != told:
-                    told = state
-                    self.log.info("%s", state)
+    def waiting(self) -> Wait:
+        return Wait(self.operation_ids, self.until, self.deadline, self.since, self.enough)
 
-    def _judged(
-        self,
-        wait: Wait,
-        known: dict[str, Operation | None],
-        seen: Mapping[str, Operation | TwilioError | None],
-    ) -> Outcome | None:
-        error = None
-        for name in self.operation_ids:
-            found = seen.get(name)
-            if isinstance(found, TwilioError):
-                error = found
-            elif name in seen:
-                known[name] = found
-        if error is not None:
-            self.log.warning("The poll failed, and is tried again: %s", error)
-            return wait.failed(error, known, time.time())
-        return wait.judged(known, time.time())
-
-
-def _summary(known: Mapping[str, Operation | None]) -> str:
-    found = [operation for operation in known.values() if operation is not None]
-    stats = total(found)
-    done = sum(operation.done for operation in found)
-    return (
-        f"{done} of {len(known)} operations processed: {stats.arrived:,} of {stats.asked:,} messages "
-        f"delivered, {stats.under_way:,} under way, {stats.lost:,} failed"
-    )
+    def progress(self, known: Mapping[str, Operation | None]) -> str:
+        found = [operation for operation in known.values() if operation is not None]
+        stats = total(found)
+        done = sum(operation.done for operation in found)
+        return (
+            f"{done} of {len(known)} operations processed: {stats.arrived:,} of {stats.asked:,} messages "
+            f"delivered, {stats.under_way:,} under way, {stats.lost:,} failed"
+        )

@@ -2,13 +2,14 @@
 
 The first waiter starts the poll, the last one ends it and closes the session. Each round asks for everything
 that is waited for: page by page from the list where many wait, one by one where few do or where the list
-does not show an operation yet. A round that fails is told to all and ends none of them; only a bug does.
+does not show it yet. Only those are woken for whom something changed, failed, or whose time is up, and a few
+at a time, so that ten thousand of them do not hold up the loop. A round that fails ends nobody's wait; only
+a bug does.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import time
 from collections import Counter
@@ -16,28 +17,25 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
-from airflow_provider_twilio_comms.api.comms import operations
-from airflow_provider_twilio_comms.api.comms.operations import Operation
-from airflow_provider_twilio_comms.api.flows import Flow, made
+from airflow_provider_twilio_comms.api.flows import Flow
 from airflow_provider_twilio_comms.client.aio import AsyncClient
 from airflow_provider_twilio_comms.exceptions import RateLimited, TransportFailed, TwilioError
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
-from airflow_provider_twilio_comms.sending.waiting import observed
 
-__all__ = ["OPERATIONS", "Poller", "Source"]
-
-log = logging.getLogger(__name__)
+__all__ = ["Poller", "Source", "Watch"]
 
 FEW = 5  # so many are asked for one by one; beyond that a page of the list is cheaper
 AT_ONCE = 8  # requests under way at a time
-LATE = 60.0  # seconds for which the last round may take longer than its waiter has time
+AT_A_TIME = 50  # waiters that are woken before the loop may do something else
+LATE = 60.0  # seconds for which a round may still take when somebody's time is up
 GATHER = 0.5  # seconds for which a poll that starts waits for others to join
 SLOWEST = 2.0  # how much the interval may stretch while nothing moves
 SKEW = 300.0  # seconds by which two clocks may differ
 
 T = TypeVar("T")
+Look: TypeAlias = "Mapping[str, T | TwilioError | None]"  # None: Twilio says 404
 
 
 class Source(Protocol[T]):
@@ -52,26 +50,33 @@ class Source(Protocol[T]):
         """One of them; None where Twilio says 404."""
 
 
-class _Operations:
-    """Operations of the Communications API."""
+@dataclass(eq=False, slots=True)
+class Watch(Generic[T]):
+    """One waiter: what it waits for, and until when (seconds since 1970)."""
 
-    name = "operations"
+    names: tuple[str, ...]
+    deadline: float
+    _poller: Poller[T]
+    _news: bool = False
+    _bell: asyncio.Future[None] | None = None
 
-    def listed(self, wanted: Collection[str], start: datetime | None) -> Flow[dict[str, Operation]]:
-        found: dict[str, Operation] = {}
-        call = operations.list(start_date=start, page_size=1000)
-        while True:
-            page = yield from made(call)
-            found.update({row.id: row for row in page.items if row.id in wanted})
-            if page.next is None or len(found) == len(wanted):
-                return found
-            call = page.next
+    async def looked(self) -> Look[T]:
+        """What the poll saw, once there is news, or when time is up. Raises what a bug in the poll raised."""
+        if not self._news:
+            self._bell = asyncio.get_running_loop().create_future()
+            await self._bell
+        self._news, self._bell = False, None
+        return self._poller.seen_by(self)
 
-    def observed(self, name: str) -> Flow[Operation | None]:
-        return observed(name)
+    @property
+    def crowd(self) -> int:
+        """How many wait along."""
+        return self._poller.crowd
 
-
-OPERATIONS: Source[Operation] = _Operations()
+    def wake(self) -> None:
+        self._news = True
+        if self._bell is not None and not self._bell.done():
+            self._bell.set_result(None)
 
 
 @dataclass(eq=False)
@@ -81,75 +86,83 @@ class Poller(Generic[T]):
     source: Source[T]
     conn_id: str
     interval: float
+    _watches: set[Watch[T]] = field(default_factory=set)
     _wanted: Counter[str] = field(default_factory=Counter)
     _since: dict[str, float] = field(default_factory=dict)
     _seen: dict[str, T | TwilioError | None] = field(default_factory=dict)
-    _next: asyncio.Future[Mapping[str, T | TwilioError | None]] | None = None
+    _bug: Exception | None = None
     _task: asyncio.Task[None] | None = None
+    _sooner: asyncio.Event = field(default_factory=asyncio.Event)
     _calm: float = 1.0
-    _hurry: asyncio.Event = field(default_factory=asyncio.Event)
 
     _running: ClassVar[dict[tuple[Any, ...], Any]] = {}
 
     @classmethod
     @asynccontextmanager
     async def joined(
-        cls, source: Source[T], conn_id: str, interval: float, names: Collection[str], since: float
-    ) -> AsyncIterator[Poller[T]]:
+        cls,
+        source: Source[T],
+        conn_id: str,
+        interval: float,
+        names: Collection[str],
+        since: float,
+        deadline: float,
+    ) -> AsyncIterator[Watch[T]]:
         """Wait for these along with everyone else, for as long as the block lasts.
 
-        ``since`` is when the oldest was made, in seconds since 1970, or 0 where nobody knows.
+        ``since`` is when the oldest was made, or 0 where nobody knows; both are seconds since 1970.
         """
         key = (asyncio.get_running_loop(), source, conn_id, interval)
-        poller = cls._running.get(key) or cls._running.setdefault(key, cls(source, conn_id, interval))
-        poller._join(names, since)
+        poller: Poller[T] = cls._running.get(key) or cls._running.setdefault(
+            key, cls(source, conn_id, interval)
+        )
+        watch = Watch(tuple(names), deadline, poller)
+        poller._join(watch, since)
         try:
-            yield poller
+            yield watch
         finally:
-            if poller._leave(names):
+            poller._leave(watch)
+            if not poller._watches:
                 del cls._running[key]
                 await poller._end()
 
-    async def snapshot(self, until: float) -> Mapping[str, T | TwilioError | None]:
-        """What the next round sees; None where Twilio says 404. Raises what a bug in the poll raised.
+    @property
+    def crowd(self) -> int:
+        """How many wait."""
+        return len(self._watches)
 
-        A round that has not begun by ``until`` (seconds since 1970) begins then. It is nothing that is seen
-        where that one takes forever, as in an outage.
-        """
-        assert self._next is not None
-        following, left = self._next, max(0.0, until - time.time())
-        told, _ = await asyncio.wait({following}, timeout=left)
-        if not told:
-            self._hurry.set()
-            told, _ = await asyncio.wait({following}, timeout=LATE)
-        return following.result() if told else {}
+    def seen_by(self, watch: Watch[T]) -> Look[T]:
+        """What is known of a watch's names. Raises what a bug in the poll raised."""
+        if self._bug is not None:
+            raise self._bug
+        return {name: self._seen[name] for name in watch.names if name in self._seen}
 
-    def _join(self, names: Collection[str], since: float) -> None:
-        self._wanted.update(names)
-        self._since.update(dict.fromkeys(names, since))
+    def _join(self, watch: Watch[T], since: float) -> None:
+        self._watches.add(watch)
+        self._wanted.update(watch.names)
+        self._since.update(dict.fromkeys(watch.names, since))
+        self._sooner.set()
+        if self._bug is not None:
+            watch.wake()
         if self._task is None:
-            self._next = asyncio.get_running_loop().create_future()
             self._task = asyncio.create_task(
                 self._poll(), name=f"twilio {self.source.name} of {self.conn_id}"
             )
 
-    def _leave(self, names: Collection[str]) -> bool:
-        """Returns whether nobody is left."""
-        self._wanted.subtract(names)
-        for name in names:
+    def _leave(self, watch: Watch[T]) -> None:
+        self._watches.discard(watch)
+        self._wanted.subtract(watch.names)
+        for name in watch.names:
             if self._wanted[name] <= 0:
                 del self._wanted[name]
                 self._since.pop(name, None)
                 self._seen.pop(name, None)
-        return not self._wanted
 
     async def _end(self) -> None:
         assert self._task is not None
-        assert self._next is not None
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
-        self._next.cancel()
 
     async def _poll(self) -> None:
         await asyncio.sleep(GATHER)
@@ -158,17 +171,29 @@ class Poller(Generic[T]):
                 try:
                     async with TwilioHook(self.conn_id).connected() as client:
                         while True:
-                            self._told(await self._round(client))
+                            await self._tell(await self._patiently(client))
                             await self._rest()
                 except TwilioError as error:  # the connection cannot be read
-                    self._told(dict.fromkeys(self._wanted, error))
+                    await self._tell(dict.fromkeys(self._wanted, error))
                     await self._rest()
         except Exception as bug:
-            assert self._next is not None
-            self._next.set_exception(bug)
-            self._next.exception()  # whoever waits gets it; with nobody waiting there is nothing to report
+            self._bug = bug
+            await self._wake(set(self._watches))
 
-    async def _round(self, client: AsyncClient) -> Mapping[str, T | TwilioError | None]:
+    async def _patiently(self, client: AsyncClient) -> Look[T]:
+        """A round; whoever's time is long up while it lasts, as in an outage, is told what is known."""
+        round_ = asyncio.create_task(self._round(client))
+        try:
+            while not round_.done():
+                left = min((watch.deadline for watch in self._watches), default=0.0) + LATE - time.time()
+                await asyncio.wait({round_}, timeout=max(left, GATHER))
+                if not round_.done():
+                    await self._wake(self._due(time.time() - LATE))
+            return round_.result()
+        finally:
+            round_.cancel()
+
+    async def _round(self, client: AsyncClient) -> Look[T]:
         wanted = list(self._wanted)
         seen: dict[str, T | TwilioError | None] = {}
         if len(wanted) > FEW:
@@ -193,18 +218,37 @@ class Poller(Generic[T]):
         oldest = min(self._since.values(), default=0.0)
         return datetime.fromtimestamp(oldest - SKEW, timezone.utc) if oldest else None
 
-    def _told(self, seen: Mapping[str, T | TwilioError | None]) -> None:
-        """Wake everyone with what was seen, and slow down while nothing moves."""
-        assert self._next is not None
-        moved = any(self._seen.get(name) != now for name, now in seen.items())
+    async def _tell(self, seen: Look[T]) -> None:
+        """Wake those for whom there is news, and slow down while nothing moves.
+
+        A failed look and a 404 are news each time: they are counted.
+        """
+        moved = {name for name, now in seen.items() if now != self._seen.get(name)}
+        news = moved | {name for name, now in seen.items() if now is None or isinstance(now, TwilioError)}
         self._calm = 1.0 if moved else min(SLOWEST, self._calm * 1.25)
-        self._seen = dict(seen)
-        self._hurry.clear()
-        told, self._next = self._next, asyncio.get_running_loop().create_future()
-        told.set_result(seen)
+        self._seen.update((name, now) for name, now in seen.items() if name in self._wanted)
+        told = {watch for watch in self._watches if not news.isdisjoint(watch.names)}
+        await self._wake(told | self._due(time.time()))
+
+    def _due(self, moment: float) -> set[Watch[T]]:
+        return {watch for watch in self._watches if watch.deadline <= moment}
+
+    async def _wake(self, watches: Collection[Watch[T]]) -> None:
+        for number, watch in enumerate(watches, 1):
+            watch.wake()
+            if number % AT_A_TIME == 0:
+                await asyncio.sleep(0)
 
     async def _rest(self) -> None:
         """Until the next round is due, or somebody's time is up."""
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._hurry.wait(), self.interval * self._calm * random.uniform(0.85, 1.0))
-            await asyncio.sleep(GATHER)
+        due = time.time() + self.interval * self._calm * random.uniform(0.85, 1.0)
+        while True:
+            self._sooner.clear()
+            first = min((watch.deadline for watch in self._watches), default=due)
+            left = min(due, first + GATHER) - time.time()
+            with suppress(asyncio.TimeoutError):
+                if left <= 0:
+                    break
+                await asyncio.wait_for(self._sooner.wait(), left)
+                await asyncio.sleep(min(GATHER, self.interval))  # those who join together are looked at once
+        await asyncio.sleep(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -16,7 +17,7 @@ from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.server import Running
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
-from airflow_provider_twilio_comms.triggers.poller import AT_ONCE, FEW, OPERATIONS, Poller, Source
+from airflow_provider_twilio_comms.triggers.poller import AT_ONCE, FEW, SLOWEST, Poller, Source
 from tests.conftest import environment
 from tests.triggers.conftest import fired
 
@@ -79,8 +80,8 @@ async def test_a_list_that_may_not_be_read_is_no_outage(twilio: Running) -> None
         def observed(self, name: str) -> Flow[Any]:
             return (yield operations.fetch(name))
 
-    async with Poller.joined(Forbidden(), "twilio_default", 0.1, names, 0.0) as poller:
-        seen = await poller.snapshot(time.time() + 5)
+    async with Poller.joined(Forbidden(), "twilio_default", 0.1, names, 0.0, time.time() + 5) as watch:
+        seen = await watch.looked()
     assert sorted(seen) == sorted(names)
 
 
@@ -114,8 +115,10 @@ async def test_a_late_comer_joins_the_poll(twilio: Running) -> None:
 
 async def test_a_failing_connection_does_not_delay_another(twilio: Running) -> None:
     (name,) = sent(1)
-    slow = twilio.connection_json(max_attempts=5, timeout=2).replace(twilio.url, "http://10.255.255.1")
-    with environment(AIRFLOW_CONN_SLOW=slow):
+    mute = socket.create_server(("127.0.0.1", 0))  # takes connections and never says a word
+    address = f"http://127.0.0.1:{mute.getsockname()[1]}"
+    slow = twilio.connection_json(max_attempts=5, timeout=2).replace(twilio.url, address)
+    with mute, environment(AIRFLOW_CONN_SLOW=slow):
         stuck = asyncio.create_task(fired(trigger(name, "slow")))
         began = time.monotonic()
         assert (await fired(trigger(name)))["status"] == "done"
@@ -178,22 +181,38 @@ async def test_a_bug_in_the_poll_fails_all_who_wait_loudly(twilio: Running) -> N
     source = Buggy()
 
     async def wait() -> None:
-        async with Poller.joined(source, "twilio_default", 0.05, ["a"], 0.0) as poller:
+        async with Poller.joined(source, "twilio_default", 0.05, ["a"], 0.0, time.time() + 5) as watch:
             while True:
-                await poller.snapshot(time.time() + 5)
+                await watch.looked()
 
     found = await asyncio.gather(wait(), wait(), return_exceptions=True)
     assert [type(error) for error in found] == [KeyError, KeyError]
 
 
-async def test_polls_slow_down_while_nothing_moves(twilio: Running) -> None:
+def scheduled() -> str:
+    """An operation in which nothing moves before tomorrow."""
     tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
     to = [{"address": "+12025550100", "channel": "PHONE"}]
-    name = str(TwilioHook().run(messages.send(to, "Hello", send_at=tomorrow)).operation_id)
-    async with Poller.joined(OPERATIONS, "twilio_default", 0.02, [name], time.time()) as poller:
-        for _ in range(8):
-            await poller.snapshot(time.time() + 5)
-        assert poller._calm == 2.0
+    return str(TwilioHook().run(messages.send(to, "Hello", send_at=tomorrow)).operation_id)
+
+
+async def test_polls_slow_down_while_nothing_moves(twilio: Running) -> None:
+    name, source, end = scheduled(), TwilioOperationsTrigger.source, time.time() + 3600
+    async with Poller.joined(source, "twilio_default", 0.02, [name], time.time(), end) as watch:
+        await watch.looked()
+        (poller,) = Poller._running.values()
+        await asyncio.sleep(1.0)
+        assert poller._calm == SLOWEST
         twilio.twilio.clock.advance(2 * 24 * 3600)
-        await poller.snapshot(time.time() + 5)
+        await watch.looked()
         assert poller._calm == 1.0
+
+
+async def test_those_for_whom_nothing_changed_are_left_asleep(twilio: Running) -> None:
+    name, source, end = scheduled(), TwilioOperationsTrigger.source, time.time() + 3600
+    async with Poller.joined(source, "twilio_default", 0.02, [name], time.time(), end) as watch:
+        await watch.looked()
+        twilio.twilio.journal.counts.clear()
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(watch.looked(), 1.0)
+    assert twilio.twilio.journal.counts[FETCH] > 10
