@@ -11,7 +11,7 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.api.comms.operations import Stats
 
-__all__ = ["Amount", "Criteria", "OnUnknown", "WaitFor", "amount_of"]
+__all__ = ["Amount", "Criteria", "OnUnknown", "WaitFor", "amount_of", "at_most"]
 
 Amount: TypeAlias = "float | int"
 WaitFor = Literal["accepted", "processed", "delivered"]
@@ -61,7 +61,7 @@ class Criteria:
     def shortfall(self, stats: Stats) -> str | None:
         """What is missing, in words; None where it is good enough."""
         asked = stats.asked
-        if self.max_failed is not None and stats.lost > (allowed := amount_of(self.max_failed, asked)):
+        if self.max_failed is not None and stats.lost > (allowed := at_most(self.max_failed, asked)):
             return f"{stats.lost:,} of {asked:,} failed, and max_failed={self.max_failed} allows {allowed:,}"
         if self.wait_for == "delivered":
             wanted = amount_of(1.0 if self.min_delivered is None else self.min_delivered, asked)
@@ -76,3 +76,8 @@ class Criteria:
 def amount_of(amount: int | float, asked: int) -> int:
     """A count as it is; a share of what was asked for, rounded up."""
     return amount if isinstance(amount, int) else math.ceil(round(amount * asked, 6))
+
+
+def at_most(amount: int | float, asked: int) -> int:
+    """A count as it is; a share of what was asked for, rounded down: 0.02 of 10 is nobody."""
+    return amount if isinstance(amount, int) else math.floor(round(amount * asked, 6))

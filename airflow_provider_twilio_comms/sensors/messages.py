@@ -7,28 +7,30 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow.sdk import PokeReturnValue
 
-from airflow_provider_twilio_comms.exceptions import WaitTimedOut
 from airflow_provider_twilio_comms.operators.base import (
     FIRST_EVENT,
-    TwilioTask,
     ending_plainly,
     ids_of,
     or_default,
 )
+from airflow_provider_twilio_comms.sensors.base import TwilioSensor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
-    from airflow_provider_twilio_comms.sending.message_waiting import MessageOutcome, MessageStatus
+    from airflow_provider_twilio_comms.sending.message_waiting import (
+        MessageOutcome,
+        MessageStatus,
+        MessageWait,
+    )
 
 __all__ = ["TwilioMessageSensor"]
 
 
-class TwilioMessageSensor(TwilioTask, BaseSensorOperator):
+class TwilioMessageSensor(TwilioSensor):
     """Wait until messages are delivered, or have another status.
 
     Returns ``{"sids", "status", "statuses"}``, where ``statuses`` says how many messages have which status.
@@ -80,24 +82,22 @@ class TwilioMessageSensor(TwilioTask, BaseSensorOperator):
                     method_name="execute_complete",
                     timeout=self._patience.backstop,
                 )
-            return self._judged(outcome)
+        return self.execute_complete(context, outcome)
 
     def poke(self, context: Context) -> PokeReturnValue:
+        from airflow_provider_twilio_comms.sending.waiting import polled
+
         with ending_plainly():
-            outcome = self._patience.waited(self.hook, to_the_end=False)
+            self.resumed(self._wait, context)
+            outcome = self.hook.run(polled(self._wait, {}))
             if outcome is None or outcome.status == "timeout":  # its time is Airflow's to tell
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=self._judged(outcome))
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any] | MessageOutcome) -> dict[str, Any]:
         """Resume with the trigger's event."""
-        try:
-            with ending_plainly():
-                return self._judged(event)
-        except WaitTimedOut as error:
-            raise _or_skipped(self.soft_fail, AirflowSensorTimeout(str(error))) from error
-        except AirflowFailException as error:
-            raise _or_skipped(self.soft_fail, error) from error
+        with self.ending():
+            return self._judged(event)
 
     def _judged(self, outcome: MessageOutcome | dict[str, Any]) -> dict[str, Any]:
         statuses = self._patience.verdict(outcome)
@@ -118,6 +118,6 @@ class TwilioMessageSensor(TwilioTask, BaseSensorOperator):
             self.initial_delay,
         )
 
-
-def _or_skipped(soft_fail: bool, error: Exception) -> Exception:
-    return AirflowSkipException(f"soft_fail is set: {error}") if soft_fail else error
+    @cached_property
+    def _wait(self) -> MessageWait:
+        return self._patience.wait()  # kept, since it counts the polls that fail

@@ -7,20 +7,18 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow.sdk import PokeReturnValue
 
-from airflow_provider_twilio_comms.exceptions import WaitTimedOut
 from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationLink
 from airflow_provider_twilio_comms.operators.base import (
     FIRST_EVENT,
-    TwilioTask,
     ending_plainly,
     ids_of,
     one_of,
     or_default,
 )
 from airflow_provider_twilio_comms.sending.criteria import Criteria
+from airflow_provider_twilio_comms.sensors.base import TwilioSensor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["TwilioOperationSensor"]
 
 
-class TwilioOperationSensor(TwilioTask, BaseSensorOperator):
+class TwilioOperationSensor(TwilioSensor):
     """Wait until operations are processed, or their messages delivered, and judge the result.
 
     Returns ``{"operation_ids", "status", "stats"}``, the stats added up. Fails at once where what arrived is
@@ -93,26 +91,22 @@ class TwilioOperationSensor(TwilioTask, BaseSensorOperator):
                     method_name="execute_complete",
                     timeout=self._patience.backstop,
                 )
-            return self._judged(outcome)
+        return self.execute_complete(context, outcome)
 
     def poke(self, context: Context) -> PokeReturnValue:
         from airflow_provider_twilio_comms.sending.waiting import polled
 
         with ending_plainly():
+            self.resumed(self._wait, context)
             outcome = self.hook.run(polled(self._wait, {}))
             if outcome is None or outcome.status == "timeout":  # its time is Airflow's to tell
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=self._judged(outcome))
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any] | Outcome) -> dict[str, Any]:
         """Resume with the trigger's event."""
-        try:
-            with ending_plainly():
-                return self._judged(event)
-        except WaitTimedOut as error:
-            raise _or_skipped(self.soft_fail, AirflowSensorTimeout(str(error))) from error
-        except AirflowFailException as error:
-            raise _or_skipped(self.soft_fail, error) from error
+        with self.ending():
+            return self._judged(event)
 
     def _judged(self, outcome: Outcome | dict[str, Any]) -> dict[str, Any]:
         from airflow_provider_twilio_comms.operators.waits import verdict
@@ -134,7 +128,3 @@ class TwilioOperationSensor(TwilioTask, BaseSensorOperator):
     @cached_property
     def _wait(self) -> Wait:
         return self._patience.wait()  # kept, since it counts the polls that fail
-
-
-def _or_skipped(soft_fail: bool, error: Exception) -> Exception:
-    return AirflowSkipException(f"soft_fail is set: {error}") if soft_fail else error

@@ -1,0 +1,259 @@
+"""The sensor for operations: one poke, many, without a worker, and what becomes of a bad end."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
+
+from airflow_provider_twilio_comms.api.comms import messages
+from airflow_provider_twilio_comms.emulator.credentials import AUTH_TOKEN
+from airflow_provider_twilio_comms.emulator.faults import Fault
+from airflow_provider_twilio_comms.emulator.server import Running
+from airflow_provider_twilio_comms.exceptions import InvalidInput, ServerFailed
+from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+from airflow_provider_twilio_comms.sensors.operations import TwilioOperationSensor
+from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
+from tests.conftest import environment
+from tests.fakes import TaskInstance
+from tests.sensors.conftest import Rescheduled
+
+UNKNOWN = "comms_operation_0" + "0" * 25
+GOOD, LANDLINE, UNREACHABLE, SILENT = "+12025550100", "+12025559006", "+12025559003", "+12025559000"
+OPERATIONS = "Messages/Operations/"
+
+
+def sent(*numbers: str) -> str:
+    to = [{"address": number, "channel": "PHONE"} for number in numbers or (GOOD,)]
+    return str(TwilioHook().run(messages.send(to, "Hello")).operation_id)
+
+
+def sensor(*ids: str, **changes: Any) -> TwilioOperationSensor:
+    values: dict[str, Any] = {"operation_ids": list(ids), "poke_interval": 0.1, "timeout": 10}
+    return TwilioOperationSensor(task_id="wait", **{"deferrable": False, **values, **changes})
+
+
+def run(task: TwilioOperationSensor, ti: TaskInstance | None = None) -> Any:
+    return task.execute({"ti": ti or TaskInstance()})  # type: ignore[typeddict-item]
+
+
+def test_the_result_is_small_and_adds_up() -> None:
+    one, two = sent(GOOD, UNREACHABLE), sent(LANDLINE)
+    ti = TaskInstance()
+    result = run(sensor(one, two), ti)
+    assert (result["operation_ids"], result["status"]) == ([one, two], "COMPLETED")
+    stats = result["stats"]
+    assert (stats["recipients"], stats["delivered"], stats["undelivered"], stats["unaddressable"]) == (
+        3,
+        1,
+        1,
+        1,
+    )
+    assert "555" not in json.dumps(result)
+    assert ti.xcoms["twilio_messages_url"].endswith(f"/?search={one}")
+
+
+def test_it_pokes_until_the_end(twilio: Running) -> None:
+    twilio.twilio.change(pace=0.4)
+    assert run(sensor(sent()))["stats"]["delivered"] == 1
+    assert twilio.twilio.journal.counts["GET /comms/v1/Messages/Operations/{operationId}"] >= 3
+
+
+def test_a_time_out_is_airflows(twilio: Running) -> None:
+    twilio.twilio.change(pace=60)
+    with pytest.raises(AirflowSensorTimeout):
+        run(sensor(sent(), timeout=0.3))
+    with pytest.raises(AirflowSkipException):
+        run(sensor(sent(), timeout=0.3, soft_fail=True))
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_delivered_waits_for_receipts(twilio: Running, mode: str) -> None:
+    twilio.twilio.change(receipts_lag=30)
+    task = sensor(sent(), until="delivered", mode=mode)
+    assert not task.poke({"ti": Rescheduled()}).is_done  # type: ignore[typeddict-item]
+    assert sensor(*task.operation_ids).poke({"ti": Rescheduled()}).is_done  # type: ignore[typeddict-item]
+    twilio.twilio.clock.advance(30)
+    assert task.poke({"ti": Rescheduled()}).is_done  # type: ignore[typeddict-item]
+
+
+def test_rescheduling_frees_the_worker(twilio: Running) -> None:
+    twilio.twilio.change(pace=60)
+    operation = sent()
+    with pytest.raises(AirflowRescheduleException):
+        run(sensor(operation, mode="reschedule"), Rescheduled())
+    twilio.twilio.clock.advance(60)
+    assert run(sensor(operation, mode="reschedule"), Rescheduled(60))["stats"]["delivered"] == 1
+
+
+def test_an_operation_that_is_gone_is_told_in_every_mode() -> None:
+    """A rescheduled sensor is new for every poke, and has yet to notice how long it has waited."""
+    with pytest.raises(AirflowRescheduleException):
+        run(sensor(UNKNOWN, mode="reschedule"), Rescheduled())
+    with pytest.raises(AirflowRescheduleException):
+        run(sensor(UNKNOWN, mode="reschedule", timeout=3600), Rescheduled(30))
+    with pytest.raises(AirflowFailException, match="OperationGone"):
+        run(sensor(UNKNOWN, mode="reschedule", timeout=3600), Rescheduled(61))
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_credentials_that_are_refused_are_told_early(twilio: Running, mode: str) -> None:
+    operation = sent()
+    bad = twilio.connection_json(password="not-it", max_attempts=1)
+    with (
+        environment(AIRFLOW_CONN_TWILIO_DEFAULT=bad),
+        pytest.raises(AirflowFailException, match="AuthenticationFailed") as caught,
+    ):
+        run(sensor(operation, mode=mode, poke_interval=0.01), Rescheduled())
+    assert "not-it" not in str(caught.value)
+    assert AUTH_TOKEN not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_a_flaky_poll_is_none(twilio: Running, mode: str) -> None:
+    operation = sent()
+    twilio.twilio.faults.add(Fault(kind="error_before", path=OPERATIONS))
+    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=twilio.connection_json(max_attempts=1)):
+        if mode == "reschedule":
+            with pytest.raises(AirflowRescheduleException):
+                run(sensor(operation, mode=mode), Rescheduled())
+        assert run(sensor(operation, mode=mode), Rescheduled())["stats"]["delivered"] == 1
+
+
+ENDS: list[tuple[tuple[str, ...], dict[str, Any], str | None]] = [
+    ((GOOD, UNREACHABLE), {}, None),
+    ((UNREACHABLE, LANDLINE), {}, "all 2 failed"),
+    ((UNREACHABLE, LANDLINE), {"max_failed": 2}, None),
+    ((GOOD, UNREACHABLE), {"max_failed": 0}, "1 of 2 failed, and max_failed=0 allows 0"),
+    ((GOOD, UNREACHABLE), {"max_failed": 0.5}, None),
+    ((GOOD, GOOD, UNREACHABLE), {"max_failed": 0.3}, "1 of 3 failed, and max_failed=0.3 allows 0"),
+    ((GOOD, UNREACHABLE), {"until": "delivered"}, "1 of 2 were delivered, and all asks for 2"),
+    ((GOOD, GOOD), {"until": "delivered"}, None),
+    ((GOOD, UNREACHABLE), {"until": "delivered", "min_delivered": 0.5}, None),
+    ((GOOD, GOOD, UNREACHABLE), {"until": "delivered", "min_delivered": 0.7}, "asks for 3"),
+    ((GOOD, UNREACHABLE), {"until": "delivered", "min_delivered": 1}, None),
+    ((GOOD, UNREACHABLE), {"until": "delivered", "min_delivered": 2}, "min_delivered=2 asks for 2"),
+]
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["in the worker", "deferrable"])
+@pytest.mark.parametrize(("numbers", "options", "problem"), ENDS)
+def test_the_verdict(
+    numbers: tuple[str, ...], options: dict[str, Any], problem: str | None, deferrable: bool
+) -> None:
+    task = sensor(sent(*numbers), deferrable=deferrable, **options)
+    if problem is None:
+        assert run(task)["status"] == "COMPLETED"
+        return
+    with pytest.raises(AirflowFailException, match=problem) as caught:
+        run(task)
+    assert "30003 (handset unreachable or switched off; retry)" in str(caught.value)
+    assert "2025559003" not in str(caught.value)
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["in the worker", "deferrable"])
+@pytest.mark.parametrize("softly", ["soft_fail", "never_fail"])
+def test_a_bad_end_may_be_a_skip(deferrable: bool, softly: str) -> None:
+    with pytest.raises(AirflowSkipException):
+        run(sensor(sent(LANDLINE), deferrable=deferrable, **{softly: True}))
+
+
+def test_what_is_not_at_its_end_is_deferred(twilio: Running) -> None:
+    twilio.twilio.change(pace=60)
+    operation = sent()
+    task = sensor(
+        operation, deferrable=True, until="delivered", min_delivered=0.9, timeout=100, initial_delay=7
+    )
+    with pytest.raises(TaskDeferred) as deferred:
+        run(task)
+    trigger = deferred.value.trigger
+    assert isinstance(trigger, TwilioOperationsTrigger)
+    now = datetime.now(timezone.utc).timestamp()
+    assert (trigger.operation_ids, trigger.until, trigger.enough) == ([operation], "delivered", 0.9)
+    assert trigger.deadline == pytest.approx(now + 100, abs=5)
+    assert trigger.not_before == pytest.approx(now + 7, abs=5)
+    assert deferred.value.method_name == "execute_complete"
+    assert deferred.value.timeout is not None
+    assert deferred.value.timeout > timedelta(seconds=100)
+
+
+def event(operation: str, status: str = "done", **stats: int) -> dict[str, Any]:
+    shown = {"id": operation, "status": "COMPLETED", "stats": {"total": 1, **stats}}
+    return {"status": status, "operations": {operation: shown}}
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "says"),
+    [
+        ({"status": "timeout"}, AirflowSensorTimeout, "time is up"),
+        ({"status": "gone", "missing": [UNKNOWN]}, AirflowFailException, "does not know"),
+        (event(UNKNOWN, unaddressable=1), AirflowFailException, "all 1 failed"),
+        (
+            {"status": "error", "error": ServerFailed("500", status=500, verdict="unknown").to_dict()},
+            ServerFailed,
+            "500",
+        ),
+        (None, Exception, "cannot be read"),
+    ],
+)
+def test_a_bad_event_becomes_an_error(given: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        sensor(UNKNOWN).execute_complete({}, given)  # type: ignore[typeddict-item]
+
+
+def test_a_good_event_becomes_the_result() -> None:
+    result = sensor(UNKNOWN).execute_complete({}, event(UNKNOWN, delivered=1))  # type: ignore[typeddict-item]
+    assert (result["operation_ids"], result["stats"]["delivered"]) == ([UNKNOWN], 1)
+
+
+@pytest.mark.parametrize(
+    "given", [f"['{UNKNOWN}']", UNKNOWN, f" {UNKNOWN}, ", (UNKNOWN, UNKNOWN), f'["{UNKNOWN}", "{UNKNOWN}"]']
+)
+def test_ids_come_in_many_ways(given: Any) -> None:
+    assert sensor(operation_ids=given)._patience.operation_ids == [UNKNOWN]
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize(
+    "given", ["", "[]", [], None, "SM" + "1" * 32, ["+12025550100"], [5], [UNKNOWN, "x"]]
+)
+def test_bad_ids_fail_at_once(given: Any, deferrable: bool, twilio: Running) -> None:
+    with pytest.raises(AirflowFailException, match="operation_ids") as caught:
+        run(sensor(operation_ids=given, deferrable=deferrable))
+    assert "2025550100" not in str(caught.value)
+    assert twilio.twilio.journal.counts == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"until": "accepted"}, "until"),
+        ({"until": "read"}, "until"),
+        ({"min_delivered": 0.5}, "min_delivered"),
+        ({"until": "delivered", "min_delivered": 1.5}, "min_delivered"),
+        ({"max_failed": -1}, "max_failed"),
+        ({"max_failed": True}, "max_failed"),
+    ],
+)
+def test_bad_options_break_the_dag_not_the_task(options: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        sensor(UNKNOWN, **options)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_bad_connection_fails_at_once(twilio: Running, deferrable: bool) -> None:
+    with (
+        environment(AIRFLOW_CONN_TWILIO_DEFAULT=twilio.connection_json(timeout="soon")),
+        pytest.raises(AirflowFailException, match="timeout"),
+    ):
+        run(sensor(UNKNOWN, deferrable=deferrable))
