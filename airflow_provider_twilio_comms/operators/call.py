@@ -134,12 +134,13 @@ class TwilioCallOperator(TwilioOperator):
         return {name: values.get(name) for name in self.fields}
 
     def _stored(self, call: Call[Any]) -> dict[str, Any]:
+        from airflow.sdk import ObjectStoragePath
+
         from airflow_provider_twilio_comms.operators.storage import stored
-        from airflow_provider_twilio_comms.operators.tables import place
 
         if not self.output_path:
             raise InvalidInput.at("output_path", f"is missing, and {self.call} answers with a file", "Set it")
-        size, _ = stored(self.hook, call, place(self.output_path))
+        size, _ = stored(self.hook, call, ObjectStoragePath(self.output_path.strip()))
         return {"bytes": size, "output_path": self.output_path}
 
 

@@ -98,14 +98,15 @@ class TwilioDeactivatedNumbersOperator(TwilioTask, BaseSensorOperator):
 
     def _copied(self) -> dict[str, Any] | None:
         """The result, if the report is there."""
+        from airflow.sdk import ObjectStoragePath
+
         from airflow_provider_twilio_comms.operators.storage import stored
-        from airflow_provider_twilio_comms.operators.tables import place
         from airflow_provider_twilio_comms.upkeep.files import there
 
         if not self.hook.run(there(self._place)):
             self.log.info("There is no report of %s yet", self._date)
             return None
-        size, lines = stored(self.hook, self._place, place(self.output_path))
+        size, lines = stored(self.hook, self._place, ObjectStoragePath(self.output_path.strip()))
         self.log.info("Copied the report of %s: %s numbers", self._date, f"{lines:,}")
         return {"day": self._date, "count": lines, "bytes": size, "output_path": self.output_path}
 

@@ -18,7 +18,7 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-__all__ = ["Table", "Take", "place", "writing"]
+__all__ = ["Table", "Take", "ready", "writing"]
 
 Take: TypeAlias = Callable[[Sequence[Any]], Any]
 
@@ -51,11 +51,8 @@ class Table:
         return [{name: row[name] for name in names} for row in map(msgspec.to_builtins, self.items)]
 
 
-def place(path: str | ObjectStoragePath) -> ObjectStoragePath:
-    """Where a file is to be; on a local disk, the folders above it are made."""
-    from airflow.sdk import ObjectStoragePath
-
-    target = ObjectStoragePath(path)
+def ready(target: ObjectStoragePath) -> ObjectStoragePath:
+    """A place for a file; on a local disk, the folders above it are made."""
     if target.protocol in ("", "file", "local"):
         target.parent.mkdir(parents=True, exist_ok=True)
     return target
@@ -64,12 +61,14 @@ def place(path: str | ObjectStoragePath) -> ObjectStoragePath:
 @contextmanager
 def writing(path: str) -> Iterator[Callable[[Table], None]]:
     """A file to write tables to, one after the other. If it cannot be finished, it is taken away again."""
+    from airflow.sdk import ObjectStoragePath
+
     kinds = {".jsonl": _lines, ".ndjson": _lines, ".parquet": _parquet}
     suffix = PurePosixPath(path.strip()).suffix
     if suffix not in kinds:
         raise InvalidInput.at("output_path", "is no kind of file known here", f"End it in {', '.join(kinds)}")
     try:
-        target = place(path.strip())
+        target = ready(ObjectStoragePath(path.strip()))
         file = target.open("wb")
     except OSError as error:
         problem = f"cannot be written ({error.strerror or type(error).__name__})"
