@@ -18,7 +18,6 @@ from airflow_provider_twilio_comms.api import codes
 from airflow_provider_twilio_comms.exceptions import (
     ApiError,
     AuthenticationFailed,
-    InvalidInput,
     RateLimited,
     ServerFailed,
     scrub,
@@ -34,6 +33,7 @@ __all__ = [
     "checked",
     "decoded",
     "error_of",
+    "next_query",
     "unreadable",
 ]
 
@@ -234,10 +234,3 @@ def _retry_after(reply: Reply) -> float | None:
         return max(0.0, (until - now).total_seconds())
     except (KeyError, ValueError, TypeError):
         return None
-
-
-def matching(field_name: str, value: str, pattern: str, looks_like: str) -> str:
-    """``value``, when it looks right. Raises :class:`InvalidInput` with an example of what does."""
-    if isinstance(value, str) and re.fullmatch(pattern, value):
-        return value
-    raise InvalidInput.at(field_name, "not a valid value", f"Expected {looks_like}", row=None)

@@ -124,11 +124,11 @@ def send(
     body = msgspec.json.encode({name: value for name, value in given.items() if value})
     if len(body) > MAX_BODY:
         raise InvalidInput.at("to", f"the request is {len(body):,} bytes", f"Twilio takes {MAX_BODY:,}")
-    recipients = () if isinstance(to, msgspec.Raw) else addresses(to)
+    recipients = () if isinstance(to, msgspec.Raw) else _addresses(to)
     return Call("POST", "/Messages", _accepted, body=body, effect="sends", recipients=recipients)
 
 
-def addresses(to: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+def _addresses(to: Sequence[Mapping[str, Any]]) -> Sequence[str]:
     """Every address of recipients in Twilio's form. A profile stands for itself: it hides its numbers."""
     found: Any = []
     for row, recipient in enumerate(to, 1):
