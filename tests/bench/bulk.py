@@ -95,8 +95,8 @@ def run(times: int = 3) -> dict[str, float]:
         pair = paired(operator, floor, times, url)
         flat = paired(partial(operator, flat=True), floor, 1, url)
     report(
-        f"Bulk: {COUNT:,} recipients with three variables from a generator, to the emulator's null sink",
-        f"CPU of the client process (time.process_time), peak RSS over the start; {times} pairs, the median ratio",
+        f"Bulk: {COUNT:,} recipients with three variables, to the emulator's null sink",
+        f"CPU of the client process, peak RSS over the start; {times} pairs, the median of their ratios",
         {
             "floor (lists of 10,000, msgspec, requests)": _cost(pair.floor),
             "operator, recipients in Twilio's form": f"{_cost(pair.ours)}  ratio {pair.cpu_ratio:.2f} (aim 1.5)",

@@ -73,7 +73,7 @@ def run(times: int = 5) -> dict[str, float]:
     }
     report(
         f"Single: {CALLS:,} messages one after the other, each a POST of {len(FORM)} form fields",
-        f"CPU of the client process; {times} pairs, the median ratio; building the call and reading it included",
+        f"CPU of the client process, building and reading the call included; {times} pairs, the median ratio",
         {
             "requests.Session.post": f"{micros['floor']:.0f} us CPU a call",
             "TwilioHook.run": f"{micros['ours']:.0f} us CPU a call  ratio {pair.cpu_ratio:.2f} (aim 1.10)",
