@@ -8,15 +8,15 @@ from datetime import datetime, timezone
 from typing import ClassVar
 
 from airflow_provider_twilio_comms.api.comms import messages
-from airflow_provider_twilio_comms.api.flows import Flow, every_item
-from airflow_provider_twilio_comms.api.wire import Call
+from airflow_provider_twilio_comms.api.flows import Flow, made
+from airflow_provider_twilio_comms.api.wire import Call, Page
 from airflow_provider_twilio_comms.exceptions import SendUncertain
 from airflow_provider_twilio_comms.sending.criteria import OnUnknown
 from airflow_provider_twilio_comms.sending.ledger import Ledger
 from airflow_provider_twilio_comms.sending.plan import Chunk, Plan
 from airflow_provider_twilio_comms.sending.steps import LAG, SKEW, Found, Steps
 
-__all__ = ["TAG", "OnUnknown", "Sending"]
+__all__ = ["TAG", "Sending"]
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +57,15 @@ class Sending(Steps[Chunk, messages.Accepted]):
     def look(self, part: Chunk, since: float | None) -> Flow[Found]:
         tags = self._tags(part)
         start = datetime.fromtimestamp(since - SKEW, timezone.utc) if since is not None else None
-        rows = yield from every_item(messages.list(tags=tags, start_date=start, page_size=50), limit=1000)
-        # A filter that Twilio does not know is ignored, so each row has to show the tag itself.
-        return Found(row.operation_id for row in rows if (row.tags or {}).get(TAG) == tags[TAG])
+        call: Call[Page[messages.Message]] | None = messages.list(tags=tags, start_date=start, page_size=100)
+        while call is not None:
+            page = yield from made(call)
+            # A filter that Twilio does not know is ignored, so each row has to show the tag itself.
+            mine = [row.operation_id for row in page.items if (row.tags or {}).get(TAG) == tags[TAG]]
+            if mine:
+                return Found(mine)
+            call = page.next
+        return Found()
 
     def uncertain(self, part: Chunk, when: str) -> SendUncertain:
         key = self.ledger.key(part.number)

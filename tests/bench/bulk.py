@@ -99,7 +99,7 @@ def run(times: int = 3) -> dict[str, float]:
         f"CPU of the client process, peak RSS over the start; {times} pairs, the median of their ratios",
         {
             "floor (lists of 10,000, msgspec, requests)": _cost(pair.floor),
-            "operator, recipients in Twilio's form": f"{_cost(pair.ours)}  ratio {pair.cpu_ratio:.2f} (aim 1.5)",
+            "operator, Twilio's form": f"{_cost(pair.ours)}  ratio {pair.cpu_ratio:.2f} (aim 1.5)",
             "operator, flat rows (one pair)": f"{_cost(flat.ours)}  ratio {flat.cpu_ratio:.2f} (no aim)",
         },
     )
