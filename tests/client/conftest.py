@@ -76,7 +76,7 @@ def server(_server: Running) -> Iterator[Running]:
 
 @pytest.fixture
 def config(server: Running) -> Config:
-    return Config(ACCOUNT_SID, ACCOUNT_SID, AUTH_TOKEN, base_url=server.base_url, timeout=0.5, max_attempts=3)
+    return Config(ACCOUNT_SID, ACCOUNT_SID, AUTH_TOKEN, base_url=server.base_url, timeout=5, max_attempts=3)
 
 
 @pytest.fixture(params=[Sync, Async], ids=["requests", "aiohttp"])

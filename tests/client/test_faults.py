@@ -49,30 +49,36 @@ FAULTS: list[tuple[str, dict[str, Any], bool, int]] = [
     ("drop_before", {}, False, 0),
     ("drop_after", {}, False, 1),
     ("cut", {}, False, 1),
-    ("slow", {"seconds": 1.0}, False, 1),
+    ("slow", {"seconds": 1.6}, False, 1),
 ]
 IDS = [" ".join([kind, *map(str, more)]) for kind, more, _, _ in FAULTS]
 
 
+@pytest.fixture
+def hasty(connect: Connect) -> Runner:
+    """A runner that does not wait for a slow reply."""
+    return connect(timeout=0.8)
+
+
 @pytest.mark.parametrize(("kind", "more", "again", "taken"), FAULTS, ids=IDS)
 def test_a_read_is_made_again_and_succeeds(
-    server: Running, runner: Runner, kind: str, more: dict[str, Any], again: bool, taken: int
+    server: Running, hasty: Runner, kind: str, more: dict[str, Any], again: bool, taken: int
 ) -> None:
     fault(server, kind, **more)
-    assert len(runner.run(senders.list()).items) == 6
+    assert len(hasty.run(senders.list()).items) == 6
     assert asked(server, "/comms/v1/Senders", "GET") == 2
 
 
 @pytest.mark.parametrize(("kind", "more", "again", "taken"), FAULTS, ids=IDS)
 def test_a_send_is_made_again_only_where_it_cannot_have_happened(
-    server: Running, runner: Runner, kind: str, more: dict[str, Any], again: bool, taken: int
+    server: Running, hasty: Runner, kind: str, more: dict[str, Any], again: bool, taken: int
 ) -> None:
     fault(server, kind, method="POST", **more)
     if again:
-        assert runner.run(SEND).operation_id
+        assert hasty.run(SEND).operation_id
     else:
         with pytest.raises(SendUncertain) as caught:
-            runner.run(SEND)
+            hasty.run(SEND)
         assert caught.value.part == "/Messages"
         assert TO not in str(caught.value)
     assert asked(server) == (2 if again else 1)
@@ -81,24 +87,24 @@ def test_a_send_is_made_again_only_where_it_cannot_have_happened(
 
 @pytest.mark.parametrize(("kind", "more", "again", "taken"), FAULTS, ids=IDS)
 def test_a_post_that_creates_is_not_made_again_either(
-    server: Running, runner: Runner, kind: str, more: dict[str, Any], again: bool, taken: int
+    server: Running, hasty: Runner, kind: str, more: dict[str, Any], again: bool, taken: int
 ) -> None:
     fault(server, kind, method="POST", **more)
     if again:
-        runner.run(sender_pools.create("North"))
+        hasty.run(sender_pools.create("North"))
     else:
         with pytest.raises((ServerFailed, TransportFailed)) as caught:
-            runner.run(sender_pools.create("North"))
+            hasty.run(sender_pools.create("North"))
         assert not isinstance(caught.value, TransportFailed) or caught.value.sent
     assert asked(server, "/comms/v1/SenderPools") == (2 if again else 1)
 
 
 @pytest.mark.parametrize(("kind", "more", "again", "taken"), FAULTS, ids=IDS)
 def test_a_post_that_reads_is_made_again(
-    server: Running, runner: Runner, kind: str, more: dict[str, Any], again: bool, taken: int
+    server: Running, hasty: Runner, kind: str, more: dict[str, Any], again: bool, taken: int
 ) -> None:
     fault(server, kind, **more)
-    assert len(runner.run(senders.search("+15005550006", "SMS")).items) == 1
+    assert len(hasty.run(senders.search("+15005550006", "SMS")).items) == 1
     assert asked(server, "/comms/v1/Senders/Search") == 2
 
 
@@ -143,7 +149,7 @@ def test_retry_after_is_waited_for(server: Running, runner: Runner, kind: str) -
     fault(server, kind, retry_after=0.6)
     began = time.monotonic()
     runner.run(SEND)
-    assert 0.6 <= time.monotonic() - began < 1.6
+    assert 0.6 <= time.monotonic() - began < 5
 
 
 def test_a_retry_after_beyond_patience_is_left_to_airflow(server: Running, runner: Runner) -> None:
