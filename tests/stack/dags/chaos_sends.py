@@ -1,0 +1,174 @@
+"""Sends that can be broken at chosen moments: what a run does, to whom, and where it breaks says its conf.
+
+``run``         a number; the run's people are those of it
+``people``      how many
+``connection``  the connection
+``options``     attributes of the operator, such as ``unknown_after``
+``moment``      when something happens: a write to the ledger, such as ``after 1 sending``
+``act``         what happens then, on the try ``on_try`` (default: the first)
+
+Each try leaves notes with its process ids in ``$AIRFLOW_HOME/chaos``, for whoever wants to kill them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, Context
+
+from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
+
+FOLDER = Path(os.environ.get("AIRFLOW_HOME", ".")) / "chaos"
+SENDER = "+15005550006"
+EACH = 2  # people in a request of the bulk send
+PATIENCE = 120.0  # seconds for which a try that called waits for an answer
+
+
+def number(run: int, person: int) -> str:
+    return f"+1202{run:04d}{person:03d}"
+
+
+class Try:
+    """One try of a run's task: its conf, its notes, and the moment at which something happens to it."""
+
+    def __init__(self, context: Context) -> None:
+        ti, dag_run = context["ti"], context["dag_run"]
+        self.conf: dict[str, Any] = dict(dag_run.conf or {})
+        self.name = f"{dag_run.run_id}.{ti.try_number}"
+        self.armed = ti.try_number == self.conf.get("on_try", 1)
+        self.decision = FOLDER / f"{dag_run.run_id}.decision"
+
+    def note(self, what: str) -> Path:
+        FOLDER.mkdir(exist_ok=True)
+        note = FOLDER / f"{self.name}.{what}"
+        draft = note.with_suffix(".draft")
+        draft.write_text(json.dumps({"task": os.getpid(), "supervisor": os.getppid()}))
+        draft.replace(note)
+        return note
+
+    def reach(self, moment: str) -> None:
+        if not self.armed or moment != self.conf.get("moment"):
+            return
+        self.armed = False
+        note = self.note("moment")
+        _ACTS[self.conf["act"]](note)
+
+    def numbers(self) -> list[str]:
+        return [number(self.conf["run"], person) for person in range(self.conf["people"])]
+
+    def text(self) -> str:
+        return f"It is run {self.conf['run']}."
+
+    def options(self) -> dict[str, Any]:
+        """What the run wants of its operator; somebody may have decided since about the unknown."""
+        decided = {"on_unknown": self.decision.read_text()} if self.decision.exists() else {}
+        return {**self.conf.get("options", {}), **decided}
+
+
+def _die(note: Path) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die_with_supervisor(note: Path) -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _lose_supervisor(note: Path) -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+
+
+def _freeze(note: Path) -> None:
+    os.kill(os.getppid(), signal.SIGSTOP)
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def _call(note: Path) -> None:
+    """Wait until somebody has answered the note."""
+    deadline = time.monotonic() + PATIENCE
+    while not note.with_suffix(".answer").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+_ACTS = {
+    "die": _die,
+    "die with supervisor": _die_with_supervisor,
+    "lose supervisor": _lose_supervisor,
+    "freeze": _freeze,
+    "call": _call,
+}
+
+
+class Watched:
+    """Airflow's state store, with moments before and after each write."""
+
+    def __init__(self, store: Any, attempt: Try) -> None:
+        self._store = store
+        self._try = attempt
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self._try.reach("before the first read")
+        return self._store.get(key, default)
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        part = key.rpartition(".")[2]
+        write = f"{part} {value['state']}" if "state" in value else part
+        self._try.reach(f"before {write}")
+        self._store.set(key, value, retention=retention)
+        self._try.reach(f"after {write}")
+
+
+def _watched(context: Context, attempt: Try) -> Any:
+    return {**context, "task_state_store": Watched(context["task_state_store"], attempt)}
+
+
+class Bulk(TwilioBulkMessageOperator):
+    def execute(self, context: Context) -> Any:
+        attempt = Try(context)
+        self.hide(recipients=attempt.numbers(), content=attempt.text())
+        vars(self).update(attempt.options())
+        attempt.note("began")
+        return super().execute(_watched(context, attempt))
+
+    def execute_complete(self, context: Context, event: Any) -> Any:
+        Try(context).note("resumed")
+        return super().execute_complete(context, event)
+
+
+class Single(TwilioSendMessageOperator):
+    def execute(self, context: Context) -> Any:
+        attempt = Try(context)
+        self.hide(to=attempt.numbers(), body=attempt.text())
+        vars(self).update(attempt.options())
+        attempt.note("began")
+        return super().execute(_watched(context, attempt))
+
+    def execute_complete(self, context: Context, event: Any) -> Any:
+        Try(context).note("resumed")
+        return super().execute_complete(context, event)
+
+
+COMMON: dict[str, Any] = {
+    "task_id": "send",
+    "twilio_conn_id": "{{ dag_run.conf.get('connection', 'twilio_default') }}",
+    "wait_for": "delivered",
+    "deferrable": True,
+    "poll_interval": 1.0,
+    "timeout": timedelta(minutes=10),
+    "retries": 6,
+    "retry_delay": timedelta(seconds=1),
+}
+LIMITS: dict[str, Any] = {"schedule": None, "max_active_runs": 64, "max_active_tasks": 64}
+
+with DAG("chaos_bulk", **LIMITS):
+    Bulk(recipients=[], content="none yet", sender=SENDER, recipients_per_request=EACH, **COMMON)
+
+with DAG("chaos_single", **LIMITS):
+    Single(to=[], body="none yet", from_=SENDER, **COMMON)
