@@ -4,6 +4,7 @@
 
     TwilioError
       InvalidInput           refused here, before anything was sent: names the field, the row and the fix
+        NoRecipients         there is nobody to text
         RecipientsChanged    the recipients of a retry are not those of the first try
       Refused                the connection forbids it: dry_run, or a number outside allowed_recipients
       TransportFailed        no reply. .sent tells whether the request may have reached Twilio
@@ -33,6 +34,7 @@ __all__ = [
     "AuthenticationFailed",
     "DeliveryFailed",
     "InvalidInput",
+    "NoRecipients",
     "OperationGone",
     "RateLimited",
     "RecipientsChanged",
@@ -108,6 +110,10 @@ class InvalidInput(TwilioError, ValueError):
     def at(cls, field: str, problem: str, fix: str, row: int | None = None) -> Self:
         where = f"row {row}, {field}" if row else field
         return cls(f"{where}: {problem}. {fix}", field=field, row=row)
+
+
+class NoRecipients(InvalidInput):
+    """There is nobody to text, or nobody who is not left out."""
 
 
 class RecipientsChanged(InvalidInput):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = ["all_e164", "normalised"]
 
@@ -11,11 +12,35 @@ __all__ = ["all_e164", "normalised"]
 _E164 = r"\+(?:1[2-9]\d{9}|[2-9]\d{6,14})"
 _one = re.compile(_E164, re.ASCII).fullmatch
 _lines = re.compile(rf"(?:{_E164}\n)*", re.ASCII).fullmatch
+_simple = re.compile(r"(?:\+1[2-9]\d{9}\n)*", re.ASCII).fullmatch
 
 
 def all_e164(numbers: Sequence[str]) -> bool:
-    """Whether every number has the form of E.164; one look for all of them, which is what makes it cheap."""
-    return _lines("\n".join([*numbers, ""])) is not None
+    """Whether every number is in E.164, and possible; one look for all of them makes it cheap."""
+    text = "\n".join([*numbers, ""])
+    if _simple(text):
+        return True
+    return _lines(text) is not None and all(len(number) in _lengths[number[:4]] for number in numbers)
+
+
+class _Lengths(dict[str, frozenset[int]]):
+    """The lengths that numbers have in E.164, by their first four characters: a country's code, and more."""
+
+    def __missing__(self, start: str) -> frozenset[int]:
+        from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
+
+        for digits in (1, 2, 3):
+            code = int(start[1 : 1 + digits])
+            if code in COUNTRY_CODE_TO_REGION_CODE:
+                region = COUNTRY_CODE_TO_REGION_CODE[code][0]
+                found: Any = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+                national = found.general_desc.possible_length
+                self[start] = frozenset(1 + digits + length for length in national)
+                return self[start]
+        return frozenset()
+
+
+_lengths = _Lengths()
 
 
 def normalised(text: object, region: str | None = None) -> tuple[str, str]:
@@ -26,7 +51,7 @@ def normalised(text: object, region: str | None = None) -> tuple[str, str]:
     if not isinstance(text, str):
         return "", "is empty" if text is None else f"is a {type(text).__name__}, not text"
     text = text.strip()
-    if _one(text):
+    if _one(text) and all_e164([text]):
         return text, ""
     if not text:
         return "", "is empty"

@@ -17,8 +17,9 @@ import msgspec
 
 from airflow_provider_twilio_comms.exceptions import scrub
 from airflow_provider_twilio_comms.sending.numbers import all_e164, normalised
+from airflow_provider_twilio_comms.sending.values import text_of, texts_of
 
-__all__ = ["Address", "Reader", "Reject", "batches"]
+__all__ = ["Address", "Batched", "Connected", "Profile", "Read", "Reader", "Reject", "Rows", "batches"]
 
 BATCH = 200  # small enough to stay in the processor's cache
 Channel = Literal["PHONE", "WHATSAPP"]
@@ -37,24 +38,62 @@ class _Party(msgspec.Struct, forbid_unknown_fields=True):
     channel: Channel
 
 
-class _Connected(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+class Connected(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A recipient with several addresses. Twilio: ``ConnectedAddressesRecipient``."""
+
     addresses: list[_Party]
     variables: dict[str, str] | None = None
 
 
-class _Profile(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
+class Profile(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
+    """A recipient whose addresses Twilio holds. Twilio: ``ProfileRecipient``."""
+
     profile_id: str
     memory_store_id: str
     variables: dict[str, str] | None = None
 
 
 class Reject(NamedTuple):
-    """A recipient that cannot be sent to. ``given`` is personal: for ``rejects_path``, and nowhere else."""
+    """A recipient that is left out. ``given`` is personal: for ``rejects_path``, and nowhere else.
+
+    ``reason`` is ``invalid``, or what the author asked to leave out: ``duplicate``, ``suppressed`` ...
+    """
 
     row: int
     field: str
     problem: str
     given: Any
+    reason: str = "invalid"
+
+
+class Rows(list[tuple[Any, ...]]):
+    """A batch of a table's rows, all with the same columns."""
+
+    def __init__(self, names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+        super().__init__(rows)
+        self.names = names
+
+
+class Batched:
+    """Recipients that come in batches of at most ``BATCH`` already."""
+
+    def __init__(self, given: Iterable[Sequence[Any]]) -> None:
+        self._given = given
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self._given:
+            yield from batch
+
+    def batches(self) -> Iterator[Sequence[Any]]:
+        yield from self._given
+
+
+class Read(NamedTuple):
+    """A batch, read: who is in order, in which rows they stand, and who had to be left out."""
+
+    recipients: Sequence[Any]
+    rows: Sequence[int]
+    rejects: Sequence[Reject]
 
 
 @dataclass
@@ -72,24 +111,33 @@ class Reader:
     needed: frozenset[str] = frozenset()
     lacking: dict[str, int] = field(default_factory=dict)
 
-    def read(self, batch: Sequence[Any], first_row: int) -> tuple[bytes, Iterable[Reject]]:
-        """The batch as JSON values, one a line, and those that had to be left out."""
+    def read(self, batch: Sequence[Any], first_row: int) -> Read:
+        """Check a batch whose first recipient stands in ``first_row``."""
         recipients = self._in_order(batch)
         if recipients is not None:
-            return _encoder.encode_lines(recipients), ()
-        good: list[msgspec.Struct] = []
+            return Read(recipients, range(first_row, first_row + len(recipients)), ())
+        good: list[Any] = []
+        rows: list[int] = []
         rejects: list[Reject] = []
+        if isinstance(batch, Rows):
+            batch = [dict(zip(batch.names, row, strict=True)) for row in batch]
         for row, given in enumerate(batch, first_row):
             read = self._one(given, row)
-            (rejects if isinstance(read, Reject) else good).append(read)  # type: ignore[arg-type]
+            if isinstance(read, Reject):
+                rejects.append(read)
+            else:
+                good.append(read)
+                rows.append(row)
         self._count_lacking(good)
-        return _encoder.encode_lines(good), rejects
+        return Read(good, rows, rejects)
 
     def _in_order(self, batch: Sequence[Any]) -> list[Address] | None:
         """The batch, where nothing in it needs care; else None."""
         first = batch[0]
         try:
-            if type(first) is str:
+            if isinstance(batch, Rows):
+                recipients = self._tabular(batch)
+            elif type(first) is str:
                 recipients = [Address(given, self.channel) for given in batch if type(given) is str]
             elif isinstance(first, dict) and _is_flat(first):
                 column = self.column or _first_of(first)
@@ -97,7 +145,7 @@ class Reader:
                 recipients = [Address(row.pop(column), self.channel, row or None) for row in rows]
             else:
                 recipients = msgspec.convert(batch, list[Address])
-        except (msgspec.ValidationError, KeyError):
+        except (msgspec.ValidationError, ValueError, KeyError):
             return None
         numbers = [recipient.address for recipient in recipients]
         if len(numbers) < len(batch) or not all_e164(numbers):
@@ -107,27 +155,47 @@ class Reader:
         self._count_lacking(recipients)
         return recipients
 
+    def _tabular(self, batch: Rows) -> list[Address]:
+        """Column by column, which is cheaper than row by row. Raises ``ValueError`` where a row is odd."""
+        columns = list(zip(*batch, strict=True))
+        number = batch.names.index(self.column or _first_of(batch.names))
+        numbers = columns.pop(number)
+        if set(map(type, numbers)) != {str}:
+            raise ValueError("a number is no text")
+        names = [*batch.names[:number], *batch.names[number + 1 :]]
+        texts = [texts_of(column) for column in columns]
+        if not texts:
+            return [Address(given, self.channel) for given in numbers]
+        variables: Iterable[dict[str, Any]] = (
+            dict(zip(names, row, strict=True)) for row in zip(*texts, strict=True)
+        )
+        if any(None in column for column in texts):
+            variables = ({name: text for name, text in row.items() if text is not None} for row in variables)
+        return [
+            Address(given, self.channel, row or None) for given, row in zip(numbers, variables, strict=True)
+        ]
+
     def _one(self, given: Any, row: int) -> msgspec.Struct | Reject:
         name, problem = "", ""
         try:
             recipient, name = self._shaped(given)
             if isinstance(recipient, Address):
                 recipient.address, problem = self._address(recipient.address)
-            elif isinstance(recipient, _Connected):
+            elif isinstance(recipient, Connected):
                 for party in recipient.addresses:
                     party.address, problem = self._address(party.address)
                     if problem:
                         break
                 if not 1 <= len(recipient.addresses) <= 10:
                     problem = f"has {len(recipient.addresses)} addresses, Twilio takes 1 to 10"
-        except msgspec.ValidationError as error:
+        except ValueError as error:  # msgspec's too
             problem = f"has the wrong shape ({scrub(str(error))})"
         return Reject(row, name or "recipient", problem, given) if problem else recipient
 
     def _shaped(self, given: Any) -> tuple[msgspec.Struct, str]:
         """The recipient, its number not yet read, and the field to name in an error."""
         if isinstance(given, Mapping):
-            for key, shape in (("addresses", _Connected), ("profileId", _Profile), ("address", Address)):
+            for key, shape in (("addresses", Connected), ("profileId", Profile), ("address", Address)):
                 if key in given and not _is_flat(given):
                     own = {"channel": self.channel} if shape is Address else {}
                     values = {**own, **given, "variables": _texts(given.get("variables") or {})}
@@ -152,7 +220,6 @@ class Reader:
                 self.lacking[name] = self.lacking.get(name, 0) + without
 
 
-_encoder = msgspec.json.Encoder()
 _COLUMNS = ("phone", "to", "number", "phone_number", "mobile", "address")
 
 
@@ -163,7 +230,7 @@ def _is_flat(given: Mapping[str, Any]) -> bool:
     return "address" not in given or not set(given) <= {"address", "channel", "variables"}
 
 
-def _first_of(row: Mapping[str, Any]) -> str:
+def _first_of(row: Mapping[str, Any] | Sequence[str]) -> str:
     return next((name for name in _COLUMNS if name in row), _COLUMNS[0])
 
 
@@ -172,14 +239,17 @@ def _texts(variables: Any) -> dict[str, str]:
     if not isinstance(variables, Mapping):
         raise msgspec.ValidationError("variables are a mapping of names to texts")
     return {
-        str(name): value if isinstance(value, str) else str(value)
+        str(name): value if isinstance(value, str) else text_of(value)
         for name, value in variables.items()
         if value is not None
     }
 
 
-def batches(rows: Iterable[Any], size: int = BATCH) -> Iterator[list[Any]]:
+def batches(rows: Iterable[Any], size: int = BATCH) -> Iterator[Sequence[Any]]:
     """The rows, so many at a time."""
+    if isinstance(rows, Batched):
+        yield from rows.batches()
+        return
     iterator = iter(rows)
     while batch := list(islice(iterator, size)):
         yield batch

@@ -1,0 +1,119 @@
+"""What each recipient's text will be, and how many segments it takes.
+
+GSM-7 has 160 characters in one segment and 153 in each of several; with any other character it is UCS-2, and
+70 or 67. https://www.twilio.com/docs/glossary/what-sms-character-limit
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+__all__ = ["Text", "renderer", "segments"]
+
+_BASIC = (
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_EXTENDED = "\f^{}\\[~]|€"
+_gsm = re.compile(f"[{re.escape(_BASIC + _EXTENDED)}]*").fullmatch
+_extended = re.compile(f"[{re.escape(_EXTENDED)}]")
+_positional = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
+
+Render = Callable[[Mapping[str, str]], str]
+
+
+def segments(text: str) -> tuple[int, bool]:
+    """How many segments a text takes, and whether it needs UCS-2."""
+    if _gsm(text):
+        if len(text) <= 80:  # even if every character counted twice
+            return 1, False
+        length = len(text) + len(_extended.findall(text))
+        if length <= 160:
+            return 1, False
+        return (-(-length // 153) if length == len(text) else _filled(text, 153, _extended.match)), False
+    length = len(text.encode("utf-16-le")) // 2
+    if length <= 70:
+        return 1, True
+    return (-(-length // 67) if length == len(text) else _filled(text, 67, _surrogates)), True
+
+
+def _surrogates(char: str) -> bool:
+    return char > "\uffff"
+
+
+def _filled(text: str, room: int, double: Callable[[str], Any]) -> int:
+    """Segments filled one by one: a character that counts twice is not cut in two."""
+    count, used = 1, 0
+    for char in text:
+        size = 2 if double(char) else 1
+        if used + size > room:
+            count, used = count + 1, 0
+        used += size
+    return count
+
+
+class Text(NamedTuple):
+    """What a message says: ``render`` gives a recipient's text. None says that no text is known here.
+
+    ``media`` says that it is an MMS, which is not counted in segments; ``constant`` that all have the same;
+    ``costly`` that it takes Liquid itself to render it, some 40 microseconds.
+    """
+
+    render: Render | None
+    media: bool = False
+    constant: bool = False
+    costly: bool = False
+
+
+def renderer(content: Mapping[str, Any], template: str | None = None) -> Text:
+    """How content, as the API takes it, becomes a text. ``template`` is the body of a content template."""
+    if template is not None:
+        return Text(lambda values: _positional.sub(lambda match: values.get(match[1], ""), template))
+    for module in content.get("modules", ()):
+        if "sms" in module:
+            return renderer(module["sms"])
+    if content.get("media"):
+        return Text(None, media=True)
+    text = content.get("text")
+    if not isinstance(text, str):
+        return Text(None)
+    if "{{" not in text and "{%" not in text:
+        return Text(lambda values: text, constant=True)
+    return _liquid(text)
+
+
+def _liquid(text: str) -> Text:
+    """Plain variables, with or without a default, are filled in at once; only the rest is left to Liquid."""
+    from liquid import Environment
+
+    template = Environment().from_string(text)
+    pieces = [_piece(node) for node in template.nodes]
+    if any(piece is None for piece in pieces):
+        return Text(lambda values: template.render(**values), costly=True)
+    form = "".join(piece.replace("%", "%%") if isinstance(piece, str) else "%s" for piece in pieces)
+    slots = [piece for piece in pieces if isinstance(piece, tuple)]
+    return Text(lambda values: form % tuple([values.get(name) or default for name, default in slots]))
+
+
+def _piece(node: Any) -> str | tuple[str, str] | None:
+    """A text; a variable's name and default; or None for anything else."""
+    from liquid.builtin.expressions import FilteredExpression, StringLiteral
+
+    if type(node).__name__ == "ContentNode":
+        return str(node.text)
+    expression = getattr(node, "expression", None)
+    if type(node).__name__ != "OutputNode" or type(expression) is not FilteredExpression:
+        return None
+    path = getattr(expression.left, "path", None)
+    if not path or len(path) != 1 or not isinstance(path[0], str):
+        return None
+    filters = expression.filters or ()
+    if not filters:
+        return path[0], ""
+    (only, *more) = filters
+    if more or only.name != "default" or len(only.args) != 1:
+        return None
+    default = getattr(only.args[0], "value", None)
+    return (path[0], default.value) if isinstance(default, StringLiteral) else None
