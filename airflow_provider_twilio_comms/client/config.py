@@ -117,15 +117,15 @@ class Config:
         region = region or "us1"
         return f"https://{product}.{edge or _EDGE_OF_REGION[region]}.{region}.twilio.com{version}"
 
-    def messages_page(self, operation_id: str) -> str:
-        """Where a person sees an operation's messages: Twilio's console, or the emulator's outbox."""
+    def messages_page(self, name: str) -> str:
+        """Where a person sees a message, or an operation's: Twilio's console, or the emulator's outbox."""
         host = urlsplit(self.base_url or "")
         if host.hostname in ("localhost", "127.0.0.1", "::1"):
-            return f"{host.scheme}://{host.netloc}/?search={operation_id}"
+            return f"{host.scheme}://{host.netloc}/?search={name}"
+        if name.startswith(("SM", "MM")):
+            return f"https://www.twilio.com/console/sms/logs/{name}"
         # The console has one log of messages; no address of a single operation's is published.
-        return (
-            f"https://console.twilio.com/{self.region or 'us1'}/monitor/logs/sms?operationId={operation_id}"
-        )
+        return f"https://console.twilio.com/{self.region or 'us1'}/monitor/logs/sms?operationId={name}"
 
     def permit(self, call: Call[Any]) -> None:
         """Raise :class:`Refused` where the connection forbids a call."""

@@ -16,7 +16,7 @@ KEY = "twilio_messages_url"
 
 
 class TwilioOperationLink(BaseOperatorLink):
-    """The messages of the task's first operation; there as soon as the operation is."""
+    """The task's first message, or those of its first operation; there as soon as Twilio has it."""
 
     name = "Twilio messages"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import XComArg
 
+from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationLink
 from airflow_provider_twilio_comms.operators.base import (
     FIRST_EVENT,
     TwilioOperator,
@@ -103,6 +104,7 @@ class TwilioSendMessageOperator(TwilioOperator):
         "options",
         "send_key",
     )
+    operator_extra_links = (TwilioOperationLink(),)
     _sending: Single | None = None
 
     def __init__(
@@ -230,6 +232,8 @@ class TwilioSendMessageOperator(TwilioOperator):
     def _followed(self, context: Context, sids: list[str], letter: Letter) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
         context["ti"].xcom_push(SENT, sids)
+        if sids:
+            context["ti"].xcom_push(KEY, self.hook.config.messages_page(sids[0]))
         known = self._sending.statuses if self._sending else {}
         if self.wait_for == "queued" or not sids:
             return _result(sids, "ACCEPTED", Counter(known.get(sid, "accepted") for sid in sids))

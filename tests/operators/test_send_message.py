@@ -12,8 +12,10 @@ import pytest
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.emulator.classic.outbox import Message, Messages
 from airflow_provider_twilio_comms.exceptions import InvalidInput, WaitTimedOut
+from airflow_provider_twilio_comms.links.operations import KEY
 from airflow_provider_twilio_comms.operators.messaging_services import TwilioMessagingServiceOperator
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
 from tests.conftest import environment
@@ -46,6 +48,14 @@ def test_one_message_is_sent_and_delivered(emulator: Running) -> None:
         "statuses": {"delivered": 1},
     }
     assert taken(emulator) == {ADA: 1}
+
+
+def test_a_person_finds_it_at_twilio(emulator: Running) -> None:
+    values = context(MemoryStore())
+    (sid,) = message().execute(values)["sids"]
+    assert values["ti"].xcoms[KEY] == f"{emulator.url}/?search={sid}"
+    console = Config("AC" + "0" * 32, "AC" + "0" * 32, "secret").messages_page(sid)
+    assert console == f"https://www.twilio.com/console/sms/logs/{sid}"
 
 
 def test_a_few_get_one_each_and_nobody_waits(emulator: Running) -> None:
@@ -224,7 +234,7 @@ def test_numbers_and_texts_are_shown_nowhere(
     from airflow.models.renderedtifields import RenderedTaskInstanceFields
     from airflow.serialization.serialized_objects import DagSerialization
 
-    rendered = RenderedTaskInstanceFields.get_templated_fields(ti)
+    rendered = RenderedTaskInstanceFields.get_templated_fields(ti) or {}
     assert rendered["to"] == rendered["body"] == rendered["media_url"] == "(hidden)"
     logged = "".join(capfd.readouterr()) + caplog.text
     assert "Twilio accepted message 1" in logged

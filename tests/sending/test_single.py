@@ -200,7 +200,7 @@ def test_what_another_part_was_sent_as_does_not_count_twice(emulator: Running) -
 @pytest.mark.parametrize("store", [None, MemoryStore()])
 def test_without_a_ledger_twilios_list_is_all_there_is(emulator: Running, store: MemoryStore | None) -> None:
     """Before Airflow 3.3 there is no store; and a store may have lost what it was told."""
-    run = {"dag_run": run_began()}
+    run: Any = {"dag_run": run_began()}
     message(to=[ADA, EVE]).execute({**context(None), **run})
     result = message(to=[ADA, EVE]).execute({**context(store, try_number=2), **run})
     assert taken(emulator) == {ADA: 1, EVE: 1}
@@ -208,7 +208,7 @@ def test_without_a_ledger_twilios_list_is_all_there_is(emulator: Running, store:
 
 
 def test_without_a_ledger_only_what_is_not_there_is_sent(emulator: Running) -> None:
-    run = {"dag_run": run_began()}
+    run: Any = {"dag_run": run_began()}
     message(to=[EVE]).execute({**context(None), **run})
     message(to=[ADA, EVE]).execute({**context(None, try_number=2), **run})
     assert taken(emulator) == {ADA: 1, EVE: 1}
