@@ -33,7 +33,16 @@ NAME = "airflow_provider_twilio_comms"
 PACKAGE = ROOT / NAME
 FILES = sorted(PACKAGE.rglob("*.py"))
 DISTRIBUTION = "airflow-provider-twilio-comms"
-AIRFLOW_FACING = ("operators", "sensors", "triggers", "hooks", "links", "notifications", "transfers")
+AIRFLOW_FACING = (
+    "operators",
+    "sensors",
+    "triggers",
+    "hooks",
+    "links",
+    "notifications",
+    "transfers",
+    "plugins",
+)
 
 
 def module_of(path: Path) -> str:
@@ -83,6 +92,7 @@ LAYERS: dict[str, set[str]] = {
     "triggers": {"hooks", "sending", "upkeep", "client", "api", "exceptions"},
     "links": set(),
     "operators": {"triggers", "hooks", "links", "sending", "upkeep", "client", "api", "exceptions"},
+    "plugins": {"hooks", "client", "api", "exceptions"},
     "provider_info": set(),
     "emulator": {"api", "exceptions"},
 }
