@@ -171,11 +171,12 @@ class Poller(Generic[T]):
                 try:
                     async with TwilioHook(self.conn_id).connected() as client:
                         while True:
+                            began = time.time()
                             await self._tell(await self._patiently(client))
-                            await self._rest()
+                            await self._rest(began)
                 except TwilioError as error:  # the connection cannot be read
                     await self._tell(dict.fromkeys(self._wanted, error))
-                    await self._rest()
+                    await self._rest(time.time())
         except Exception as bug:
             self._bug = bug
             await self._wake(set(self._watches))
@@ -239,9 +240,10 @@ class Poller(Generic[T]):
             if number % AT_A_TIME == 0:
                 await asyncio.sleep(0)
 
-    async def _rest(self) -> None:
-        """Until the next round is due, or somebody's time is up."""
-        due = time.time() + self.interval * self._calm * random.uniform(0.85, 1.0)
+    async def _rest(self, began: float) -> None:
+        """Until the next round is due, counted from the last one's beginning, or somebody's time is up."""
+        pause = self.interval * self._calm * random.uniform(0.85, 1.0)
+        due = max(began + pause, time.time() + pause / 4)
         while True:
             self._sooner.clear()
             first = min((watch.deadline for watch in self._watches), default=due)
