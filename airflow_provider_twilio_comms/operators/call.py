@@ -48,7 +48,8 @@ class TwilioCallOperator(TwilioOperator):
     """Make any call of Twilio's API that this package knows, and return what it answers as JSON.
 
     Of a list, all pages are read, up to ``limit`` rows. Two kinds of calls are not made: those that send,
-    since a retry would send twice, and those whose answer is a secret.
+    since a retry would send twice, and those whose answer is a secret. A retry of the task makes the call
+    again: for one that creates, prefer the operator of its own, or set ``retries=0``.
 
     **What the answer holds goes to XCom as it is**: messages with their texts, look-ups with their numbers.
     Whether it may is for you to say. With ``fields`` only these columns are kept.

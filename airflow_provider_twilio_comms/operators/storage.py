@@ -7,7 +7,7 @@ from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING
 
 from airflow_provider_twilio_comms.client.downloads import BLOCK
-from airflow_provider_twilio_comms.operators.tables import ready
+from airflow_provider_twilio_comms.operators.tables import whole
 from airflow_provider_twilio_comms.upkeep.files import fetched
 
 if TYPE_CHECKING:
@@ -32,6 +32,6 @@ def stored(hook: TwilioHook, source: Call[Elsewhere], target: ObjectStoragePath)
         copy.seek(0)
         lines = sum(block.count(b"\n") for block in iter(lambda: copy.read(BLOCK), b""))
         copy.seek(0)
-        with ready(target).open("wb") as file:
+        with whole(target) as file:
             shutil.copyfileobj(copy, file, BLOCK)
     return size, lines

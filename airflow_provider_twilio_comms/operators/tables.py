@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -18,7 +17,7 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-__all__ = ["Table", "Take", "ready", "writing"]
+__all__ = ["Table", "Take", "whole", "writing"]
 
 Take: TypeAlias = Callable[[Sequence[Any]], Any]
 
@@ -51,34 +50,38 @@ class Table:
         return [{name: row[name] for name in names} for row in map(msgspec.to_builtins, self.items)]
 
 
-def ready(target: ObjectStoragePath) -> ObjectStoragePath:
-    """A place for a file; on a local disk, the folders above it are made."""
-    if target.protocol in ("", "file", "local"):
-        target.parent.mkdir(parents=True, exist_ok=True)
-    return target
-
-
 @contextmanager
-def writing(path: str) -> Iterator[Callable[[Table], None]]:
-    """A file to write tables to, one after the other. If it cannot be finished, it is taken away again."""
-    from airflow.sdk import ObjectStoragePath
+def whole(target: ObjectStoragePath) -> Iterator[IO[bytes]]:
+    """A file to write. If it cannot be finished, it is taken away again. Local folders above it are made.
 
-    kinds = {".jsonl": _lines, ".ndjson": _lines, ".parquet": _parquet}
-    suffix = PurePosixPath(path.strip()).suffix
-    if suffix not in kinds:
-        raise InvalidInput.at("output_path", "is no kind of file known here", f"End it in {', '.join(kinds)}")
+    Raises :class:`InvalidInput` where it cannot be opened.
+    """
     try:
-        target = ready(ObjectStoragePath(path.strip()))
+        if target.protocol in ("", "file", "local"):
+            target.parent.mkdir(parents=True, exist_ok=True)
         file = target.open("wb")
     except OSError as error:
         problem = f"cannot be written ({error.strerror or type(error).__name__})"
         raise InvalidInput.at("output_path", problem, "Check it") from error
     try:
-        with file, kinds[suffix](file) as write:
-            yield write
+        with file:
+            yield file
     except BaseException:
         target.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def writing(path: str) -> Iterator[Callable[[Table], None]]:
+    """A file to write tables to, one after the other: JSON lines or Parquet, by the end of its name."""
+    from airflow.sdk import ObjectStoragePath
+
+    kinds = {".jsonl": _lines, ".ndjson": _lines, ".parquet": _parquet}
+    target = ObjectStoragePath(path.strip())
+    if target.suffix not in kinds:
+        raise InvalidInput.at("output_path", "is no kind of file known here", f"End it in {', '.join(kinds)}")
+    with whole(target) as file, kinds[target.suffix](file) as write:
+        yield write
 
 
 @contextmanager

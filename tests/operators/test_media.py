@@ -114,7 +114,12 @@ def test_only_the_files_that_are_named(emulator: Running, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("field", "given"),
-    [("sids", {"sids": ADA}), ("media_sids", {"media_sids": "ME1"}), ("20404", {"sids": "SM" + "0" * 32})],
+    [
+        ("output_path", {"output_path": "/dev/null/media"}),
+        ("sids", {"sids": ADA}),
+        ("media_sids", {"media_sids": "ME1"}),
+        ("20404", {"sids": "SM" + "0" * 32}),
+    ],
 )
 def test_bad_input_is_refused_with_the_field_named(
     emulator: Running, tmp_path: Path, field: str, given: dict[str, Any]
