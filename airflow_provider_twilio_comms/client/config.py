@@ -58,11 +58,17 @@ class Config:
     default_sender: str | None = field(default=None, repr=False)
     allowed_recipients: tuple[str, ...] = field(default=(), repr=False)
     dry_run: bool = False
+    hash_secret: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_connection(cls, connection: ConnectionLike) -> Config:
         """Read an Airflow connection. Raises :class:`InvalidInput` with the field and the fix."""
         extra = _extra(connection.extra)
+        unknown = sorted(set(extra) - set(_READERS))
+        if unknown:  # a mistyped allowed_recipients would protect nobody
+            raise InvalidInput.at(
+                "extra", f"does not know {', '.join(unknown)}", f"Known are {', '.join(_READERS)}"
+            )
         login = (connection.login or "").strip()
         if not login or not connection.password:
             missing = "password" if login else "login"
@@ -216,4 +222,5 @@ _READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "default_sender": (_matching(r"\S.*"), "a number, sender id or sender pool id"),
     "allowed_recipients": (_patterns, "patterns such as +1500555*, separated by commas"),
     "dry_run": (_flag, "true or false"),
+    "hash_secret": (_matching(r"\S{16,}"), "16 characters or more, without spaces"),
 }

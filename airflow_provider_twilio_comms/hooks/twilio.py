@@ -47,7 +47,14 @@ class TwilioHook(BaseHook):
     @cached_property
     def config(self) -> Config:
         """What the connection says. Raises :class:`InvalidInput` with the field and the fix."""
-        return Config.from_connection(self.get_connection(self.twilio_conn_id))
+        try:
+            connection = self.get_connection(self.twilio_conn_id)
+        except Exception as error:  # not defined, or whatever a secrets backend raises when it is not there
+            name = type(error).__name__
+            raise TwilioError(
+                f"the connection {self.twilio_conn_id!r} cannot be read ({name}: {error})"
+            ) from error
+        return Config.from_connection(connection)
 
     def run(self, work: Call[T] | Flow[T]) -> T:
         """Make a call, or carry a flow through, in a worker. Raises :class:`TwilioError`."""
@@ -65,8 +72,7 @@ class TwilioHook(BaseHook):
             from asgiref.sync import sync_to_async
 
             # The synchronous read is the one that works in a triggerer and under dag.test() alike.
-            connection = await sync_to_async(self.get_connection)(self.twilio_conn_id)
-            self.__dict__["config"] = Config.from_connection(connection)
+            await sync_to_async(lambda: self.config)()
         async with aio.connected(self.config) as client:
             yield client
 

@@ -254,3 +254,9 @@ def test_a_dry_run_reads_and_does_nothing_else() -> None:
     for call in (messages.send([{"address": "+1", "channel": "PHONE"}], "Hi"), sender_pools.delete("p")):
         with pytest.raises(Refused, match="dry_run is on"):
             config.permit(call)
+
+
+def test_a_mistyped_extra_is_refused() -> None:
+    """``allowed_recipient`` would otherwise protect nobody."""
+    with pytest.raises(InvalidInput, match=r"extra: does not know allowed_recipient\. .*allowed_recipients"):
+        read(extra={"allowed_recipient": "+1555*"})

@@ -7,14 +7,13 @@ import gc
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_twilio_comms.api.comms import messages, operations, senders
 from airflow_provider_twilio_comms.api.flows import Flow, every_item, made
 from airflow_provider_twilio_comms.client import aio, sync
 from airflow_provider_twilio_comms.emulator.credentials import AUTH_TOKEN
 from airflow_provider_twilio_comms.emulator.server import Running
-from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, Refused
+from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, Refused, TwilioError
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from tests.conftest import environment
 
@@ -30,7 +29,7 @@ def sent_and_read() -> Flow[str]:
 def test_making_a_hook_reads_nothing() -> None:
     hook = TwilioHook("no_such_connection")
     assert hook.twilio_conn_id == "no_such_connection"
-    with pytest.raises(AirflowNotFoundException):
+    with pytest.raises(TwilioError, match="'no_such_connection' cannot be read"):
         hook.run(senders.list())
 
 
