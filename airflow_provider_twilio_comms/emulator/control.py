@@ -9,6 +9,8 @@ GET    options         see ``options.py``; POST changes those it names
 POST   clock           {"advance": seconds}
 POST   cancel          {"operationId"}: what is not yet sent never will be
 POST   revoke-tokens   every OAuth token ends
+POST   inbound         {"from", "to", "body", "media", "serviceSid"}: somebody writes; returns {"sid"}
+POST   callbacks       {"sid", "url", "status", "at"}: post a message's signed webhook; {"answered": 204}
 POST   reset           forgets everything but the options and the time
 """
 
@@ -22,9 +24,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from airflow_provider_twilio_comms.emulator import callbacks
 from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
 from airflow_provider_twilio_comms.emulator.credentials import Tokens
 from airflow_provider_twilio_comms.emulator.faults import Fault
+from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
 
 __all__ = ["json_response", "routes"]
@@ -72,6 +76,9 @@ def routes(twilio: Twilio) -> list[Route]:
         twilio.part(Outbox).cancel(msgspec.json.decode(body, type=Cancel).operation_id)
         return {"ok": True}
 
+    def inbound(_: Request, body: bytes) -> Any:
+        return {"sid": receive(twilio, msgspec.json.decode(body, type=Arrival)).sid}
+
     return [
         answer("GET", "health", lambda _, body: {"ok": True, "now": twilio.clock.now()}),
         answer("GET", "ledger", ledger),
@@ -84,6 +91,8 @@ def routes(twilio: Twilio) -> list[Route]:
         answer("POST", "clock", lambda _, body: {"now": _advanced(twilio, body)}),
         answer("POST", "cancel", cancel),
         answer("POST", "revoke-tokens", lambda _, body: {"revoked": twilio.part(Tokens).revoke_all()}),
+        answer("POST", "inbound", inbound),
+        callbacks.route(twilio),
         answer("POST", "reset", lambda _, body: twilio.reset()),
     ]
 

@@ -2,7 +2,8 @@
 
 Two schemes. With the account's auth token Twilio signs by HMAC-SHA1; with a shared key, which the header
 ``X-Twilio-Webhooks-Signature-Settings`` names, by the algorithm that was agreed on for that key. Either
-covers the public URL and the parameters of a form. A JSON body is covered by its hash, ``bodySHA256``, in the URL.
+covers the public URL and the parameters of a form. A JSON body is covered by its hash in the URL,
+``bodySHA256``.
 
 Nothing here reads a Host header, a clock or a configuration: what is compared is handed in.
 """

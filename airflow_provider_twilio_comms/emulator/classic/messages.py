@@ -87,7 +87,7 @@ def list_messages(twilio: Twilio, request: Request, account_sid: str) -> Reply:
         for message in twilio.part(Messages).listed(account_sid)
         if only.get("to") in (None, message.to)
         and only.get("from_") in (None, message.sender(message.status(now)))
-        and (sent is None or (message.status(now) in SENT and sent(message.sent_at)))
+        and (sent is None or (message.status(now) in (*SENT, "received") and sent(message.sent_at)))
     )
     return uri_page(request, "messages", found, lambda message: message.view(now))
 

@@ -1,0 +1,76 @@
+"""Messages that people write to the account: https://www.twilio.com/docs/messaging/guides/webhook-request"""
+
+from __future__ import annotations
+
+import mimetypes
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from airflow_provider_twilio_comms.emulator.classic.outbox import Media, Message, Messages, segments
+from airflow_provider_twilio_comms.emulator.clock import rfc2822
+from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcome
+from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+
+__all__ = ["Arrival", "Inbound", "receive"]
+
+
+class Arrival(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, rename={"service_sid": "serviceSid"}):
+    """What somebody writes: ``media`` are addresses of files, ``service_sid`` is whose number it came to."""
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    body: str = ""
+    media: list[str] = []
+    service_sid: str | None = None
+
+
+@dataclass
+class Inbound(Message):
+    """A message from a person: received as soon as it is there."""
+
+    def status(self, now: float) -> str:
+        return "received"
+
+    @property
+    def sent_at(self) -> float:
+        return self.created
+
+    def view(self, now: float, status: str | None = None) -> dict[str, Any]:
+        return {
+            **super().view(now, "received"),
+            "direction": "inbound",
+            "num_segments": str(segments(self.body)),
+            "date_sent": rfc2822(self.created),
+            "date_updated": rfc2822(max(self.updated, self.created)),
+        }
+
+
+def receive(twilio: Twilio, arrival: Arrival, account_sid: str = ACCOUNT_SID) -> Inbound:
+    """Keep what somebody wrote; it is in the lists at once, or after their lag."""
+    now, bits = twilio.clock.now(), twilio.random.getrandbits
+    sid = f"{'MM' if arrival.media else 'SM'}{bits(128):032x}"
+    files = [
+        Media(f"ME{bits(128):032x}", sid, account_sid, url, mimetypes.guess_type(url)[0] or "image/jpeg", now)
+        for url in arrival.media
+    ]
+    message = Inbound(
+        sid=sid,
+        account_sid=account_sid,
+        to=arrival.to,
+        from_=arrival.from_,
+        service_sid=arrival.service_sid,
+        body=arrival.body,
+        outcome=Outcome("DELIVERED"),
+        created=now,
+        start=now,
+        pace=0.0,
+        media={file.sid: file for file in files},
+        media_count=len(files),
+    )
+    twilio.part(Messages).by_sid[sid] = message
+    return message
