@@ -33,6 +33,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.messaging_services",
                 "operators.numbers",
                 "operators.prices",
+                "operators.receipts",
                 "operators.send_message",
             )
         ],
@@ -85,6 +86,17 @@ _FIELDS: dict[str, Any] = {
     ),
     "dry_run": _field(
         "Dry run", "Check and plan everything, change and send nothing.", "boolean", default=False
+    ),
+    "hash_secret": _field(
+        "Secret of hashes",
+        "Keys the hashes of phone numbers in receipts and message logs (HMAC-SHA256), so that they can be "
+        "joined on. Left out, the key is made of the credential, and changes with it.",
+        format="password",
+    ),
+    "alert_template": _field(
+        "Alert template",
+        "The text of TwilioNotifier's alerts that have none of their own, as Jinja: {{ alert.task_id }} ...",
+        format="multiline",
     ),
     "comms_version": _field(
         "Communications API version",

@@ -1,9 +1,9 @@
 """Work of many steps, as generators that ask for I/O and do none.
 
 A flow yields a ``Call`` to have it made (and is sent what the call reads, or has the error thrown in), a
-``Pause`` to wait (and is sent the time after it, in seconds since 1970) or a ``Download`` to have a file read
-(and is sent its size). It returns its result. The runners in ``client/`` are the only ones to know how: with
-requests or with aiohttp.
+``Pause`` to wait (and is sent the time after it, in seconds since 1970), a ``Download`` to have a file read
+(and is sent its size) or an ``Aside`` to have something done that is not Twilio's (and is sent its result). It
+returns its result. The runners in ``client/`` are the only ones to know how: with requests or with aiohttp.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from urllib.parse import urlsplit
 from airflow_provider_twilio_comms.api.wire import Call, Effect, Method, Page
 
 __all__ = [
+    "Aside",
     "Done",
     "Download",
     "Flow",
     "Pause",
     "advance",
+    "aside",
     "every_item",
     "every_page",
     "made",
@@ -64,7 +66,17 @@ class Download:
         return urlsplit(self.url).netloc
 
 
-Flow: TypeAlias = Generator["Call[Any] | Pause | Download", Any, T]
+@dataclass(frozen=True, slots=True, repr=False)
+class Aside:
+    """Do something that blocks and is not Twilio's, such as asking Airflow: on an event loop, in a thread.
+
+    Only a ``TwilioError`` is thrown into the flow; anything else ends it.
+    """
+
+    do: Callable[[], Any]
+
+
+Flow: TypeAlias = Generator["Call[Any] | Pause | Download | Aside", Any, T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +112,12 @@ def waited(seconds: float) -> Flow[float]:
 def now() -> Flow[float]:
     """The time, in seconds since 1970."""
     return (yield from waited(0))
+
+
+def aside(do: Callable[[], T]) -> Flow[T]:
+    """Do something that blocks; returns what it returns."""
+    result: T = yield Aside(do)
+    return result
 
 
 def saved(url: str, into: IO[bytes]) -> Flow[int]:

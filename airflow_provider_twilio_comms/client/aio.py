@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying
 
-from airflow_provider_twilio_comms.api.flows import Done, Download, Flow, Pause, advance, made
+from airflow_provider_twilio_comms.api.flows import Aside, Done, Download, Flow, Pause, advance, made
 from airflow_provider_twilio_comms.api.wire import Call, Reply
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.client.delivery import Courier, Request, lost
@@ -62,9 +62,11 @@ class AsyncClient:
     async def close(self) -> None:
         await self._session.close()
 
-    async def _perform(self, step: Call[Any] | Pause | Download) -> Any:
+    async def _perform(self, step: Call[Any] | Pause | Download | Aside) -> Any:
         if isinstance(step, Pause):
             return await _pause(step)
+        if isinstance(step, Aside):
+            return await asyncio.to_thread(step.do)
         if isinstance(step, Download):
             return await AsyncRetrying(**self._policy)(self._download, step)
         try:

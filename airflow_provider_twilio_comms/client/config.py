@@ -58,6 +58,7 @@ class Config:
     default_sender: str | None = field(default=None, repr=False)
     allowed_recipients: tuple[str, ...] = field(default=(), repr=False)
     dry_run: bool = False
+    alert_template: str | None = field(default=None, repr=False)
     hash_secret: str | None = field(default=None, repr=False)
 
     @classmethod
@@ -204,6 +205,12 @@ def _flag(value: Any) -> bool:
     return {"true": True, "1": True, "false": False, "0": False}[str(value).strip().lower()]
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError
+    return value
+
+
 def _region(value: Any) -> str:
     if value not in _EDGE_OF_REGION:
         raise ValueError
@@ -222,5 +229,6 @@ _READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "default_sender": (_matching(r"\S.*"), "a number, sender id or sender pool id"),
     "allowed_recipients": (_patterns, "patterns such as +1500555*, separated by commas"),
     "dry_run": (_flag, "true or false"),
+    "alert_template": (_text, "the text of alerts, a Jinja template"),
     "hash_secret": (_matching(r"\S{16,}"), "16 characters or more, without spaces"),
 }

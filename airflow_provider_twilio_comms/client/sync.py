@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenacity import Retrying
 
-from airflow_provider_twilio_comms.api.flows import Done, Download, Flow, Pause, advance, made
+from airflow_provider_twilio_comms.api.flows import Aside, Done, Download, Flow, Pause, advance, made
 from airflow_provider_twilio_comms.api.wire import Call, Reply
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.client.delivery import Courier, Request, lost
@@ -51,9 +51,11 @@ class Client:
     def close(self) -> None:
         self._session.close()
 
-    def _perform(self, step: Call[Any] | Pause | Download) -> Any:
+    def _perform(self, step: Call[Any] | Pause | Download | Aside) -> Any:
         if isinstance(step, Pause):
             return _pause(step)
+        if isinstance(step, Aside):
+            return step.do()
         if isinstance(step, Download):
             return self._retrying(self._download, step)
         try:
