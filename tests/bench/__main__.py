@@ -5,10 +5,16 @@ from __future__ import annotations
 import logging
 import sys
 
-from tests.bench import bulk, imports, single, waits
+from tests.bench import bulk, imports, single, triggerer, waits
 from tests.bench.measure import machine
 
-RUNS = {"bulk": bulk.run, "single": single.run, "imports": imports.run, "waits": waits.run}
+RUNS = {
+    "bulk": bulk.run,
+    "single": single.run,
+    "imports": imports.run,
+    "waits": waits.run,
+    "triggerer": triggerer.run,
+}
 
 
 def main() -> None:
