@@ -8,6 +8,8 @@ ARGS ?=
 
 # Nothing here asks questions, and pip's chatter would hide ours.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# As pip does: a machine may trust an authority of its own.
+export UV_SYSTEM_CERTS ?= true
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo airflow emulator test bench lint lock test-airflow-3.2 clean
