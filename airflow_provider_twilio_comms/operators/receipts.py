@@ -122,6 +122,7 @@ class TwilioReceiptsOperator(TwilioRedacted):
             from airflow_provider_twilio_comms.operators.tables import Table, writing
 
             with writing(self.output_path) as write:
+                write(Table.of((), kind=Receipt))  # so that a file without rows has columns too
                 yield lambda rows: write(Table.of(rows))
             return
         from airflow_provider_twilio_comms.operators.sql_loading import loading

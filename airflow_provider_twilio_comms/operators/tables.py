@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Table", "Take", "whole", "writing"]
 
 Take: TypeAlias = Callable[[Sequence[Any]], Any]
+GROUP = 50_000  # rows of Parquet's row groups
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,27 @@ class Table:
         items: Sequence[msgspec.Struct],
         names: Sequence[str] | None = None,
         left_out: Collection[str] = (),
+        kind: type[msgspec.Struct] | None = None,
     ) -> Table:
-        """Raises :class:`InvalidInput` for a column that there is not."""
-        known = {each.encode_name: each for each in msgspec.structs.fields(items[0])} if items else {}
+        """``kind`` gives columns to a table without rows too.
+
+        Raises :class:`InvalidInput` for a column that there is not.
+        """
+        shape = kind or (items[0] if items else None)
+        known = {each.encode_name: each for each in msgspec.structs.fields(shape)} if shape else {}
         unknown = [name for name in names or () if known and name not in known]
         if unknown:
             raise InvalidInput.at("fields", f"there is no {unknown[0]!r}", f"Use some of {', '.join(known)}")
         wanted = [name for name in names or known if name in known and name not in left_out]
         return cls(items, [known[name] for name in wanted])
+
+    @property
+    def whole(self) -> bool:
+        """Whether every column is wanted, in its place."""
+        return (
+            not self.items
+            or tuple(column.name for column in self.columns) == type(self.items[0]).__struct_fields__
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """JSON values: decimals and times are text."""
@@ -87,7 +101,7 @@ def writing(path: str) -> Iterator[Callable[[Table], None]]:
 @contextmanager
 def _lines(file: Any) -> Iterator[Callable[[Table], None]]:
     encoder = msgspec.json.Encoder()
-    yield lambda table: file.write(encoder.encode_lines(table.rows()))
+    yield lambda table: file.write(encoder.encode_lines(table.items if table.whole else table.rows()))
 
 
 @contextmanager
@@ -107,10 +121,9 @@ def _parquet(file: Any) -> Iterator[Callable[[Table], None]]:
         datetime: pa.timestamp("us", "UTC"),
         date: pa.date32(),
     }
-    writer: Any = None
+    groups = _Groups(file, parquet.ParquetWriter, pa.concat_tables)
 
     def write(table: Table) -> None:
-        nonlocal writer
         types = [
             next((kinds[kind] for kind in bare(column.type) if kind in kinds), None)
             for column in table.columns
@@ -119,16 +132,40 @@ def _parquet(file: Any) -> Iterator[Callable[[Table], None]]:
             pa.array([_cell(item, column, kind is None) for item in table.items], kind or pa.string())
             for column, kind in zip(table.columns, types, strict=True)
         ]
-        made = pa.table(dict(zip([column.encode_name for column in table.columns], arrays, strict=True)))
-        if table.items:
-            writer = writer or parquet.ParquetWriter(file, made.schema)
-            writer.write_table(made)
+        if table.columns:
+            groups.add(pa.table(arrays, [column.encode_name for column in table.columns]))
 
     yield write
-    if writer is None:
+    if not groups.end():
         parquet.write_table(pa.table({}), file)
-    else:
-        writer.close()
+
+
+class _Groups:
+    """Rows are kept until they are worth a row group, of which readers want few and large ones."""
+
+    def __init__(self, file: Any, writer: Callable[..., Any], joined: Callable[..., Any]) -> None:
+        self._file, self._open, self._joined = file, writer, joined
+        self._held: list[Any] = []
+        self._writer: Any = None
+
+    def add(self, table: Any) -> None:
+        self._held.append(table)
+        if sum(held.num_rows for held in self._held) >= GROUP:
+            self._write()
+
+    def end(self) -> bool:
+        """Whether there was anything to write."""
+        if self._held:
+            self._write()
+        if self._writer is not None:
+            self._writer.close()
+        return self._writer is not None
+
+    def _write(self) -> None:
+        joined = self._joined(self._held)
+        self._writer = self._writer or self._open(self._file, joined.schema)
+        self._writer.write_table(joined)
+        self._held = []
 
 
 def _cell(item: Any, column: msgspec.structs.FieldInfo, nested: bool) -> Any:
