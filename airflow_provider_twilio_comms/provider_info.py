@@ -39,6 +39,10 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "sensors": [_modules("sensors.messages", "sensors.operations")],
         "hooks": [_modules("hooks.twilio")],
+        "transfers": [
+            _transfer("SQL", "transfers.sql_to_twilio"),
+            _transfer("Object storage", "transfers.object_storage_to_twilio"),
+        ],
         "triggers": [
             _modules("triggers.deactivations", "triggers.messages", "triggers.operations"),
         ],
@@ -64,6 +68,14 @@ def get_provider_info() -> dict[str, Any]:
 
 def _modules(*names: str) -> dict[str, Any]:
     return {"integration-name": _TWILIO, "python-modules": [f"{_PACKAGE}.{name}" for name in names]}
+
+
+def _transfer(source: str, module: str) -> dict[str, Any]:
+    return {
+        "source-integration-name": source,
+        "target-integration-name": _TWILIO,
+        "python-module": f"{_PACKAGE}.{module}",
+    }
 
 
 def _field(label: str, help_text: str, kind: str = "string", **schema: Any) -> dict[str, Any]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_twilio_comms.demo.stack import Stack
     from airflow_provider_twilio_comms.emulator.server import Emulator
+    from tests.postgres import Postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "example_dags"
@@ -125,3 +126,14 @@ def stack() -> Iterator[Stack]:
             (Path(folder) / source.name).symlink_to(source)
         with Stack(Path(folder)) as started:
             yield started
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL, which the connection ``bookings`` names."""
+    from tests.postgres import installed, postgres_running
+
+    if installed() is None:
+        pytest.skip("no PostgreSQL server is installed (apt-get install postgresql)")
+    with postgres_running() as started, environment(AIRFLOW_CONN_BOOKINGS=started.connection):
+        yield started

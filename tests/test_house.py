@@ -41,6 +41,7 @@ AIRFLOW_FACING = (
     "links",
     "notifications",
     "transfers",
+    "decorators",
     "plugins",
 )
 
@@ -97,6 +98,7 @@ LAYERS: dict[str, set[str]] = {
     "emulator": {"api", "exceptions"},
 }
 LAYERS["sensors"] = LAYERS["notifications"] = LAYERS["transfers"] = LAYERS["operators"] | {"operators"}
+LAYERS["decorators"] = LAYERS["transfers"]
 
 
 def imports_of(path: Path) -> Iterator[str]:

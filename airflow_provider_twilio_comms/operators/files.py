@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.sending.recipients import Reject
 
-__all__ = ["opened_rejects", "resolved"]
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+__all__ = ["files_at", "folder", "opened_rejects", "resolved"]
 
 
 def resolved(recipients: Any) -> Any:
@@ -23,6 +26,36 @@ def resolved(recipients: Any) -> Any:
     from airflow.sdk import ObjectStoragePath
 
     return ObjectStoragePath(recipients.strip())
+
+
+def folder(path: str, *below: str) -> ObjectStoragePath:
+    """A folder that can be written to; on a local disk, it is made."""
+    from airflow.sdk import ObjectStoragePath
+
+    target = ObjectStoragePath(path.strip()).joinpath(*below)
+    target.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def files_at(path: str) -> list[ObjectStoragePath]:
+    """One file; or all files of a folder, or whose paths begin so, in the order of their names.
+
+    Files whose names begin with ``_`` or ``.`` are the tools' that write such folders. Raises
+    :class:`InvalidInput` where there is none.
+    """
+    given: ObjectStoragePath = resolved(path)
+    if given.is_file():
+        return [given]
+    found = given.rglob("*") if given.is_dir() else _beginning(given)
+    files = [file for file in found if not file.name.startswith(("_", ".")) and file.is_file()]
+    if not files:
+        raise InvalidInput.at("path", "there is no such file, and none below it", "Check the template")
+    return sorted(files, key=str)
+
+
+def _beginning(given: ObjectStoragePath) -> list[ObjectStoragePath]:
+    above = given.parent
+    return [file for file in above.iterdir() if file.name.startswith(given.name)] if above.is_dir() else []
 
 
 @contextmanager

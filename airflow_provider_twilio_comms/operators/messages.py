@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,31 +12,32 @@ from airflow.sdk import XComArg
 from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationLink
 from airflow_provider_twilio_comms.operators.base import (
     FIRST_EVENT,
-    TwilioOperator,
-    count_of,
     ending_plainly,
     one_of,
     or_default,
     seconds,
 )
+from airflow_provider_twilio_comms.operators.guarded import TwilioGuardedOperator
+from airflow_provider_twilio_comms.operators.lineage import TwilioAnnouncing
 from airflow_provider_twilio_comms.sending.criteria import Criteria, OnUnknown, WaitFor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_twilio_comms.api.comms.messages import Accepted
+    from airflow_provider_twilio_comms.api.wire import Call
     from airflow_provider_twilio_comms.client.config import Config
     from airflow_provider_twilio_comms.sending.ledger import Ledger
     from airflow_provider_twilio_comms.sending.once import Sending
-    from airflow_provider_twilio_comms.sending.plan import Plan
+    from airflow_provider_twilio_comms.sending.plan import Chunk, Plan
     from airflow_provider_twilio_comms.sending.request import BulkRequest
 
 __all__ = ["TwilioBulkMessageOperator"]
 
 SENT = "twilio_sent"  # the XCom that survives the deferral
-MAX_RECIPIENTS = 10_000  # of one request, as api/comms says, which DAG files need not import
 
 
-class TwilioBulkMessageOperator(TwilioOperator):
+class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
     """Send one message to up to millions of people, each of them once, and wait until it is delivered.
 
     Everything is checked before anything is sent. Recipients go out in requests of up to 10,000; a retry, a
@@ -81,23 +81,15 @@ class TwilioBulkMessageOperator(TwilioOperator):
     :param on_unknown: what to do about a request whose outcome nobody can tell: ``fail``, ``resend`` (it may
         text people twice) or ``assume_sent`` (it may leave people out)
     :param unknown_after: seconds for which Twilio's list is searched for such a request, since lists lag
-    :param on_invalid_recipient: ``fail`` before anything is sent, or ``skip`` and count them
-    :param rejects_path: where skipped recipients are written as JSON lines with the reason (a template)
-    :param recipients_per_request: at most so many in one request, to go in smaller steps; the same for every
-        try, since a request is what is sent once
-    :param number_column: the column with the number, in files and flat mappings
-    :param default_region: the country (``US``) of numbers written without a country code
     :param render_content: render ``content`` with Jinja first; Liquid then has to stand in ``{% raw %}``
     """
 
     template_fields: Sequence[str] = (
-        *TwilioOperator.template_fields,
+        *TwilioGuardedOperator.template_fields,
         "sender",
         "send_at",
         "tags",
         "send_key",
-        "rejects_path",
-        "number_column",
     )
     operator_extra_links = (TwilioOperationLink(),)
     _sending: Sending | None = None
@@ -121,11 +113,6 @@ class TwilioBulkMessageOperator(TwilioOperator):
         on_clear: Literal["resume", "resend"] = "resume",
         on_unknown: OnUnknown = "fail",
         unknown_after: float = 90.0,
-        on_invalid_recipient: Literal["fail", "skip"] = "fail",
-        rejects_path: str | None = None,
-        recipients_per_request: int = MAX_RECIPIENTS,
-        number_column: str | None = None,
-        default_region: str | None = None,
         render_content: bool = False,
         initial_delay: float = FIRST_EVENT,
         **kwargs: Any,
@@ -144,31 +131,28 @@ class TwilioBulkMessageOperator(TwilioOperator):
         self.on_clear = one_of("on_clear", on_clear, "resume", "resend")
         self.on_unknown: OnUnknown = one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
         self.unknown_after = unknown_after
-        self.on_invalid_recipient = one_of("on_invalid_recipient", on_invalid_recipient, "fail", "skip")
-        self.rejects_path = rejects_path
-        self.recipients_per_request = count_of(
-            "recipients_per_request", recipients_per_request, MAX_RECIPIENTS
-        )
-        self.number_column = number_column
-        self.default_region = default_region
         self.render_content = render_content
         self.initial_delay = initial_delay
 
     def rendered_fields(self) -> Sequence[str]:
         """Content is Liquid, and recipients are data: both are rendered only where they ask for it."""
         asked = {"recipients": _asks(self.shown("recipients")), "content": self.render_content}
-        return [name for name in asked if asked[name] or _refers(self.shown(name))]
+        mine = [name for name in asked if asked[name] or _refers(self.shown(name))]
+        return [*super().rendered_fields(), *mine]
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         with ending_plainly():
+            ledger = self._ledger(context)
+            real = self.admitted(context, ledger)
             hook = self.hook
             request = self._request(hook.config)
-            with self._planned(hook.config, request) as plan:
-                if hook.config.dry_run:
+            with self._planned(request, context, ledger.name, real) as plan:
+                if hook.config.dry_run or not real:
                     self.log.info("Dry run: nothing was sent")
-                    return _result([], "DRY_RUN", plan.recipients, plan.rejected, None)
-                operation_ids = hook.run(self._sending_of(plan, request, context).once())
-            return self._followed(context, operation_ids, plan, request.send_at)
+                    return self._told(context, [], "DRY_RUN", plan.recipients, plan.rejected, None)
+                operation_ids = hook.run(self._sending_of(plan, request, ledger).once())
+            start = max(request.send_at.timestamp() if request.send_at else 0.0, ledger.held)
+            return self._followed(context, operation_ids, plan, start)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resume with the trigger's event."""
@@ -177,7 +161,7 @@ class TwilioBulkMessageOperator(TwilioOperator):
         sent = context["ti"].xcom_pull(task_ids=self.task_id, key=SENT, map_indexes=context["ti"].map_index)
         with ending_plainly():
             stats = verdict(self.hook, self.criteria, event, sent["operation_ids"])
-        return _result(**sent, status="COMPLETED", stats=stats.to_dict())
+        return self._told(context, **sent, status="COMPLETED", stats=stats.to_dict())
 
     def on_kill(self) -> None:
         """Say what is under way at Twilio, where it cannot be stopped."""
@@ -198,44 +182,23 @@ class TwilioBulkMessageOperator(TwilioOperator):
             tags=self.tags,
         )
 
-    def _planned(self, config: Config, request: BulkRequest) -> AbstractContextManager[Plan]:
-        from airflow_provider_twilio_comms.operators.planning import planning
-        from airflow_provider_twilio_comms.sending.recipients import Reader
-
-        reader = Reader(
-            column=self.number_column,
-            channel=request.channel,
-            region=self.default_region,
-            allows=config.allows if config.allowed_recipients else None,
-            needed=request.needed,
-        )
-        return planning(
-            self._rows(),
-            reader,
-            self.log,
-            envelope=request.envelope,
-            at_most=self.recipients_per_request,
-            on_invalid=self.on_invalid_recipient,
-            rejects_path=self.rejects_path,
-        )
-
-    def _rows(self) -> Iterator[Any]:
+    def _rows(self) -> Iterable[Any]:
         """The recipients as given, one by one."""
         from airflow_provider_twilio_comms.operators.files import resolved
         from airflow_provider_twilio_comms.sending.sources import rows_of
 
         return rows_of(resolved(self.shown("recipients")), self.number_column)
 
-    def _sending_of(self, plan: Plan, request: BulkRequest, context: Context) -> Sending:
+    def _sending_of(self, plan: Plan, request: BulkRequest, ledger: Ledger) -> Sending:
         from airflow_provider_twilio_comms.sending.once import Sending
 
-        self._sending = Sending(
-            plan,
-            self._ledger(context),
-            lambda chunk, tags: request.call(plan.to(chunk), tags),
-            self.on_unknown,
-            self.unknown_after,
-        )
+        def call(chunk: Chunk, tags: dict[str, str], now: float) -> Call[Accepted]:
+            send_at = self._when(chunk, request.send_at, now)
+            if send_at:
+                ledger.hold(send_at.timestamp())
+            return request.call(plan.to(chunk), tags, send_at)
+
+        self._sending = Sending(plan, ledger, call, self.on_unknown, self.unknown_after)
         return self._sending
 
     def _ledger(self, context: Context) -> Ledger:
@@ -244,7 +207,7 @@ class TwilioBulkMessageOperator(TwilioOperator):
         return ledger_of(context, self.send_key, anew=self.on_clear == "resend")
 
     def _followed(
-        self, context: Context, operation_ids: list[str], plan: Plan, send_at: datetime | None
+        self, context: Context, operation_ids: list[str], plan: Plan, start: float
     ) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
         from airflow_provider_twilio_comms.operators.waits import Patience, verdict
@@ -259,10 +222,10 @@ class TwilioBulkMessageOperator(TwilioOperator):
         if operation_ids:
             ti.xcom_push(KEY, self.hook.config.messages_page(operation_ids[0]))
         if self.criteria.wait_for == "accepted" or not operation_ids:
-            return _result(**sent, status="ACCEPTED", stats=None)
-        start = max(now, send_at.timestamp()) if send_at else now
+            return self._told(context, **sent, status="ACCEPTED", stats=None)
+        deadline = max(now, start) + self.timeout
         patience = Patience(
-            operation_ids, self.criteria, start + self.timeout, now, self.poll_interval, self.initial_delay
+            operation_ids, self.criteria, deadline, now, self.poll_interval, self.initial_delay
         )
         outcome = patience.waited(self.hook, to_the_end=not self.deferrable)
         if outcome is None:
@@ -272,19 +235,27 @@ class TwilioBulkMessageOperator(TwilioOperator):
                 timeout=patience.backstop,
             )
         stats = verdict(self.hook, self.criteria, outcome, operation_ids)
-        return _result(**sent, status="COMPLETED", stats=stats.to_dict())
+        return self._told(context, **sent, status="COMPLETED", stats=stats.to_dict())
 
-
-def _result(
-    operation_ids: list[str], status: str, recipients: int, rejected: int, stats: dict[str, int] | None
-) -> dict[str, Any]:
-    return {
-        "operation_ids": operation_ids,
-        "status": status,
-        "recipients": recipients,
-        "rejected": rejected,
-        "stats": stats,
-    }
+    def _told(
+        self,
+        context: Context,
+        operation_ids: list[str],
+        status: str,
+        recipients: int,
+        rejected: int,
+        stats: dict[str, int] | None,
+    ) -> dict[str, Any]:
+        """The result, which events of the task's assets carry too."""
+        result = {
+            "operation_ids": operation_ids,
+            "status": status,
+            "recipients": recipients,
+            "rejected": rejected,
+            "stats": stats,
+        }
+        self.announce(context, result)
+        return result
 
 
 def _refers(value: Any) -> bool:

@@ -13,6 +13,8 @@ from airflow_provider_twilio_comms.sending.recipients import Reader
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
+    from airflow_provider_twilio_comms.sending.preflight import Screen
+
 __all__ = ["planning"]
 
 STEP = 100_000  # rows between two lines of progress
@@ -28,6 +30,7 @@ def planning(
     at_most: int,
     on_invalid: Literal["fail", "skip"],
     rejects_path: str | None,
+    screen: Screen | None = None,
 ) -> Iterator[Plan]:
     """Check and encode all rows. The plan lasts as long as the block; the rejects are written by then.
 
@@ -48,6 +51,7 @@ def planning(
                 at_most=at_most,
                 on_invalid=on_invalid,
                 reject=reject,
+                screen=screen,
                 progress=progress,
             )
         log.info(

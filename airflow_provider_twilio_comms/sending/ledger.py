@@ -72,12 +72,29 @@ class Ledger:
         self._forever = forever
         self.name = name
         self._noun = noun
+        self._held = 0.0
         # Without a store, or with one that lost what an earlier try began, only Twilio can tell.
         self.blank = retried and (store is None or self._read("begun") is None)
 
     def begin(self, parts: int, now: float) -> None:
         """Note that this send has a ledger, before its first request."""
         self._write("begun", {"parts": parts, "since": now})
+
+    @property
+    def begun(self) -> bool:
+        """Whether an earlier try began to send."""
+        return self._read("begun") is not None
+
+    @property
+    def held(self) -> float:
+        """Until when Twilio holds the part that it holds longest, in seconds since 1970; 0 if none."""
+        return max(self._held, float((self._read("held") or {}).get("until", 0.0)))
+
+    def hold(self, until: float) -> None:
+        """Note that a part is about to be scheduled for later, whenever this or a later try waits for it."""
+        if until > self.held:
+            self._held = until
+            self._write("held", {"until": until})
 
     def key(self, part: int) -> str:
         """The tag value that a part's request carries."""

@@ -24,7 +24,7 @@ TAG = "airflow_send"
 
 
 class Sending(Steps[Chunk, messages.Accepted]):
-    """A bulk send under way. ``make`` gives a chunk's call from the chunk and its tag."""
+    """A bulk send under way. ``make`` gives a chunk's call from the chunk, its tag and the time."""
 
     noun: ClassVar[str] = "chunk"
 
@@ -32,7 +32,7 @@ class Sending(Steps[Chunk, messages.Accepted]):
         self,
         plan: Plan,
         ledger: Ledger,
-        make: Callable[[Chunk, dict[str, str]], Call[messages.Accepted]],
+        make: Callable[[Chunk, dict[str, str], float], Call[messages.Accepted]],
         on_unknown: OnUnknown = "fail",
         lag: float = LAG,
     ) -> None:
@@ -49,7 +49,7 @@ class Sending(Steps[Chunk, messages.Accepted]):
         return self.plan.chunks
 
     def request(self, part: Chunk, time: float) -> Call[messages.Accepted]:
-        return self._make(part, self._tags(part))
+        return self._make(part, self._tags(part), time)
 
     def identity(self, reply: messages.Accepted) -> str | None:
         return reply.operation_id

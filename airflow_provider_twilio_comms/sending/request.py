@@ -21,6 +21,7 @@ from airflow_provider_twilio_comms.api.comms.parts import (
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.sending.liquid import undefaulted
+from airflow_provider_twilio_comms.sending.preflight_texts import Text, renderer
 from airflow_provider_twilio_comms.sending.recipients import Channel
 
 __all__ = ["BulkRequest"]
@@ -87,14 +88,20 @@ class BulkRequest:
             ) from None
         return len(body or b"") + _TAG_SIZE
 
-    def call(self, to: msgspec.Raw, tags: Mapping[str, str]) -> Call[messages.Accepted]:
-        """The request for recipients that are encoded already."""
+    def text(self) -> Text:
+        """What each recipient's text will be."""
+        return renderer(checked_content(self.content))
+
+    def call(
+        self, to: msgspec.Raw, tags: Mapping[str, str], send_at: datetime | None = None
+    ) -> Call[messages.Accepted]:
+        """The request for recipients that are encoded already; ``send_at`` is theirs, if not everyone's."""
         return messages.send(
             to,
             self.content,
             sender=self.sender,
             sender_channel=self.sender_channel,
-            send_at=self.send_at,
+            send_at=send_at or self.send_at,
             tags={**self.tags, **tags},
         )
 

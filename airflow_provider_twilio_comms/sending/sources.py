@@ -6,10 +6,13 @@ string form (Airflow's ``ObjectStoragePath``, a ``pathlib.Path``).
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
-from collections.abc import Iterable, Iterator, Mapping
+import lzma
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import IO, Any, Protocol, cast
 
@@ -17,7 +20,7 @@ import msgspec
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["FILE_KINDS", "File", "rows_of"]
+__all__ = ["FILE_KINDS", "File", "lines_of", "rows_of", "suffix_of"]
 
 FILE_KINDS = (".csv", ".jsonl", ".ndjson", ".parquet")
 
@@ -45,17 +48,39 @@ def rows_of(recipients: Any, column: str | None = None) -> Iterator[Any]:
     yield from recipients
 
 
+def suffix_of(file: Any) -> str:
+    """What a file is by its name, however it is compressed: ``.csv``."""
+    return _suffixes(file)[0]
+
+
+def lines_of(file: File) -> Iterator[str]:
+    """The lines of a text, plain or compressed. Raises :class:`InvalidInput` where it cannot be read."""
+    with _opened(file) as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig")
+        try:
+            yield from text
+        except UnicodeDecodeError:
+            raise InvalidInput.at("file", "is no text in UTF-8", "Write it as such") from None
+        finally:
+            text.detach()  # the file is its opener's to close
+
+
 def _file_rows(file: File, column: str | None) -> Iterator[Mapping[str, Any]]:
-    suffixes = [suffix.lower() for suffix in PurePosixPath(str(file)).suffixes[-2:]]
-    zipped = suffixes[-1:] == [".gz"]
-    kind = "".join(suffixes[:-1] if zipped else suffixes[-1:])[-8:]
+    kind = suffix_of(file)
     read = {".csv": _csv, ".jsonl": _lines, ".ndjson": _lines, ".parquet": _parquet}.get(kind)
     if read is None:
         raise InvalidInput.at("recipients", f"the file's kind ({kind or 'none'}) is not known", _KINDS)
+    with _opened(file) as stream:
+        yield from read(stream, column)
+
+
+@contextmanager
+def _opened(file: File) -> Iterator[IO[bytes]]:
+    zipped = _suffixes(file)[1]
     try:
         with file.open("rb") as raw:
-            yield from read(cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if zipped else raw, column)
-    except (OSError, EOFError) as error:
+            yield _UNZIPPED[zipped](raw) if zipped else raw
+    except (OSError, EOFError, lzma.LZMAError) as error:
         reason = (
             error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "cut short"
         )
@@ -64,7 +89,32 @@ def _file_rows(file: File, column: str | None) -> Iterator[Mapping[str, Any]]:
         ) from error
 
 
-_KINDS = "Give a file whose name ends in .csv, .jsonl, .ndjson or .parquet, plain or with .gz"
+def _suffixes(file: Any) -> tuple[str, str]:
+    """The kind of a file, and how it is compressed."""
+    suffixes = [suffix.lower()[-8:] for suffix in PurePosixPath(str(file)).suffixes[-2:]]
+    zipped = suffixes.pop() if suffixes and suffixes[-1] in _UNZIPPED else ""
+    return suffixes[-1] if suffixes else "", zipped
+
+
+def _zstd(raw: IO[bytes]) -> IO[bytes]:
+    try:
+        from pyarrow import CompressedInputStream
+    except ImportError:
+        raise InvalidInput.at(
+            "recipients", "a .zst file needs pyarrow", "Install airflow-provider-twilio-comms[parquet]"
+        ) from None
+    return cast("IO[bytes]", io.BufferedReader(CompressedInputStream(raw, "zstd")))
+
+
+_UNZIPPED: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
+    ".gz": lambda raw: cast("IO[bytes]", gzip.GzipFile(fileobj=raw)),
+    ".bz2": lambda raw: cast("IO[bytes]", bz2.BZ2File(raw)),
+    ".xz": lambda raw: cast("IO[bytes]", lzma.open(raw)),  # noqa: SIM115
+    ".zst": _zstd,
+}
+_KINDS = (
+    "Give a file whose name ends in .csv, .jsonl, .ndjson or .parquet, plain or with .gz, .bz2, .xz, .zst"
+)
 
 
 def _csv(stream: IO[bytes], column: str | None) -> Iterator[Mapping[str, Any]]:

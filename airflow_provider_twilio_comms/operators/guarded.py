@@ -1,0 +1,222 @@
+"""Whom a list's send reaches, and what it may be at most: checked before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk import XComArg
+from airflow.sdk.exceptions import AirflowSkipException
+
+from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients
+from airflow_provider_twilio_comms.operators.base import count_of, one_of
+from airflow_provider_twilio_comms.operators.guards import TwilioTimedOperator
+from airflow_provider_twilio_comms.sending.guards import Limits, OnDuplicate
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_twilio_comms.client.config import Config
+    from airflow_provider_twilio_comms.sending.guards_hours import QuietHours
+    from airflow_provider_twilio_comms.sending.plan import Chunk, Plan
+    from airflow_provider_twilio_comms.sending.preflight import Screen
+    from airflow_provider_twilio_comms.sending.request import BulkRequest
+
+__all__ = ["REPORT", "TwilioGuardedOperator"]
+
+REPORT = "preflight"  # the XCom of the report
+MAX_RECIPIENTS = 10_000  # of one request, as api/comms says, which DAG files need not import
+
+
+class TwilioGuardedOperator(TwilioTimedOperator):
+    """Base of the operators that send to a list. What it counts is in the log and in the XCom ``preflight``.
+
+    :param number_column: the column with the number, in files, tables and flat mappings
+    :param default_region: the country (``US``) of numbers written without a country code
+    :param on_invalid_recipient: ``fail`` before anything is sent, or ``skip`` and count them
+    :param on_duplicate: of those with the same number, text all (``keep``), the ``first`` or the ``last``
+    :param suppress: whom not to text: numbers; the path or URI of a file of them (one a line, CSV, JSON lines
+        or Parquet; a template); ``{"sql", "conn_id"}``, whose first column they are; or a list of these
+    :param allowed_recipients: patterns such as ``+1500555*``; whoever is outside is left out
+    :param on_missing_variable: where somebody lacks a variable that has no default: ``warn`` or ``fail``
+    :param max_recipients: refuse to send to more than so many
+    :param max_segments: refuse to send more than so many segments in all; counts every text
+    :param max_cost: refuse to send what may cost more, by the account's price list; counts every text
+    :param quiet_hours: such as ``"21:00-08:00"``, on each recipient's own clock: whoever would be woken is
+        scheduled for the end of it. A number that can be in several time zones is quiet with any of them
+    :param rejects_path: where those left out are written as JSON lines with the reason (a template)
+    :param snapshot_path: a folder in which what was planned is kept, numbers included, so that a later try
+        sends exactly that, whatever the source says by then (a template)
+    :param on_empty: where there is nobody to text: ``fail`` or ``skip`` the task
+    :param recipients_per_request: at most so many in one request, to go in smaller steps; the same for every
+        try, since a request is what is sent once
+    """
+
+    template_fields: Sequence[str] = (
+        *TwilioTimedOperator.template_fields,
+        "rejects_path",
+        "snapshot_path",
+        "number_column",
+    )
+    counts_all: bool = False  # whether texts and countries are counted even where no limit asks
+
+    def __init__(
+        self,
+        *,
+        number_column: str | None = None,
+        default_region: str | None = None,
+        on_invalid_recipient: Literal["fail", "skip"] = "fail",
+        on_duplicate: OnDuplicate = "keep",
+        suppress: str | Sequence[Any] | Mapping[str, Any] | XComArg | None = None,
+        allowed_recipients: Sequence[str] | None = None,
+        on_missing_variable: Literal["warn", "fail"] = "warn",
+        max_recipients: int | None = None,
+        max_segments: int | None = None,
+        max_cost: float | str | None = None,
+        quiet_hours: str | Sequence[str] | None = None,
+        rejects_path: str | None = None,
+        snapshot_path: str | None = None,
+        on_empty: Literal["fail", "skip"] = "fail",
+        recipients_per_request: int = MAX_RECIPIENTS,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.hide(suppress=suppress, allowed_recipients=allowed_recipients)
+        self.number_column = number_column
+        self.default_region = default_region
+        self.on_invalid_recipient = one_of("on_invalid_recipient", on_invalid_recipient, "fail", "skip")
+        self.on_duplicate = one_of("on_duplicate", on_duplicate, "keep", "first", "last")
+        self.on_missing_variable = one_of("on_missing_variable", on_missing_variable, "warn", "fail")
+        self.limits = Limits.checked(max_recipients, max_segments, max_cost)
+        self.quiet_hours = quiet_hours
+        self.rejects_path = rejects_path
+        self.snapshot_path = snapshot_path
+        self.on_empty = one_of("on_empty", on_empty, "fail", "skip")
+        self.recipients_per_request = count_of(
+            "recipients_per_request", recipients_per_request, MAX_RECIPIENTS
+        )
+
+    def rendered_fields(self) -> Sequence[str]:
+        return ("suppress", "allowed_recipients")
+
+    def _rows(self) -> Iterable[Any]:
+        """The recipients as given, one by one."""
+        raise NotImplementedError
+
+    @contextmanager
+    def _planned(self, request: BulkRequest, context: Context, name: str, real: bool) -> Iterator[Plan]:
+        """Everything read, checked and counted, or what an earlier try kept of it."""
+        from airflow_provider_twilio_comms.operators.files import folder
+        from airflow_provider_twilio_comms.operators.planning import planning
+        from airflow_provider_twilio_comms.sending import snapshot
+
+        place = folder(self.snapshot_path, name) if self.snapshot_path and real else None
+        earlier = snapshot.kept(place) if place is not None else None
+        if earlier is not None:
+            self.log.info("Taking the plan of an earlier try: %s recipients", f"{earlier.recipients:,}")
+            yield earlier
+            return
+        config = self.hook.config
+        screen = self._screen(request, real and not config.dry_run)
+        try:
+            with planning(
+                self._rows(),
+                self._reader(request, config),
+                self.log,
+                screen=screen,
+                envelope=request.envelope,
+                at_most=self.recipients_per_request,
+                on_invalid=self.on_invalid_recipient,
+                rejects_path=self.rejects_path,
+            ) as plan:
+                self._judged(plan, screen, context)
+                if place is not None:
+                    snapshot.keep(place, plan)
+                yield plan
+        except NoRecipients as error:
+            if self.on_empty == "skip":
+                raise AirflowSkipException(str(error)) from None
+            raise
+
+    def _reader(self, request: BulkRequest, config: Config) -> Any:
+        from airflow_provider_twilio_comms.sending.recipients import Reader
+
+        return Reader(
+            column=self.number_column,
+            channel=request.channel,
+            region=self.default_region,
+            allows=config.allows if config.allowed_recipients else None,
+            needed=request.needed,
+        )
+
+    def _screen(self, request: BulkRequest, real: bool) -> Screen | None:
+        """Who is left out and what is counted; None where the author asks for neither."""
+        from airflow_provider_twilio_comms.operators.suppression import suppressed
+        from airflow_provider_twilio_comms.sending.guards_patterns import matching
+        from airflow_provider_twilio_comms.sending.preflight import Counts, Screen
+
+        counting = self.counts_all or not real or self.limits.of_texts
+        allowed, unwanted = self.shown("allowed_recipients"), self.shown("suppress")
+        asked = (counting, allowed, unwanted, self.quiet_hours, self.limits.recipients is not None)
+        if not any(asked) and self.on_duplicate == "keep":
+            return None
+        return Screen(
+            duplicates=self.on_duplicate,
+            suppressed=suppressed(unwanted, self.default_region) if unwanted else None,
+            allows=matching(allowed) if allowed else None,
+            limits=self.limits,
+            counts=Counts(request.text()) if counting else None,
+            by_zone=bool(self.quiet_hours),
+        )
+
+    def _judged(self, plan: Plan, screen: Screen | None, context: Context) -> None:
+        """Complete the report, show it, and refuse what is over a limit."""
+        from airflow_provider_twilio_comms.operators.report import shown
+        from airflow_provider_twilio_comms.sending.preflight_costs import priced, prices
+
+        if plan.lacking and self.on_missing_variable == "fail":
+            names = ", ".join(f"{name} ({count:,})" for name, count in plan.lacking.items())
+            problem = f"recipients lack variables that have no default: {names}"
+            raise InvalidInput.at("content", problem, "Give them, or a default: {{ name | default: '...' }}")
+        if screen is None:
+            return
+        plan.report = {
+            "rows": plan.rows,
+            "recipients": plan.recipients,
+            "requests": len(plan.chunks),
+            "rejected": dict(plan.reasons),
+            "lacking": dict(plan.lacking),
+        }
+        if screen.counts:
+            plan.report |= screen.counts.to_dict()
+            if plan.report["segments"]:
+                countries = plan.report["countries"]
+                plan.report["cost"] = priced(countries, self.hook.run(prices(countries)))
+        context["ti"].xcom_push(REPORT, plan.report)
+        self.log.info("%s", shown(plan.report))
+        self.limits.check(plan.report)
+
+    def _hours(self) -> QuietHours | None:
+        from airflow_provider_twilio_comms.sending.guards_hours import QuietHours
+
+        return QuietHours.read(self.quiet_hours)
+
+    def _when(self, chunk: Chunk, send_at: datetime | None, now: float) -> datetime | None:
+        """When a chunk is to be sent; None is at once."""
+        hours = self._hours()
+        if hours is None:
+            return send_at
+        moment = send_at or datetime.fromtimestamp(now, timezone.utc)
+        later = hours.over(moment, chunk.zones)
+        if later > moment:
+            self.log.info(
+                "Chunk %d (%s recipients, %s) waits at Twilio until %s, the end of its quiet hours",
+                chunk.number + 1,
+                f"{chunk.count:,}",
+                ", ".join(chunk.zones),
+                later.isoformat(),
+            )
+            return later
+        return send_at
