@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
 from airflow_provider_twilio_comms.exceptions import WaitTimedOut
-from airflow_provider_twilio_comms.operators.base import TwilioTask, ending_plainly
+from airflow_provider_twilio_comms.operators.base import FIRST_EVENT, TwilioTask, ending_plainly, or_default
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,7 +23,72 @@ __all__ = ["TwilioSensor"]
 
 
 class TwilioSensor(TwilioTask, BaseSensorOperator):
-    """Base of the sensors."""
+    """Base of the sensors: one look first, then poke by poke, or in the triggerer.
+
+    :param twilio_conn_id: the connection, of type ``twilio``
+    :param deferrable: wait in the triggerer; ``[operators] default_deferrable`` if left out
+    """
+
+    def __init__(
+        self,
+        *,
+        twilio_conn_id: str = "twilio_default",
+        deferrable: bool | None = None,
+        initial_delay: float = FIRST_EVENT,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.twilio_conn_id = twilio_conn_id
+        self.deferrable = or_default(deferrable)
+        self.initial_delay = initial_delay
+
+    @abstractmethod
+    def waiting(self) -> Any:
+        """How to wait: a ``Patience`` of ``operators/waits.py``, or its like for messages."""
+
+    @abstractmethod
+    def judged(self, outcome: Any) -> dict[str, Any]:
+        """The result, if the outcome is good enough."""
+
+    def execute(self, context: Context) -> Any:
+        with ending_plainly():
+            self.linked(context)
+            if not self.deferrable:
+                return super().execute(context)
+            outcome = self._patience.waited(self.hook, to_the_end=False)
+            if outcome is None:
+                self.defer(
+                    trigger=self._patience.trigger(self.twilio_conn_id),
+                    method_name="execute_complete",
+                    timeout=self._patience.backstop,
+                )
+        return self.execute_complete(context, outcome)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        from airflow_provider_twilio_comms.sending.waiting import polled
+
+        with ending_plainly():
+            self.resumed(self._wait, context)
+            outcome = self.hook.run(polled(self._wait, {}))
+            if outcome is None or outcome.status == "timeout":  # its time is Airflow's to tell
+                return PokeReturnValue(is_done=False)
+            return PokeReturnValue(is_done=True, xcom_value=self.judged(outcome))
+
+    def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
+        """Resume with the trigger's event."""
+        with self.ending():
+            return self.judged(event)
+
+    def linked(self, context: Context) -> None:
+        """Leave what the extra link needs, where there is one."""
+
+    @cached_property
+    def _patience(self) -> Any:
+        return self.waiting()
+
+    @cached_property
+    def _wait(self) -> Any:
+        return self._patience.wait()  # kept, since it counts the polls that fail
 
     @contextmanager
     def ending(self) -> Iterator[None]:

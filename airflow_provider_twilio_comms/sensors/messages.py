@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import PokeReturnValue
-
 from airflow_provider_twilio_comms.operators.base import (
-    FIRST_EVENT,
-    ending_plainly,
     ids_of,
-    or_default,
 )
 from airflow_provider_twilio_comms.sensors.base import TwilioSensor
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
-
     from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
     from airflow_provider_twilio_comms.sending.message_waiting import (
         MessageOutcome,
         MessageStatus,
-        MessageWait,
     )
 
 __all__ = ["TwilioMessageSensor"]
@@ -58,53 +49,18 @@ class TwilioMessageSensor(TwilioSensor):
         *,
         sids: str | Sequence[str],
         until: MessageStatus = "delivered",
-        twilio_conn_id: str = "twilio_default",
-        deferrable: bool | None = None,
-        initial_delay: float = FIRST_EVENT,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("poke_interval", 15.0)
         super().__init__(**kwargs)
         self.sids = sids
         self.until = until
-        self.twilio_conn_id = twilio_conn_id
-        self.deferrable = or_default(deferrable)
-        self.initial_delay = initial_delay
 
-    def execute(self, context: Context) -> Any:
-        if not self.deferrable:
-            return super().execute(context)
-        with ending_plainly():
-            outcome = self._patience.waited(self.hook, to_the_end=False)
-            if outcome is None:
-                self.defer(
-                    trigger=self._patience.trigger(self.twilio_conn_id),
-                    method_name="execute_complete",
-                    timeout=self._patience.backstop,
-                )
-        return self.execute_complete(context, outcome)
-
-    def poke(self, context: Context) -> PokeReturnValue:
-        from airflow_provider_twilio_comms.sending.waiting import polled
-
-        with ending_plainly():
-            self.resumed(self._wait, context)
-            outcome = self.hook.run(polled(self._wait, {}))
-            if outcome is None or outcome.status == "timeout":  # its time is Airflow's to tell
-                return PokeReturnValue(is_done=False)
-            return PokeReturnValue(is_done=True, xcom_value=self._judged(outcome))
-
-    def execute_complete(self, context: Context, event: dict[str, Any] | MessageOutcome) -> dict[str, Any]:
-        """Resume with the trigger's event."""
-        with self.ending():
-            return self._judged(event)
-
-    def _judged(self, outcome: MessageOutcome | dict[str, Any]) -> dict[str, Any]:
+    def judged(self, outcome: MessageOutcome | dict[str, Any]) -> dict[str, Any]:
         statuses = self._patience.verdict(outcome)
         return {"sids": self._patience.sids, "status": "COMPLETED", "statuses": statuses}
 
-    @cached_property
-    def _patience(self) -> MessagePatience:
+    def waiting(self) -> MessagePatience:
         from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
         from airflow_provider_twilio_comms.sending.message_waiting import checked_until
 
@@ -117,7 +73,3 @@ class TwilioMessageSensor(TwilioSensor):
             self.poke_interval,
             self.initial_delay,
         )
-
-    @cached_property
-    def _wait(self) -> MessageWait:
-        return self._patience.wait()  # kept, since it counts the polls that fail

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
-
-from airflow.sdk import PokeReturnValue
 
 from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationLink
 from airflow_provider_twilio_comms.operators.base import (
-    FIRST_EVENT,
-    ending_plainly,
     ids_of,
     one_of,
-    or_default,
 )
 from airflow_provider_twilio_comms.sending.criteria import Criteria
 from airflow_provider_twilio_comms.sensors.base import TwilioSensor
@@ -24,7 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_twilio_comms.operators.waits import Patience
-    from airflow_provider_twilio_comms.sending.waiting import Outcome, Wait
+    from airflow_provider_twilio_comms.sending.waiting import Outcome
 
 __all__ = ["TwilioOperationSensor"]
 
@@ -66,57 +60,24 @@ class TwilioOperationSensor(TwilioSensor):
         until: Literal["processed", "delivered"] = "processed",
         min_delivered: float | int | None = None,
         max_failed: float | int | None = None,
-        twilio_conn_id: str = "twilio_default",
-        deferrable: bool | None = None,
-        initial_delay: float = FIRST_EVENT,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("poke_interval", 30.0)
         super().__init__(**kwargs)
         self.operation_ids = operation_ids
         self.criteria = Criteria(one_of("until", until, "processed", "delivered"), min_delivered, max_failed)
-        self.twilio_conn_id = twilio_conn_id
-        self.deferrable = or_default(deferrable)
-        self.initial_delay = initial_delay
 
-    def execute(self, context: Context) -> Any:
-        with ending_plainly():
-            context["ti"].xcom_push(KEY, self.hook.config.messages_page(self._patience.operation_ids[0]))
-            if not self.deferrable:
-                return super().execute(context)
-            outcome = self._patience.waited(self.hook, to_the_end=False)
-            if outcome is None:
-                self.defer(
-                    trigger=self._patience.trigger(self.twilio_conn_id),
-                    method_name="execute_complete",
-                    timeout=self._patience.backstop,
-                )
-        return self.execute_complete(context, outcome)
+    def linked(self, context: Context) -> None:
+        context["ti"].xcom_push(KEY, self.hook.config.messages_page(self._patience.operation_ids[0]))
 
-    def poke(self, context: Context) -> PokeReturnValue:
-        from airflow_provider_twilio_comms.sending.waiting import polled
-
-        with ending_plainly():
-            self.resumed(self._wait, context)
-            outcome = self.hook.run(polled(self._wait, {}))
-            if outcome is None or outcome.status == "timeout":  # its time is Airflow's to tell
-                return PokeReturnValue(is_done=False)
-            return PokeReturnValue(is_done=True, xcom_value=self._judged(outcome))
-
-    def execute_complete(self, context: Context, event: dict[str, Any] | Outcome) -> dict[str, Any]:
-        """Resume with the trigger's event."""
-        with self.ending():
-            return self._judged(event)
-
-    def _judged(self, outcome: Outcome | dict[str, Any]) -> dict[str, Any]:
+    def judged(self, outcome: Outcome | dict[str, Any]) -> dict[str, Any]:
         from airflow_provider_twilio_comms.operators.waits import verdict
 
         ids = self._patience.operation_ids
         stats = verdict(self.hook, self.criteria, outcome, ids)
         return {"operation_ids": ids, "status": "COMPLETED", "stats": stats.to_dict()}
 
-    @cached_property
-    def _patience(self) -> Patience:
+    def waiting(self) -> Patience:
         from airflow_provider_twilio_comms.operators.waits import Patience
 
         ids = ids_of(
@@ -124,7 +85,3 @@ class TwilioOperationSensor(TwilioSensor):
         )
         now = time.time()
         return Patience(ids, self.criteria, now + self.timeout, now, self.poke_interval, self.initial_delay)
-
-    @cached_property
-    def _wait(self) -> Wait:
-        return self._patience.wait()  # kept, since it counts the polls that fail
