@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_twilio_comms.operators.base import FIRST_EVENT
-from airflow_provider_twilio_comms.operators.waits import PADDING
+from airflow_provider_twilio_comms.operators.waits import Lasting
 from airflow_provider_twilio_comms.sending.message_waiting import MessageOutcome, MessageWait, judged
-from airflow_provider_twilio_comms.sending.waiting import finished, polled
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
     from airflow_provider_twilio_comms.triggers.messages import TwilioMessagesTrigger
 
 __all__ = ["MessagePatience"]
 
 
-class MessagePatience(NamedTuple):
+@dataclass(frozen=True)
+class MessagePatience(Lasting[MessageOutcome]):
     """How a task waits for messages.
 
     ``deadline`` and ``since`` are seconds since 1970, ``poll_interval`` and ``initial_delay`` seconds.
@@ -32,17 +31,8 @@ class MessagePatience(NamedTuple):
     poll_interval: float
     initial_delay: float = FIRST_EVENT
 
-    @property
-    def backstop(self) -> timedelta:
-        """For ``defer(timeout=)``, which never tells the trigger."""
-        return timedelta(seconds=max(0.0, self.deadline - time.time())) + PADDING
-
     def wait(self) -> MessageWait:
         return MessageWait(self.sids, self.until, self.deadline, self.since)
-
-    def waited(self, hook: TwilioHook, *, to_the_end: bool) -> MessageOutcome | None:
-        """Wait in this process: to the end, or just for one look."""
-        return hook.run(finished(self.wait(), self.poll_interval) if to_the_end else polled(self.wait(), {}))
 
     def trigger(self, conn_id: str, *, cancel_on_kill: bool = False) -> TwilioMessagesTrigger:
         from airflow_provider_twilio_comms.triggers.messages import TwilioMessagesTrigger

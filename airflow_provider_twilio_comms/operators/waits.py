@@ -3,27 +3,60 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_twilio_comms.exceptions import DeliveryFailed, TwilioError
 from airflow_provider_twilio_comms.operators.base import FIRST_EVENT
 from airflow_provider_twilio_comms.sending.criteria import Criteria
 from airflow_provider_twilio_comms.sending.verdict import explained, failure_codes, judged
-from airflow_provider_twilio_comms.sending.waiting import Outcome, Until, Wait, finished, polled
+from airflow_provider_twilio_comms.sending.waiting import (
+    Ending,
+    Outcome,
+    Until,
+    Wait,
+    Waiting,
+    finished,
+    polled,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.api.comms.operations import Stats
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
     from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
 
-__all__ = ["PADDING", "Patience", "verdict"]
+__all__ = ["PADDING", "Lasting", "Patience", "verdict"]
+
+E = TypeVar("E", bound=Ending)
 
 PADDING = timedelta(minutes=10)  # the framework's own time-out is only the backstop
 
 
-class Patience(NamedTuple):
+class Lasting(ABC, Generic[E]):
+    """How a task waits; the waiting itself is the same for all."""
+
+    deadline: float
+    poll_interval: float
+
+    @abstractmethod
+    def wait(self) -> Waiting[Any, E]:
+        """What is waited for."""
+
+    @property
+    def backstop(self) -> timedelta:
+        """For ``defer(timeout=)``, which never tells the trigger."""
+        return timedelta(seconds=max(0.0, self.deadline - time.time())) + PADDING
+
+    def waited(self, hook: TwilioHook, *, to_the_end: bool) -> E | None:
+        """Wait in this process: to the end, or just for one look."""
+        return hook.run(finished(self.wait(), self.poll_interval) if to_the_end else polled(self.wait(), {}))
+
+
+@dataclass(frozen=True)
+class Patience(Lasting[Outcome]):
     """How a task waits for operations.
 
     ``deadline`` and ``since`` are seconds since 1970, ``poll_interval`` and ``initial_delay`` seconds.
@@ -36,18 +69,9 @@ class Patience(NamedTuple):
     poll_interval: float
     initial_delay: float = FIRST_EVENT
 
-    @property
-    def backstop(self) -> timedelta:
-        """For ``defer(timeout=)``, which never tells the trigger."""
-        return timedelta(seconds=max(0.0, self.deadline - time.time())) + PADDING
-
     def wait(self) -> Wait:
         until: Until = "delivered" if self.criteria.wait_for == "delivered" else "processed"
         return Wait(self.operation_ids, until, self.deadline, self.since, self.criteria.enough)
-
-    def waited(self, hook: TwilioHook, *, to_the_end: bool) -> Outcome | None:
-        """Wait in this process: to the end, or just for one look."""
-        return hook.run(finished(self.wait(), self.poll_interval) if to_the_end else polled(self.wait(), {}))
 
     def trigger(self, conn_id: str) -> TwilioOperationsTrigger:
         from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
