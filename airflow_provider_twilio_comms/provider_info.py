@@ -32,6 +32,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.messages",
                 "operators.messaging_services",
                 "operators.numbers",
+                "operators.preflight",
                 "operators.prices",
                 "operators.receipts",
                 "operators.send_message",
@@ -46,6 +47,7 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             _modules("triggers.deactivations", "triggers.messages", "triggers.operations"),
         ],
+        "notifications": [f"{_PACKAGE}.notifications.twilio.TwilioNotifier"],
         "connection-types": [
             {
                 "connection-type": "twilio",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import XComArg
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients
+from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients, TwilioError
 from airflow_provider_twilio_comms.operators.base import count_of, one_of
 from airflow_provider_twilio_comms.operators.guards import TwilioTimedOperator
 from airflow_provider_twilio_comms.sending.guards import Limits, OnDuplicate
@@ -119,7 +119,10 @@ class TwilioGuardedOperator(TwilioTimedOperator):
             yield earlier
             return
         config = self.hook.config
-        screen = self._screen(request, real and not config.dry_run)
+        counting = self.counts_all or not real or config.dry_run or self.limits.of_texts
+        if counting:
+            request = self._with_template(request)
+        screen = self._screen(request, counting)
         try:
             with planning(
                 self._rows(),
@@ -151,13 +154,25 @@ class TwilioGuardedOperator(TwilioTimedOperator):
             needed=request.needed,
         )
 
-    def _screen(self, request: BulkRequest, real: bool) -> Screen | None:
+    def _with_template(self, request: BulkRequest) -> BulkRequest:
+        """Where the text is a content template at Twilio: what it says, and which variables it needs."""
+        from airflow_provider_twilio_comms.sending.preflight_texts import body_of
+
+        sid = request.content.get("content_sid") if isinstance(request.content, Mapping) else None
+        if not sid:
+            return request
+        try:
+            return request.with_template(self.hook.run(body_of(sid)))
+        except TwilioError as error:
+            self.log.warning("The content template cannot be read, so its text is not counted: %s", error)
+            return request
+
+    def _screen(self, request: BulkRequest, counting: bool) -> Screen | None:
         """Who is left out and what is counted; None where the author asks for neither."""
         from airflow_provider_twilio_comms.operators.suppression import suppressed
         from airflow_provider_twilio_comms.sending.guards_patterns import matching
         from airflow_provider_twilio_comms.sending.preflight import Counts, Screen
 
-        counting = self.counts_all or not real or self.limits.of_texts
         allowed, unwanted = self.shown("allowed_recipients"), self.shown("suppress")
         asked = (counting, allowed, unwanted, self.quiet_hours, self.limits.recipients is not None)
         if not any(asked) and self.on_duplicate == "keep":
@@ -174,7 +189,6 @@ class TwilioGuardedOperator(TwilioTimedOperator):
     def _judged(self, plan: Plan, screen: Screen | None, context: Context) -> None:
         """Complete the report, show it, and refuse what is over a limit."""
         from airflow_provider_twilio_comms.operators.report import shown
-        from airflow_provider_twilio_comms.sending.preflight_costs import priced, prices
 
         if plan.lacking and self.on_missing_variable == "fail":
             names = ", ".join(f"{name} ({count:,})" for name, count in plan.lacking.items())
@@ -191,12 +205,21 @@ class TwilioGuardedOperator(TwilioTimedOperator):
         }
         if screen.counts:
             plan.report |= screen.counts.to_dict()
-            if plan.report["segments"]:
-                countries = plan.report["countries"]
-                plan.report["cost"] = priced(countries, self.hook.run(prices(countries)))
+            plan.report["cost"] = self._cost(plan.report["countries"]) if plan.report["segments"] else None
         context["ti"].xcom_push(REPORT, plan.report)
         self.log.info("%s", shown(plan.report))
         self.limits.check(plan.report)
+
+    def _cost(self, countries: dict[str, Any]) -> dict[str, Any] | None:
+        from airflow_provider_twilio_comms.sending.preflight_costs import priced, prices
+
+        try:
+            return priced(countries, self.hook.run(prices(countries)))
+        except TwilioError as error:
+            if self.limits.cost is not None:
+                raise
+            self.log.warning("The prices cannot be read, so there is no estimate: %s", error)
+            return None
 
     def _hours(self) -> QuietHours | None:
         from airflow_provider_twilio_comms.sending.guards_hours import QuietHours

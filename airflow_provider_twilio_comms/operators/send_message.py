@@ -13,18 +13,19 @@ from airflow.sdk import XComArg
 from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationLink
 from airflow_provider_twilio_comms.operators.base import (
     FIRST_EVENT,
-    TwilioOperator,
     ending_plainly,
     one_of,
     or_default,
     seconds,
 )
+from airflow_provider_twilio_comms.operators.guards import TwilioTimedOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_twilio_comms.client.config import Config
     from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
+    from airflow_provider_twilio_comms.sending.ledger import Ledger
     from airflow_provider_twilio_comms.sending.letter import Letter
     from airflow_provider_twilio_comms.sending.single import Single
 
@@ -33,7 +34,7 @@ __all__ = ["TwilioSendMessageOperator"]
 SENT = "twilio_sent"  # the XCom that survives the deferral
 
 
-class TwilioSendMessageOperator(TwilioOperator):
+class TwilioSendMessageOperator(TwilioTimedOperator):
     """Text one person, or a few, each of them once, and wait until the message is there.
 
     SMS, MMS, WhatsApp and RCS; for many people use
@@ -96,7 +97,7 @@ class TwilioSendMessageOperator(TwilioOperator):
         "content_variables",
     )
     template_fields: Sequence[str] = (
-        *TwilioOperator.template_fields,
+        *TwilioTimedOperator.template_fields,
         *hidden_fields,
         "messaging_service_sid",
         "content_sid",
@@ -166,13 +167,17 @@ class TwilioSendMessageOperator(TwilioOperator):
         ]
 
     def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_twilio_comms.operators.state import ledger_of
+
         with ending_plainly():
+            ledger = ledger_of(context, self.send_key, anew=self.on_clear == "resend", noun="message")
+            real = self.admitted(context, ledger)
             hook = self.hook
             letter = self._letter(hook.config)
-            if hook.config.dry_run:
+            if hook.config.dry_run or not real:
                 self.log.info("Dry run: %d messages were checked, and none was sent", len(letter.to))
                 return _result([], "DRY_RUN", {})
-            self._sending = self._sending_of(letter, context)
+            self._sending = self._sending_of(letter, ledger, context)
             sids = hook.run(self._sending.once())
             return self._followed(context, sids, letter)
 
@@ -215,14 +220,13 @@ class TwilioSendMessageOperator(TwilioOperator):
         }
         return letter(addresses(self.shown("to"), self.default_region), given, config.allows)
 
-    def _sending_of(self, letter: Letter, context: Context) -> Single:
-        from airflow_provider_twilio_comms.operators.state import ledger_of
+    def _sending_of(self, letter: Letter, ledger: Ledger, context: Context) -> Single:
         from airflow_provider_twilio_comms.sending.single import Single
 
         started = getattr(context.get("dag_run"), "start_date", None)
         return Single(
             letter,
-            ledger_of(context, self.send_key, anew=self.on_clear == "resend", noun="message"),
+            ledger,
             self.on_unknown,
             self.unknown_after,
             earliest=started.timestamp() if started else None,

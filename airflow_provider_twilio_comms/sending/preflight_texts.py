@@ -10,7 +10,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["Text", "renderer", "segments"]
+from airflow_provider_twilio_comms.api import content
+from airflow_provider_twilio_comms.api.flows import Flow, made
+
+__all__ = ["Text", "body_of", "renderer", "segments", "variables_of"]
 
 _BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -67,21 +70,33 @@ class Text(NamedTuple):
     costly: bool = False
 
 
-def renderer(content: Mapping[str, Any], template: str | None = None) -> Text:
-    """How content, as the API takes it, becomes a text. ``template`` is the body of a content template."""
+def renderer(given: Mapping[str, Any], template: str | None = None) -> Text:
+    """How content, as the API takes it, becomes a text; ``template`` is what a content template says."""
     if template is not None:
         return Text(lambda values: _positional.sub(lambda match: values.get(match[1], ""), template))
-    for module in content.get("modules", ()):
+    for module in given.get("modules", ()):
         if "sms" in module:
             return renderer(module["sms"])
-    if content.get("media"):
+    if given.get("media"):
         return Text(None, media=True)
-    text = content.get("text")
+    text = given.get("text")
     if not isinstance(text, str):
         return Text(None)
     if "{{" not in text and "{%" not in text:
         return Text(lambda values: text, constant=True)
     return _liquid(text)
+
+
+def variables_of(template: str) -> frozenset[str]:
+    """The variables of a content template's body."""
+    return frozenset(_positional.findall(template))
+
+
+def body_of(content_sid: str) -> Flow[str | None]:
+    """What a content template says; None where it has no text."""
+    found = yield from made(content.fetch(content_sid))
+    bodies = (shape.get("body") for shape in (found.types or {}).values() if isinstance(shape, Mapping))
+    return next((body for body in bodies if isinstance(body, str) and body), None)
 
 
 def _liquid(text: str) -> Text:

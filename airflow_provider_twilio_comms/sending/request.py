@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from airflow_provider_twilio_comms.api.comms.parts import (
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.sending.liquid import undefaulted
-from airflow_provider_twilio_comms.sending.preflight_texts import Text, renderer
+from airflow_provider_twilio_comms.sending.preflight_texts import Text, renderer, variables_of
 from airflow_provider_twilio_comms.sending.recipients import Channel
 
 __all__ = ["BulkRequest"]
@@ -46,6 +46,7 @@ class BulkRequest:
     send_at: datetime | None
     tags: Mapping[str, str]
     needed: frozenset[str]
+    template: str | None = None  # what the content template says, where it was read
 
     @classmethod
     def checked(
@@ -90,7 +91,11 @@ class BulkRequest:
 
     def text(self) -> Text:
         """What each recipient's text will be."""
-        return renderer(checked_content(self.content))
+        return renderer(checked_content(self.content), self.template)
+
+    def with_template(self, body: str | None) -> BulkRequest:
+        """The same, with what the content template says, if it has a text."""
+        return self if body is None else replace(self, template=body, needed=variables_of(body))
 
     def call(
         self, to: msgspec.Raw, tags: Mapping[str, str], send_at: datetime | None = None

@@ -58,7 +58,8 @@ def lines_of(file: File) -> Iterator[str]:
     with _opened(file) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig")
         try:
-            yield from text
+            for line in text:  # noqa: UP028 - yield from would close it
+                yield line
         except UnicodeDecodeError:
             raise InvalidInput.at("file", "is no text in UTF-8", "Write it as such") from None
         finally:

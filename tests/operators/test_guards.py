@@ -1,0 +1,319 @@
+"""What the operators refuse, leave out, put off and report: whom a send must not reach, and when."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
+
+from airflow_provider_twilio_comms.exceptions import InvalidInput
+from airflow_provider_twilio_comms.operators.preflight import TwilioPreflightOperator
+from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
+from tests.conftest import environment
+from tests.fakes import MemoryStore, context
+from tests.operators.sends import bulk, people
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.emulator.server import Running
+    from tests.postgres import Postgres
+
+US, DE, GB = "+12025550101", "+4915255501001", "+447700900123"
+
+
+def a_run(kind: str = "scheduled", store: MemoryStore | None = None, age: float = 0.0, **kwargs: Any) -> Any:
+    """The context of a try in a run of some kind whose data interval ended so many seconds ago."""
+    values = context(store or MemoryStore(), **kwargs)
+    run_type = SimpleNamespace(value=kind)
+    values["dag_run"] = SimpleNamespace(clear_number=0, run_type=run_type, start_date=None)
+    values["data_interval_end"] = datetime.now(timezone.utc) - timedelta(seconds=age)
+    return values
+
+
+def received(emulator: Running) -> list[str]:
+    return sorted(emulator.twilio.ledger.to_dict()["recipients"])
+
+
+def report(recipients: Any, **kwargs: Any) -> dict[str, Any]:
+    values = a_run()
+    result = bulk(recipients, dry_run=True, **kwargs).execute(values)
+    assert result
+    assert result["status"] == "DRY_RUN"
+    return dict(values["ti"].xcoms["preflight"])
+
+
+def single(**kwargs: Any) -> TwilioSendMessageOperator:
+    return TwilioSendMessageOperator(task_id="send", to=US, body="Hi", from_="+15005550006", **kwargs)
+
+
+@pytest.mark.parametrize("make", [lambda **kwargs: bulk([US], **kwargs), single], ids=["bulk", "single"])
+class TestABackfill:
+    def test_sends_nothing_and_is_skipped(self, emulator: Running, make: Any, capsys: Any) -> None:
+        with pytest.raises(AirflowSkipException, match="Nothing is sent in a backfill"):
+            make().execute(a_run("backfill"))
+        assert emulator.twilio.journal.to_dict()["counts"] == {}
+        assert "This run is a backfill, and on_backfill='skip'" in capsys.readouterr().out
+
+    def test_checks_everything_in_a_dry_run(self, emulator: Running, make: Any) -> None:
+        assert make(on_backfill="dry_run").execute(a_run("backfill"))["status"] == "DRY_RUN"
+        assert received(emulator) == []
+
+    def test_sends_where_the_author_says_so(self, emulator: Running, make: Any) -> None:
+        make(on_backfill="send").execute(a_run("backfill"))
+        assert received(emulator) == [US]
+
+    @pytest.mark.parametrize("kind", ["scheduled", "manual", "asset_triggered"])
+    def test_is_no_other_run(self, emulator: Running, make: Any, kind: str) -> None:
+        make().execute(a_run(kind))
+        assert received(emulator) == [US]
+
+
+@pytest.mark.parametrize("make", [lambda **kwargs: bulk([US], **kwargs), single], ids=["bulk", "single"])
+def test_what_is_too_old_is_not_sent(emulator: Running, make: Any) -> None:
+    make(max_age=timedelta(hours=2)).execute(a_run(age=3600))
+    assert received(emulator) == [US]
+    with pytest.raises(AirflowSkipException, match="more than max_age=7,200 s ago"):
+        make(max_age=7200, send_key="another").execute(a_run(age=7300))
+    assert make(max_age=7200, send_key="third", dry_run=True).execute(a_run(age=7300))["status"] == "DRY_RUN"
+
+
+def test_what_was_begun_in_time_and_is_too_old_now_is_red(emulator: Running) -> None:
+    store = MemoryStore()
+    bulk([US], max_age=60).execute(a_run(store=store))
+    with pytest.raises(AirflowFailException, match="an earlier try has sent a part"):
+        bulk([US], max_age=60).execute(a_run(store=store, age=90, try_number=2))
+
+
+def test_the_report_counts_people_texts_and_money(emulator: Running, capsys: Any) -> None:
+    rows = [
+        {"phone": US, "name": "Ines"},
+        {"phone": DE, "name": "Jörg"},
+        {"phone": GB, "name": "Zoë 🎉"},
+        {"phone": GB[:-1] + "4"},
+    ]
+    found = report(rows, content="Hello {{ name }}" + "." * 150)
+    assert found["rows"] == found["recipients"] == 4
+    assert found["lacking"] == {"name": 1}
+    assert found["segments"] == {"total": 6, "longest": 3, "gsm7": 3, "ucs2": 1, "exact": True}
+    assert found["countries"]["GB"] == {"recipients": 2, "segments": 4, "low": "0.2096", "high": "0.3144"}
+    assert found["cost"] == {"low": "0.3226", "high": "0.4838", "unit": "USD", "unpriced": []}
+    told = capsys.readouterr().out
+    assert "Preflight: 4 recipients of 4 rows, in 1 requests" in told
+    assert "GB" in told
+    assert "0.3144" in told
+    assert not any(number[1:] in told for number in (US, DE, GB))
+    assert received(emulator) == []
+    routes = emulator.twilio.journal.to_dict()["counts"]
+    assert sum(count for route, count in routes.items() if "Messaging/Countries" in route) == 3
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"max_recipients": 2}, "max_recipients: the send is at least 3 recipients, and 2 is the limit"),
+        ({"max_segments": 2}, "max_segments: the send is 3 segments, and 2 is the limit: nothing was sent"),
+        ({"max_cost": 0.03}, "max_cost: the send is up to 0.0372 USD, and 0.03 USD is the limit"),
+        ({"max_cost": "0.001", "content": {"text": "x", "media": ["https://example.org/a.png"]}}, "max_cost"),
+    ],
+    ids=str,
+)
+def test_a_send_over_a_limit_is_refused_whole(emulator: Running, limits: dict[str, Any], said: str) -> None:
+    with pytest.raises(AirflowFailException) as caught:
+        bulk(people(3), **limits).execute(a_run())
+    assert said in str(caught.value)
+    assert received(emulator) == []
+
+
+def test_a_send_within_its_limits_goes_out(emulator: Running) -> None:
+    bulk(people(3), max_recipients=3, max_segments=3, max_cost="0.04").execute(a_run())
+    assert len(received(emulator)) == 3
+
+
+def test_a_cost_that_nobody_knows_is_over_any_limit(emulator: Running) -> None:
+    with pytest.raises(AirflowFailException, match="no single price for PT"):
+        bulk(["+351912345678"], max_cost=10).execute(a_run())
+    assert report(["+351912345678"])["cost"]["unpriced"] == ["PT"]
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {"max_recipients": -1},
+        {"max_segments": 1.5},
+        {"max_cost": "much"},
+        {"max_cost": -1},
+        {"on_backfill": "maybe"},
+        {"on_duplicate": "middle"},
+        {"on_missing_variable": "ignore"},
+        {"on_empty": "cry"},
+    ],
+    ids=str,
+)
+def test_what_can_be_seen_when_the_dag_is_parsed_is_said_then(kwargs: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        bulk([US], **kwargs)
+    assert caught.value.field in kwargs
+
+
+def test_suppression_takes_lists_files_and_tables(
+    emulator: Running, postgres: Postgres, tmp_path: Path
+) -> None:
+    deactivated = tmp_path / "deactivated.txt"
+    deactivated.write_text("+12020000000\n12020000001\n")
+    bare = tmp_path / "bare.csv"
+    bare.write_text("+12020000002\n+12020000003,2027-01-01\n")
+    titled = tmp_path / "titled.csv"
+    titled.write_text("name,phone\nInes,(202) 000-0004\n")
+    result = bulk(
+        people(8),
+        suppress=[
+            *map(str, (deactivated, bare, titled)),
+            "+1 202 000 0005",
+            {"sql": "SELECT '+12020000006'", "conn_id": "bookings"},
+        ],
+        rejects_path=str(tmp_path / "rejects.jsonl"),
+        default_region="US",
+    ).execute(a_run())
+    assert result
+    assert (result["recipients"], result["rejected"]) == (1, 7)
+    assert received(emulator) == ["+12020000007"]
+    rows = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
+    assert {(row["reason"], row["problem"]) for row in rows} == {("suppressed", "is suppressed")}
+
+
+def test_a_suppression_list_that_cannot_be_read_stops_the_send(emulator: Running, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("+12025550101\nunknown\n")
+    with pytest.raises(AirflowFailException, match="row 2, suppress: is not a phone number"):
+        bulk([US], suppress=str(tmp_path / "list.txt")).execute(a_run())
+    with pytest.raises(AirflowFailException, match="the file cannot be read"):
+        bulk([US], suppress=str(tmp_path / "none.txt")).execute(a_run())
+
+
+def test_whoever_is_outside_is_left_out(emulator: Running) -> None:
+    result = bulk([US, DE, GB], allowed_recipients=["+1202*", "+44*"]).execute(a_run())
+    assert result
+    assert (result["recipients"], result["rejected"]) == (2, 1)
+    assert received(emulator) == [US, GB]
+
+
+def test_when_all_are_left_out(emulator: Running) -> None:
+    with pytest.raises(AirflowFailException, match=r"all 1 are left out \(1 suppressed\)"):
+        bulk([US], suppress=[US]).execute(a_run())
+    with pytest.raises(AirflowSkipException):
+        bulk([US], suppress=[US], on_empty="skip").execute(a_run())
+
+
+def test_a_variable_that_somebody_lacks(emulator: Running) -> None:
+    lacking = [{"phone": US, "nmae": "Ines"}, {"phone": GB, "name": "Zoë"}]
+    with pytest.raises(AirflowFailException, match=r"no default: name \(1\)"):
+        bulk(lacking, content="Hi {{ name }}", on_missing_variable="fail").execute(a_run())
+    assert received(emulator) == []
+
+
+class TestQuietHours:
+    """Whatever the time is: hours that are quiet now somewhere."""
+
+    def quiet(self, zone: str, **kwargs: Any) -> Any:
+        from zoneinfo import ZoneInfo
+
+        now = datetime.now(ZoneInfo(zone))
+        hours = tuple((now + timedelta(hours=by)).strftime("%H:%M") for by in (-1, 2))
+        return bulk([US, DE, US[:-1] + "2"], quiet_hours=hours, **kwargs)
+
+    def scheduled(self, emulator: Running) -> dict[str, bool]:
+        from airflow_provider_twilio_comms.api.comms import messages
+        from airflow_provider_twilio_comms.api.flows import every_item
+        from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+
+        rows = TwilioHook().run(every_item(messages.list()))
+        return {row.to[0]["address"]: row.status == "SCHEDULED" for row in rows}
+
+    def test_hold_back_those_who_would_be_woken(self, emulator: Running, capsys: Any) -> None:
+        result = self.quiet("America/New_York").execute(a_run())
+        assert len(result["operation_ids"]) == 2
+        assert self.scheduled(emulator) == {US: True, US[:-1] + "2": True, DE: False}
+        told = capsys.readouterr().out
+        assert "2 recipients, America/New_York) waits at Twilio until" in told
+
+    def test_do_not_move_people_between_requests_on_a_retry(self, emulator: Running) -> None:
+        store = MemoryStore()
+        first = self.quiet("America/New_York").execute(a_run(store=store))
+        again = self.quiet("Europe/Berlin").execute(a_run(store=store, try_number=2))
+        assert again["operation_ids"] == first["operation_ids"]
+        assert set(emulator.twilio.ledger.to_dict()["recipients"].values()) == {1}
+
+    @pytest.mark.parametrize("try_number", [1, 2])
+    def test_count_in_the_wait_of_every_try(self, emulator: Running, try_number: int) -> None:
+        store = MemoryStore()
+        for number in range(1, try_number + 1):
+            operator = self.quiet("America/New_York", wait_for="processed", deferrable=True, timeout=60)
+            with pytest.raises(TaskDeferred) as deferred:
+                operator.execute(a_run(store=store, try_number=number))
+        deadline = deferred.value.trigger.serialize()[1]["deadline"]
+        later = datetime.now(timezone.utc) + timedelta(hours=2)
+        assert deadline == pytest.approx(later.timestamp() + 60, abs=70)
+
+
+class TestPreflight:
+    def test_says_what_a_send_would_be(self, emulator: Running, postgres: Postgres) -> None:
+        operator = TwilioPreflightOperator(
+            task_id="preflight",
+            sql="SELECT '+1202555010' || n AS phone, 'Ines' AS name FROM generate_series(1, 5) n",
+            sql_conn_id="bookings",
+            number_column="phone",
+            content="Hello {{ name }}",
+            sender="+15005550006",
+            suppress=[US],
+        )
+        found = operator.execute(a_run())
+        assert (found["recipients"], found["rejected"]) == (4, {"suppressed": 1})
+        assert found["cost"]["high"] == "0.0496"
+        assert received(emulator) == []
+        assert "555010" not in json.dumps(found)
+
+    def test_fails_where_the_send_would(self, emulator: Running) -> None:
+        operator = TwilioPreflightOperator(
+            task_id="preflight", recipients=[US, "12"], content="Hello", sender="+15005550006"
+        )
+        with pytest.raises(AirflowFailException, match="1 of 2 recipients are invalid"):
+            operator.execute(a_run())
+
+    def test_runs_in_a_backfill_too(self, emulator: Running) -> None:
+        operator = TwilioPreflightOperator(
+            task_id="preflight", recipients=[US], content="Hello", sender="+15005550006", max_age=1
+        )
+        assert operator.execute(a_run("backfill", age=1e6))["recipients"] == 1
+
+    @pytest.mark.parametrize("given", [{}, {"recipients": [US], "sql": "SELECT 1", "sql_conn_id": "x"}])
+    def test_needs_one_source(self, given: Any) -> None:
+        with pytest.raises(InvalidInput, match="give them or sql"):
+            TwilioPreflightOperator(task_id="preflight", content="Hello", **given)
+
+    def test_reads_content_templates(self, emulator: Running) -> None:
+        from airflow_provider_twilio_comms.api import content
+        from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+
+        made = TwilioHook().run(
+            content.create(
+                language="en", types={"twilio/text": {"body": "Hi {{1}}" + "." * 150}}, variables={"1": "Ada"}
+            )
+        )
+        rows = [{"phone": US, "1": "Ines"}, {"phone": GB, "1": "Jörg-Michael"}, {"phone": DE}]
+        found = report(rows, content={"content_sid": made.sid})
+        assert found["segments"]["total"] == 4
+        assert found["lacking"] == {"1": 1}
+
+
+def test_prices_that_cannot_be_read_only_matter_where_they_limit(emulator: Running) -> None:
+    from airflow_provider_twilio_comms.emulator.faults import Fault
+
+    emulator.twilio.faults.add(Fault(kind="error_before", times=None, method="GET", path="/Messaging/"))
+    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=emulator.connection_json(max_attempts=1)):
+        assert report([US])["cost"] is None
+        with pytest.raises(Exception, match="500"):
+            bulk([US], max_cost=5).execute(a_run())
+    assert received(emulator) == []
