@@ -48,6 +48,12 @@ def get_provider_info() -> dict[str, Any]:
             _modules("triggers.deactivations", "triggers.messages", "triggers.operations"),
         ],
         "notifications": [f"{_PACKAGE}.notifications.twilio.TwilioNotifier"],
+        "task-decorators": [
+            {
+                "name": "twilio_message",
+                "class-name": f"{_PACKAGE}.decorators.twilio_message.twilio_message_task",
+            }
+        ],
         "connection-types": [
             {
                 "connection-type": "twilio",
