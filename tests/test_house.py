@@ -19,7 +19,7 @@ from typing import Any
 import airflow
 import jsonschema
 import pytest
-from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOperator
+from airflow.sdk import BaseHook, BaseNotifier, BaseOperator, BaseOperatorLink, BaseSensorOperator
 from airflow.triggers.base import BaseTrigger
 from packaging.utils import canonicalize_name
 
@@ -199,6 +199,8 @@ def test_the_provider_names_what_exists() -> None:
         assert isinstance(getattr(importlib.import_module(module), name), type)
     links = {f"{link.__module__}.{link.__name__}" for link in classes(BaseOperatorLink, "links")}
     assert set(info["extra-links"]) == links
+    notifiers = {f"{each.__module__}.{each.__name__}" for each in classes(BaseNotifier, "notifications")}
+    assert set(info["notifications"]) == notifiers
     hook = importlib.import_module(f"{NAME}.hooks.twilio").TwilioHook
     assert (hook.conn_type, hook.hook_name) == (connection["connection-type"], connection["hook-name"])
     integrations = {each["integration-name"] for each in info["integrations"]}

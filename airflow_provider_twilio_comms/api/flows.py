@@ -2,8 +2,8 @@
 
 A flow yields a ``Call`` to have it made (and is sent what the call reads, or has the error thrown in), a
 ``Pause`` to wait (and is sent the time after it, in seconds since 1970), a ``Download`` to have a file read
-(and is sent its size) or an ``Aside`` to have something done that is not Twilio's (and is sent its result). It
-returns its result. The runners in ``client/`` are the only ones to know how: with requests or with aiohttp.
+(and is sent its size) or an ``Aside`` to have something done that is not Twilio's (and is sent its result).
+It returns its result. The runners in ``client/`` are the only ones to know how: with requests or aiohttp.
 """
 
 from __future__ import annotations

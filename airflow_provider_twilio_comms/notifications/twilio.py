@@ -1,0 +1,274 @@
+"""Alerts by SMS, WhatsApp or RCS, for callbacks and deadlines; many failures make one message."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from airflow.sdk import BaseNotifier
+
+from airflow_provider_twilio_comms.exceptions import InvalidInput, scrub
+from airflow_provider_twilio_comms.notifications.settings import (
+    accessors,
+    at_least_one,
+    quiet_hours_of,
+    window_of,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_twilio_comms.api.flows import Flow
+    from airflow_provider_twilio_comms.client.config import Config
+    from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+    from airflow_provider_twilio_comms.sending.alerts import Order
+    from airflow_provider_twilio_comms.sending.alerts_board import Gate
+    from airflow_provider_twilio_comms.sending.alerts_text import Alert
+    from airflow_provider_twilio_comms.sending.letter import Letter
+
+__all__ = ["TwilioNotifier"]
+
+HOUR = 3600.0
+_NO = frozenset({"", "false", "0", "no", "none", "off"})
+
+
+class TwilioNotifier(BaseNotifier):
+    """Text somebody that something happened, and do not text them about the other 999.
+
+    For ``on_failure_callback``, ``on_retry_callback`` and ``on_success_callback`` of tasks and DAGs, and for
+    the ``AsyncCallback`` or ``SyncCallback`` of a ``DeadlineAlert``.
+
+    .. code-block:: python
+
+        alert = TwilioNotifier(to="{{ var.value.on_call }}", from_="+15005550006", on_recovery=True)
+        DAG("orders", on_failure_callback=alert, on_success_callback=alert)
+
+    What is said, to whom, by whom, when and under which key are templates, rendered when the alert is sent:
+    with Airflow's context (of which a deadline has ``dag_run`` and ``deadline`` only), ``var``, ``conn`` and
+    ``alert``: an :class:`~airflow_provider_twilio_comms.sending.alerts_text.Alert`, which knows ``dag_id``,
+    ``task_id``, ``state``, ``try_number``, ``tries``, ``error``, ``link``, ``held_back`` ... everywhere.
+
+    How many alerts were held back is kept in Airflow's Variables, whose names start with ``twilio_alerts``,
+    because tasks, the DAG processor and the triggerer can all write those. It takes Airflow 3.3. A failed
+    message is logged, and never fails anything; one whose outcome nobody knows is not repeated.
+
+    :param to: a number, a channel's address (``whatsapp:+...``), or several. Airflow stores the arguments of
+        a ``DeadlineAlert``'s callback as they are written: there, name a Variable, as above
+    :param text: the text; if left out, the connection's ``alert_template``, else one of one segment that
+        says what, which state, which try, the error's first line, and where to look
+    :param from_: the sender; else the messaging service chooses, else the connection's ``default_sender``
+    :param messaging_service_sid: the service that sends it; RCS needs one
+    :param content_sid: a content template, instead of ``text``; WhatsApp needs one
+    :param content_variables: its variables by name, such as ``{"1": "{{ alert.text }}"}``
+    :param twilio_conn_id: the connection, of type ``twilio``
+    :param severity: what the text starts with, and ``always_for`` goes by
+    :param dedupe_key: what counts as the same alert, if told to the same people; DAG, task and state, if left
+        out
+    :param window: one message per key and window, of up to seven days; None sends each
+    :param max_per_hour: how many alerts may go out over the connection in any hour
+    :param on_recovery: True, or a text: a success says so if an alert was sent for the key and state
+        ``failed`` or ``up_for_retry``, and is silent otherwise
+    :param send_if: a template, such as ``{{ not alert.will_retry and not alert.backfill }}`` or
+        ``{{ alert.instance == "production" }}``, or a function of the context, which has ``alert`` too
+    :param quiet_hours: ``("22:00", "07:00", "Europe/Lisbon")``: what happens then is held back and counted
+    :param always_for: severities that know no quiet hours
+    :param max_segments: where ``text`` is cut
+    :param without_store: what happens where Airflow's Variables cannot be reached: ``send`` or ``hold``
+    :param default_region: the country (``US``) of numbers written without a country code
+    """
+
+    def __init__(
+        self,
+        *,
+        to: str | Iterable[str],
+        text: str | None = None,
+        from_: str | None = None,
+        messaging_service_sid: str | None = None,
+        content_sid: str | None = None,
+        content_variables: Mapping[str, str] | None = None,
+        twilio_conn_id: str = "twilio_default",
+        severity: str | None = None,
+        dedupe_key: str | None = None,
+        window: timedelta | float | None = timedelta(minutes=15),
+        max_per_hour: int | None = None,
+        on_recovery: bool | str = False,
+        send_if: str | Callable[[Context], Any] | None = None,
+        quiet_hours: Sequence[str] | None = None,
+        always_for: Collection[str] = (),
+        max_segments: int = 3,
+        without_store: Literal["send", "hold"] = "send",
+        default_region: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.to = to if isinstance(to, str) else list(to)
+        self.text = text
+        self.sender = {"from_": from_, "messaging_service_sid": messaging_service_sid}
+        self.content_sid = content_sid
+        self.content_variables = content_variables
+        self.twilio_conn_id = twilio_conn_id
+        self.severity = severity
+        self.dedupe_key = dedupe_key
+        self.window = window_of(window)
+        self.max_per_hour = at_least_one("max_per_hour", max_per_hour)
+        self.on_recovery = on_recovery
+        self.send_if = send_if
+        self.quiet_hours = quiet_hours_of(quiet_hours)
+        self.always_for = frozenset(always_for)
+        self.max_segments = at_least_one("max_segments", max_segments) or 1
+        if without_store not in ("send", "hold"):
+            raise InvalidInput.at("without_store", f"{without_store!r} is unknown", "Use send or hold")
+        self.without_store = without_store
+        self.default_region = default_region
+
+    def notify(self, context: Context) -> None:
+        """Send the alert, in a worker or the DAG processor."""
+        with self._telling():
+            hook = self._hook()
+            hook.run(self._alert(context, hook, writable="deadline" not in context))
+
+    async def async_notify(self, context: Context) -> None:
+        """Send the alert, on the triggerer's event loop."""
+        with self._telling():
+            hook = self._hook()
+            await hook.arun(self._alert(context, hook))
+
+    def _hook(self) -> TwilioHook:
+        from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+
+        return TwilioHook(self.twilio_conn_id)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """No alert breaks what it is about: whatever is wrong is logged."""
+        try:
+            yield
+        except Exception as error:
+            self.log.error("THE ALERT WAS NOT SENT. %s: %s", type(error).__name__, scrub(str(error)))
+
+    def _alert(self, context: Context, hook: TwilioHook, writable: bool = True) -> Flow[int]:
+        from airflow_provider_twilio_comms.api.flows import aside
+        from airflow_provider_twilio_comms.notifications.store import VariableBoard
+        from airflow_provider_twilio_comms.sending.alerts import alerted
+
+        order = yield from aside(lambda: self._order(dict(context), hook.config))
+        return (yield from alerted(order, VariableBoard(writable=writable))) if order else 0
+
+    def _order(self, context: dict[str, Any], config: Config) -> Order | None:
+        """What is to be sent, and what may keep it back; None where the author wants nothing sent."""
+        from airflow_provider_twilio_comms.notifications.facts import alert_of
+        from airflow_provider_twilio_comms.sending.alerts import Order
+        from airflow_provider_twilio_comms.sending.letter import addresses
+
+        alert = alert_of(context, self.severity)
+        context = {**accessors(), **context, "alert": alert}
+        if not self._wanted(context):
+            self.log.info("send_if says no: no alert about %s", alert.what)
+            return None
+        if config.dry_run:
+            self.log.info("Dry run: no alert about %s", alert.what)
+            return None
+        to = addresses(self._rendered(self.to, context), self.default_region)
+        recovering = None
+        if self.on_recovery and alert.state == "success":
+            states = [replace(alert, state=state) for state in ("failed", "up_for_retry")]
+            gates = [self._gate({**context, "alert": each}, to) for each in states]
+            recovering = list({gate.scope: gate for gate in gates}.values())
+        return Order(
+            alert,
+            self._gates(context, to),
+            partial(self._letter, context, config, to),
+            quiet=self._quiet(),
+            recovering=recovering,
+            without_store=self.without_store,
+        )
+
+    def _gates(self, context: dict[str, Any], to: Sequence[str]) -> list[Gate]:
+        """A deadline's own, since each triggerer runs its callback; the key's; the connection's."""
+        from airflow_provider_twilio_comms.sending.alerts_board import KEEP, Gate, scope
+
+        alert: Alert = context["alert"]
+        gates = [self._gate(context, to)]
+        if alert.deadline_id:
+            own = scope("deadline", self.twilio_conn_id, *to, alert.deadline_id)
+            gates.insert(0, Gate(own, KEEP, note=f"{alert.what}: one deadline", counted=False))
+        if self.max_per_hour is not None:
+            own, note = scope("connection", self.twilio_conn_id), f"the hour of {self.twilio_conn_id}"
+            gates.append(Gate(own, HOUR, self.max_per_hour, note))
+        return gates
+
+    def _gate(self, context: dict[str, Any], to: Sequence[str]) -> Gate:
+        from airflow_provider_twilio_comms.sending.alerts_board import Gate, scope
+
+        alert: Alert = context["alert"]
+        key = f"{alert.dag_id}|{alert.task_id or ''}|{alert.state}"
+        if self.dedupe_key is not None:
+            key = str(self._rendered(self.dedupe_key, context, key))
+        return Gate(scope("key", self.twilio_conn_id, *to, key), self.window, note=key)
+
+    def _letter(self, context: dict[str, Any], config: Config, to: Sequence[str], alert: Alert) -> Letter:
+        """The message, once it is known how many others it stands for."""
+        from airflow_provider_twilio_comms.sending.letter import letter
+
+        context = {**context, "alert": alert}
+        options = {name: self._rendered(value, context) for name, value in self.sender.items() if value}
+        if not options:
+            options["from_"] = config.default_sender
+        if self.content_sid:
+            options["content_sid"] = self._rendered(self.content_sid, context)
+            variables = self.content_variables or {}
+            options["content_variables"] = {
+                name: str(self._rendered(value, context)) for name, value in variables.items()
+            }
+        else:
+            options["body"] = self._body(context, config)
+        return letter(to, options, config.allows)
+
+    def _body(self, context: dict[str, Any], config: Config) -> str:
+        from airflow_provider_twilio_comms.sending.segments import cut
+
+        alert: Alert = context["alert"]
+        template = self.text or config.alert_template
+        if alert.recovered:
+            template = self.on_recovery if isinstance(self.on_recovery, str) else None
+        if template is None:
+            return alert.text
+        text = str(self._rendered(template, context, alert.text)).strip() or alert.text
+        said = not alert.held_back or "held" in template or text == alert.text
+        return cut(text, self.max_segments, "" if said else f" ({alert.held})")
+
+    def _rendered(self, template: Any, context: dict[str, Any], instead: str | None = None) -> Any:
+        """A template's text; where it cannot be rendered and something else will do, that, and a log."""
+        try:
+            environment = self.get_template_env(dag=context.get("dag"))
+            return self.render_template(template, cast(Any, context), environment)
+        except Exception as error:  # an alert that is not pretty is better than none
+            if instead is None:
+                raise InvalidInput.at(
+                    "template", scrub(f"{type(error).__name__}: {error}"), "Mend it"
+                ) from None
+            self.log.error("A template of the alert fails (%s), so the default is used", scrub(str(error)))
+            return instead
+
+    def _wanted(self, context: dict[str, Any]) -> bool:
+        if callable(self.send_if):
+            try:
+                return bool(self.send_if(cast(Any, context)))
+            except Exception as error:
+                self.log.error("send_if fails (%s), so the alert is sent", scrub(str(error)))
+                return True
+        if self.send_if is None:
+            return True
+        return str(self._rendered(self.send_if, context, "true")).strip().lower() not in _NO
+
+    def _quiet(self) -> bool:
+        if self.quiet_hours is None or self.severity in self.always_for:
+            return False
+        hours, zone = self.quiet_hours
+        moment = datetime.fromtimestamp(time.time(), timezone.utc)
+        return bool(hours.over(moment, [zone]) > moment)
