@@ -34,8 +34,11 @@ def dags(path: Path) -> Iterator[DAG]:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(
-    emulator: Running, run_dag: Callable[..., DagRun], tmp_path: Path, path: Path
+    emulator: Running, run_dag: Callable[..., DagRun], tmp_path: Path, path: Path, request: Any
 ) -> None:
+    if "bookings.sql" in path.read_text():
+        postgres = request.getfixturevalue("postgres")
+        postgres.execute((path.parent / "data" / "bookings.sql").read_text())
     emulator.twilio.change(pace=0.5)
     found = list(dags(path))
     assert found

@@ -1,0 +1,65 @@
+"""Remind everyone who has a table tonight: look at the list, send it, wait until it is delivered.
+
+The connection ``bookings`` is a PostgreSQL with the tables of ``data/bookings.sql``. A backfill of this DAG
+counts and sends nothing: ``on_backfill`` of the send is ``skip`` unless you say otherwise, and the preflight
+only counts. Whoever would be woken gets the reminder in the morning, on their own clock.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import DAG, Asset, task
+
+from airflow_provider_twilio_comms.operators.preflight import TwilioPreflightOperator
+from airflow_provider_twilio_comms.transfers.sql_to_twilio import SqlToTwilioOperator
+
+REMINDED = Asset("guests_reminded")  # another DAG can run when this one has sent, and read the counts
+
+TONIGHT = {
+    "sql_conn_id": "bookings",
+    "sql": """
+        SELECT phone, guest, party, to_char(starts_at, 'HH24:MI') AS at
+        FROM bookings
+        WHERE starts_at >= %(day)s::date AND starts_at < %(day)s::date + 1
+        ORDER BY id
+    """,
+    "parameters": {"day": "{{ (data_interval_end or dag_run.run_after) | ds }}"},
+    "number_column": "phone",
+    "content": "Hi {{ guest | default: 'there' }}, your table for {{ party }} is booked for {{ at }}.",
+    "sender": "+15005550006",
+    "suppress": {"sql": "SELECT phone FROM do_not_text", "conn_id": "bookings"},
+    "on_duplicate": "first",
+    "max_recipients": 5_000,
+    "max_cost": 200,
+}
+
+with DAG(
+    "twilio_sql_reminders",
+    schedule="0 15 * * *",
+    start_date=pendulum.datetime(2026, 1, 1),
+    catchup=False,
+    is_paused_upon_creation=True,
+    tags=["twilio"],
+):
+    preflight = TwilioPreflightOperator(task_id="preflight", **TONIGHT)
+    send = SqlToTwilioOperator(
+        task_id="send",
+        **TONIGHT,
+        max_age=pendulum.duration(hours=6),
+        wait_for="delivered",
+        min_delivered=0.9,
+        poll_interval=5,
+        deferrable=True,
+        outlets=[REMINDED],
+        retries=2,
+        retry_delay=pendulum.duration(seconds=30),
+    )
+
+    @task
+    def report(found: dict, sent: dict) -> str:
+        """The counts, ready for a message to whoever pays."""
+        delivered = sent["stats"]["delivered"] + sent["stats"].get("read", 0)
+        return f"{delivered} of {sent['recipients']} reminded, for at most {found['cost']['high']} USD"
+
+    preflight >> send
+    report(preflight.output, send.output)
