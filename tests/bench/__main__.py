@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 
-from tests.bench import bulk, imports, single, triggerer, waits
+from tests.bench import bulk, imports, single, sql, triggerer, waits
 from tests.bench.measure import machine
 
 RUNS = {
     "bulk": bulk.run,
     "single": single.run,
     "imports": imports.run,
+    "sql": sql.run,
     "waits": waits.run,
     "triggerer": triggerer.run,
 }
