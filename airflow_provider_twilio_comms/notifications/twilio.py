@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.sending.letter import Letter
 
 __all__ = ["TwilioNotifier"]
+
+log = logging.getLogger(__name__)
 
 HOUR = 3600.0
 _NO = frozenset({"", "false", "0", "no", "none", "off"})
@@ -135,7 +139,7 @@ class TwilioNotifier(BaseNotifier):
     async def async_notify(self, context: Context) -> None:
         """Send the alert, on the triggerer's event loop."""
         with self._telling():
-            hook = self._hook()
+            hook = await asyncio.to_thread(self._hook)  # what it imports takes its time
             await hook.arun(self._alert(context, hook))
 
     def _hook(self) -> TwilioHook:
@@ -149,7 +153,7 @@ class TwilioNotifier(BaseNotifier):
         try:
             yield
         except Exception as error:
-            self.log.error("THE ALERT WAS NOT SENT. %s: %s", type(error).__name__, scrub(str(error)))
+            log.error("THE ALERT WAS NOT SENT. %s: %s", type(error).__name__, scrub(str(error)))
 
     def _alert(self, context: Context, hook: TwilioHook, writable: bool = True) -> Flow[int]:
         from airflow_provider_twilio_comms.api.flows import aside
@@ -168,10 +172,10 @@ class TwilioNotifier(BaseNotifier):
         alert = alert_of(context, self.severity)
         context = {**accessors(), **context, "alert": alert}
         if not self._wanted(context):
-            self.log.info("send_if says no: no alert about %s", alert.what)
+            log.info("send_if says no: no alert about %s", alert.what)
             return None
         if config.dry_run:
-            self.log.info("Dry run: no alert about %s", alert.what)
+            log.info("Dry run: no alert about %s", alert.what)
             return None
         to = addresses(self._rendered(self.to, context), self.default_region)
         recovering = None
@@ -252,7 +256,7 @@ class TwilioNotifier(BaseNotifier):
                 raise InvalidInput.at(
                     "template", scrub(f"{type(error).__name__}: {error}"), "Mend it"
                 ) from None
-            self.log.error("A template of the alert fails (%s), so the default is used", scrub(str(error)))
+            log.error("A template of the alert fails (%s), so the default is used", scrub(str(error)))
             return instead
 
     def _wanted(self, context: dict[str, Any]) -> bool:
@@ -260,7 +264,7 @@ class TwilioNotifier(BaseNotifier):
             try:
                 return bool(self.send_if(cast(Any, context)))
             except Exception as error:
-                self.log.error("send_if fails (%s), so the alert is sent", scrub(str(error)))
+                log.error("send_if fails (%s), so the alert is sent", scrub(str(error)))
                 return True
         if self.send_if is None:
             return True

@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from airflow_provider_twilio_comms.api.codes import known
 from airflow_provider_twilio_comms.api.flows import Flow, aside, made
 from airflow_provider_twilio_comms.exceptions import (
-    ApiError,
     AuthenticationFailed,
     SendUncertain,
     TransportFailed,
@@ -126,17 +124,10 @@ def _posted(letter: Letter) -> Flow[tuple[int, int]]:
             uncertain += 1
             log.error("Nobody knows whether %s was alerted, and it is not tried again: %s", whom, error)
         except TwilioError as error:
-            log.error("THE ALERT WAS NOT SENT to %s. %s", whom, _told(error))
+            log.error("THE ALERT WAS NOT SENT to %s. %s: %s", whom, type(error).__name__, error)
             if isinstance(error, (AuthenticationFailed, TransportFailed)):
                 break  # the others would not fare better
         else:
             sent += 1
             log.info("Twilio accepted the alert to %s as %s", whom, message.sid)
     return sent, uncertain
-
-
-def _told(error: TwilioError) -> str:
-    """The error with Twilio's code, and what it means."""
-    listed = known(error.code) if isinstance(error, ApiError) else None
-    meaning = f" ({error.code}: {listed.meaning})" if isinstance(error, ApiError) and listed else ""
-    return f"{type(error).__name__}{meaning}: {error}"

@@ -11,7 +11,7 @@ from airflow_provider_twilio_comms.sending.segments import cut, fits, plain
 
 __all__ = ["Alert", "cleaned"]
 
-ROOM = 25  # characters of an error that say more than a longer link does
+ROOM = 40  # characters of an error that say more than a longer link does
 _WORDS = {
     "up_for_retry": "failed, to be tried again",
     "deadline": "missed its deadline",

@@ -155,7 +155,7 @@ def test_a_message_that_failed_leaves_its_place_to_the_next(
 ) -> None:
     assert client.run(alerted(order(sender="+15005550007"), board)) == 0
     assert "THE ALERT WAS NOT SENT to recipient 1 of 1" in caplog.text
-    assert "21606: the sender is not this account's, or cannot send SMS" in caplog.text
+    assert "21606 (the sender is not this account's, or cannot send SMS" in caplog.text
     assert EVE not in caplog.text
     assert client.run(alerted(order(), board)) == 1
     assert client.run(alerted(order(), board)) == 0

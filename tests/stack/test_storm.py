@@ -1,0 +1,104 @@
+"""Alerts from a real Airflow: its workers, its DAG processor and its triggerer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_provider_twilio_comms.demo.processes import until
+from airflow_provider_twilio_comms.demo.stack import Stack
+
+pytestmark = pytest.mark.stack
+
+
+def texts(stack: Stack, to: str) -> list[str]:
+    """What this number got, oldest first."""
+    from airflow_provider_twilio_comms.api.classic import messages
+    from airflow_provider_twilio_comms.client.sync import Client
+    from tests.notifications.storming import config
+
+    assert stack.emulator is not None
+    client = Client(config(f"{stack.emulator.url}/{{product}}"))
+    try:
+        found = client.run(messages.list(to=to)).items
+    finally:
+        client.close()
+    return [message.body or "" for message in reversed(found)]
+
+
+def held(stack: Stack) -> int:
+    """How many alerts are counted as held back."""
+    found = stack.airflow.call("GET", "/variables?limit=1&variable_key_pattern=.held.")
+    return int(found["total_entries"])
+
+
+def claims(stack: Stack) -> int:
+    found = stack.airflow.call("GET", "/variables?limit=1&variable_key_pattern=.claim.")
+    return int(found["total_entries"])
+
+
+def test_a_storm_of_mapped_tasks_is_one_text_and_so_is_the_dags(stack: Stack) -> None:
+    before = held(stack)
+    stack.airflow.wait_for_dag("stack_storm")
+    run_id = stack.airflow.trigger("stack_storm")
+    assert stack.airflow.wait_for_run("stack_storm", run_id) == "failed"
+    until(lambda: texts(stack, "+12025550172") or None, timeout=60, what="the DAG's own alert")
+    (task,) = texts(stack, "+12025550171")
+    assert task.startswith("stack_storm.fail[")
+    assert "] failed, try 1/1\nValueError: no rows for <number>\nhttp" in task
+    (dag,) = texts(stack, "+12025550172")
+    assert dag.startswith("stack_storm failed\n")
+    assert held(stack) - before == 11
+    assert claims(stack) == 0
+
+
+def test_a_storm_of_1000_failures_in_four_workers_is_one_text_and_999_held_back(stack: Stack) -> None:
+    before = held(stack)
+    stack.airflow.wait_for_dag("stack_big_storm")
+    run_id = stack.airflow.trigger("stack_big_storm")
+    assert stack.airflow.wait_for_run("stack_big_storm", run_id, timeout=300) == "success"
+    assert len(texts(stack, "+12025550175")) == 1
+    assert held(stack) - before == 999
+    assert claims(stack) == 0
+
+
+def test_a_deadline_missed_under_two_triggerers_is_one_text(stack: Stack, second_triggerer: None) -> None:
+    stack.airflow.wait_for_dag("stack_deadline_async")
+    stack.airflow.wait_for_run("stack_deadline_async", stack.airflow.trigger("stack_deadline_async"))
+    until(lambda: texts(stack, "+12025550173") or None, timeout=60, what="the deadline's alert")
+    time.sleep(6)  # the other triggerer's turn
+    (text,) = texts(stack, "+12025550173")
+    assert text.startswith("stack_deadline_async missed its deadline 20")
+    assert "held back" not in text
+
+
+def test_a_deadline_missed_with_a_synchronous_callback_is_one_text(stack: Stack) -> None:
+    stack.airflow.wait_for_dag("stack_deadline_sync")
+    stack.airflow.wait_for_run("stack_deadline_sync", stack.airflow.trigger("stack_deadline_sync"))
+    until(lambda: texts(stack, "+12025550174") or None, timeout=60, what="the deadline's alert")
+    time.sleep(2)
+    (text,) = texts(stack, "+12025550174")
+    assert text.startswith("stack_deadline_sync missed its deadline 20")
+
+
+@pytest.fixture
+def second_triggerer(stack: Stack) -> Iterator[None]:
+    log = (stack.home / "triggerer-2.log").open("wb")
+    command = [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"]
+    process = subprocess.Popen(command, env=stack.env, stdout=log, stderr=log, start_new_session=True)
+    until(lambda: triggerers(stack) == 2, timeout=90, what="two triggerers")
+    yield
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(timeout=30)
+    log.close()
+
+
+def triggerers(stack: Stack) -> int:
+    found = stack.airflow.call("GET", "/jobs?job_type=TriggererJob&job_state=running&is_alive=true")
+    return int(found["total_entries"])
