@@ -11,9 +11,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, Variable, task
 
+from airflow_provider_twilio_comms.api import content
 from airflow_provider_twilio_comms.api.classic import messages
+from airflow_provider_twilio_comms.api.messaging import services
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.notifications.twilio import TwilioNotifier
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
 
 ADA, EVE, FROM = "+12025550123", "+12025550124", "+15005550006"
-SERVICE = "MG" + "0" * 32
 
 
 def alert(**kwargs: Any) -> TwilioNotifier:
@@ -169,6 +170,25 @@ def test_quiet_hours_are_kept_but_for_some_severities(emulator: Running) -> None
     assert [text.partition(":")[0] for text in sent()] == ["CRITICAL"]
 
 
+def test_whatsapp_takes_a_content_template_whose_variables_are_templates(emulator: Running) -> None:
+    made = TwilioHook().run(
+        content.create(language="en", types={"twilio/text": {"body": "Airflow: {{1}}"}}, variables={"1": "x"})
+    )
+    alert(
+        to=f"whatsapp:{ADA}",
+        from_="whatsapp:+14155238886",
+        content_sid=made.sid,
+        content_variables={"1": "{{ alert.headline }}"},
+    )(dict(TASK))
+    assert sent(f"whatsapp:{ADA}") == ["Airflow: orders.load failed, try 2/3"]
+
+
+def test_a_messaging_service_may_send_it(emulator: Running, caplog: pytest.LogCaptureFixture) -> None:
+    service = TwilioHook().run(services.create(friendly_name="alerts"))
+    TwilioNotifier(to=ADA, messaging_service_sid=service.sid)(dict(TASK))
+    assert "21703 (the messaging service has no sender)" in caplog.text  # it was asked
+
+
 def test_a_failure_is_loud_and_breaks_nothing(emulator: Running, caplog: pytest.LogCaptureFixture) -> None:
     alert(from_="+15005550007", to=[ADA, EVE])(dict(TASK))
     alert(to="nobody")(dict(TASK))
@@ -218,6 +238,7 @@ def test_a_wrong_argument_is_named_when_the_dag_is_parsed(wrong: dict[str, Any])
         alert(**wrong)
 
 
+@pytest.mark.skipif(not hasattr(Variable, "keys"), reason="Airflow before 3.3 has no store for it")
 def test_a_storm_in_a_dag_is_one_text_and_its_end_another(
     emulator: Running, run_dag: Callable[..., DagRun]
 ) -> None:

@@ -1,0 +1,48 @@
+"""Tell the person on call what fails, once per quarter of an hour, and when it works again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pendulum
+from airflow.sdk import DAG, task
+
+from airflow_provider_twilio_comms.notifications.twilio import TwilioNotifier
+
+# A Variable, so that the number stands neither in this file nor, with a deadline, in Airflow's database.
+ON_CALL = "{{ var.value.get('twilio_on_call', '+12025550143') }}"
+FROM = "+15005550006"
+
+failures = TwilioNotifier(
+    to=ON_CALL,
+    from_=FROM,
+    severity="critical",
+    window=timedelta(minutes=15),  # however many of its mapped tasks fail, on however many workers
+    max_per_hour=20,  # all alerts of this connection together
+    on_recovery=True,
+    send_if="{{ not alert.backfill }}",
+    quiet_hours=("22:00", "07:00", "Europe/Lisbon"),
+    always_for={"critical"},
+)
+retries = TwilioNotifier(to=ON_CALL, from_=FROM, text="{{ alert.headline }}: {{ alert.error }}", window=3600)
+
+with DAG(
+    "twilio_alerts",
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1),
+    tags=["twilio"],
+    default_args={
+        "on_failure_callback": failures,
+        "on_success_callback": failures,  # says that it works again, and nothing else
+        "on_retry_callback": retries,
+    },
+    # A deadline takes it as callback=AsyncCallback(TwilioNotifier, kwargs={"to": ON_CALL, "from_": FROM}).
+) as dag:
+
+    @task(retries=1, retry_delay=timedelta(seconds=1))
+    def load(table: str, **context: object) -> str:
+        if context["ti"].try_number == 1:  # type: ignore[attr-defined]
+            raise ConnectionError(f"{table} is locked")
+        return table
+
+    load.expand(table=["orders", "customers", "refunds"])
