@@ -23,7 +23,7 @@ TONIGHT = {
         WHERE starts_at >= %(day)s::date AND starts_at < %(day)s::date + 1
         ORDER BY id
     """,
-    "parameters": {"day": "{{ (data_interval_end or dag_run.run_after) | ds }}"},
+    "parameters": {"day": "{{ dag_run.run_after | ds }}"},
     "number_column": "phone",
     "content": "Hi {{ guest | default: 'there' }}, your table for {{ party }} is booked for {{ at }}.",
     "sender": "+15005550006",

@@ -1,7 +1,8 @@
-"""A real backfill of a week, through a real scheduler: every run is looked at, and nobody is texted."""
+"""Reminders from a table, and a backfill of a week that sends nothing, through a real scheduler."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import requests
 
 from airflow_provider_twilio_comms.demo.processes import until
 from airflow_provider_twilio_comms.demo.stack import Stack
+from tests.postgres import Postgres
+from tests.stack.leaks import leaks
 
 pytestmark = pytest.mark.stack
 
@@ -43,3 +46,23 @@ def test_a_backfill_of_a_week_sends_nothing(stack: Stack) -> None:
     assert "This run is a backfill, and on_backfill='skip'" in log
     assert NUMBER not in log
     assert NUMBER not in recipients(stack)
+
+
+def test_reminders_go_from_the_table_to_the_phones(stack: Stack, postgres: Postgres) -> None:
+    dag = "twilio_sql_reminders"
+    script = Path(__file__).resolve().parents[2] / "example_dags" / "data" / "bookings.sql"
+    postgres.execute(script.read_text())
+    body = {"connection_id": "bookings", "conn_type": "postgres", "host": "127.0.0.1", "login": "postgres"}
+    stack.airflow.call(
+        "POST", "/connections", json={**body, "port": postgres.port, "schema": "postgres", "password": "x"}
+    )
+    stack.airflow.wait_for_dag(dag)
+    run_id = stack.airflow.trigger(dag)
+    stack.airflow.call("PATCH", f"/dags/{dag}", json={"is_paused": False})
+    stack.airflow.wait_for_run(dag, run_id, timeout=240)
+    states = {task["task_id"]: task["state"] for task in stack.airflow.tasks(dag, run_id)}
+    assert set(states.values()) == {"success"}, states
+    assert "of 196 reminded" in str(stack.airflow.xcom(dag, run_id, "report"))
+    stack.airflow.call("PATCH", f"/dags/{dag}", json={"is_paused": True})
+    numbers = [str(phone) for (phone,) in postgres.execute("SELECT phone FROM bookings LIMIT 20")]
+    assert leaks(stack, numbers) == []
