@@ -45,7 +45,13 @@ def get_provider_info() -> dict[str, Any]:
             _transfer("Object storage", "transfers.object_storage_to_twilio"),
         ],
         "triggers": [
-            _modules("triggers.deactivations", "triggers.messages", "triggers.operations"),
+            _modules(
+                "triggers.deactivations",
+                "triggers.inbound",
+                "triggers.messages",
+                "triggers.operation_events",
+                "triggers.operations",
+            ),
         ],
         "notifications": [f"{_PACKAGE}.notifications.twilio.TwilioNotifier"],
         "task-decorators": [

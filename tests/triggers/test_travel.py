@@ -43,8 +43,13 @@ def example(hint: Any) -> Any:
     if get_origin(hint) is Literal:
         return get_args(hint)[-1]
     kinds = get_args(hint) if get_origin(hint) is not list else ()
-    if get_origin(hint) is list:
-        return ["comms_operation_1", "comms_operation_2"]
+    for kind in (hint, *kinds):
+        if get_origin(kind) is list and get_origin(get_args(kind)[0]) is Literal:
+            return [*get_args(get_args(kind)[0])]
+        if get_origin(kind) is list:
+            return ["comms_operation_1", "comms_operation_2"]
+        if get_origin(kind) is dict:
+            return {"campaign": "spring"}
     for kind, value in ((bool, True), (float, 12.5), (int, 3), (str, "text")):
         if hint is kind or kind in kinds:
             return value
@@ -62,6 +67,8 @@ def made(kind: type[BaseTrigger]) -> tuple[BaseTrigger, dict[str, Any]]:
 def plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(plain, value))
+    if isinstance(value, dict):
+        return all(map(plain, [*value, *value.values()]))
     return value is None or type(value) in (str, int, float, bool)
 
 

@@ -1,0 +1,152 @@
+"""Watching for what people write: https://www.twilio.com/docs/messaging/api/message-resource"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timezone
+from fnmatch import translate
+from typing import Any, ClassVar, Literal
+
+from airflow.triggers.base import TriggerEvent
+
+from airflow_provider_twilio_comms.client.aio import AsyncClient
+from airflow_provider_twilio_comms.client.config import Config
+from airflow_provider_twilio_comms.exceptions import InvalidInput
+from airflow_provider_twilio_comms.sending.arrivals import Arrived, arrivals
+from airflow_provider_twilio_comms.sending.seals import sealed
+from airflow_provider_twilio_comms.triggers.notes import Notes
+from airflow_provider_twilio_comms.triggers.watching import Round, WatchingTrigger
+
+__all__ = ["InboundWatcher", "TwilioInboundMessageTrigger"]
+
+LAG = 600.0  # seconds by which a message may be late in Twilio's list
+SHOWN = ("from", "to", "body")
+
+
+class InboundWatcher(WatchingTrigger[Arrived]):
+    """Base of the triggers that watch inbound messages: all of a connection's share one poll."""
+
+    topic: ClassVar[str] = "inbound"
+
+    @classmethod
+    async def look(
+        cls, client: AsyncClient, since: float, wants: Collection[str], memory: dict[str, Any]
+    ) -> Sequence[Arrived]:
+        return await client.run(arrivals(since, wants, memory))
+
+
+class TwilioInboundMessageTrigger(InboundWatcher):
+    """For an ``AssetWatcher``: an event for each message that somebody writes to a number or service.
+
+    .. code-block:: python
+
+        stops = Asset(
+            "twilio_stops",
+            watchers=[
+                AssetWatcher(
+                    name="stops",
+                    trigger=TwilioInboundMessageTrigger(receiver="+15005550006", pattern=r"(?i)\\s*stop\\b"),
+                )
+            ],
+        )
+
+    The first watcher begins with the present; what it has told is kept in the asset's state store, so that a
+    restarted triggerer goes on where it was. The event is ``{"sid", "date", "service_sid", "sender",
+    "media"}``: SIDs, the time by Twilio's clock, and a keyed hash that is the same for the same person.
+    Numbers and texts are not in it, since Airflow stores and shows it: read them with
+    ``messages.fetch(sid)``, or ``show`` them.
+
+    :param receiver: the number, channel address or messaging service it came to; empty for any
+    :param senders: patterns such as ``+44*`` of those whose messages count; empty for anybody's
+    :param pattern: a regular expression that is searched in the text; empty for any text
+    :param show: which of ``from``, ``to`` and ``body`` the event shows
+    :param look_back: seconds before its very first start from which a watcher begins
+    :param twilio_conn_id: the connection
+    :param poll_interval: seconds between polls; watchers of one connection and interval share them
+    """
+
+    def __init__(
+        self,
+        receiver: str = "",
+        senders: list[str] | None = None,
+        pattern: str = "",
+        show: list[Literal["from", "to", "body"]] | None = None,
+        look_back: float = 0.0,
+        twilio_conn_id: str = "twilio_default",
+        poll_interval: float = 15.0,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.receiver = receiver
+        self.senders = senders or []
+        self.pattern = pattern
+        self.show = show or []
+        self.look_back = look_back
+        self.twilio_conn_id = twilio_conn_id
+        self.poll_interval = poll_interval
+        self._fits = _pattern(pattern)
+        self._from = re.compile("|".join(map(translate, self.senders))) if self.senders else None
+        if unknown := set(self.show) - set(SHOWN):
+            raise InvalidInput.at("show", f"{sorted(unknown)} is unknown", f"Use {', '.join(SHOWN)}")
+        self._notes = Notes(self._key(), time.time() - look_back)
+
+    @property
+    def since(self) -> float:
+        return self._notes.watermark
+
+    @property
+    def wants(self) -> str:
+        return self.receiver
+
+    async def begin(self) -> None:
+        await self._notes.read(getattr(self, "asset_state_store", None))
+
+    async def events(self, look: Round[Arrived]) -> Iterable[TriggerEvent]:
+        if look.error is not None or look.config is None:
+            self.log.warning("The poll failed, and is tried again: %s", look.error)
+            return []
+        told = []
+        for each in look.found:
+            if self._is_for_us(each) and self._notes.is_new(each.sid, each.date):
+                told.append(TriggerEvent(self._event(each, look.config)))
+                self._notes.tell(each.sid, each.date)
+        self._notes.move(look.at - LAG)
+        return told
+
+    def noted(self, number: int) -> None:
+        self._notes.noted(number)
+
+    async def stored(self, number: int) -> None:
+        await self._notes.stored(getattr(self, "asset_state_store", None), number)
+
+    def _is_for_us(self, message: Arrived) -> bool:
+        return (
+            message.came_to(self.receiver)
+            and (self._from is None or self._from.match(message.sender) is not None)
+            and self._fits.search(message.body) is not None
+        )
+
+    def _event(self, message: Arrived, config: Config) -> dict[str, Any]:
+        shown = {"from": message.sender, "to": message.receiver, "body": message.body}
+        return {
+            "sid": message.sid,
+            "date": datetime.fromtimestamp(message.date, timezone.utc).isoformat(),
+            "service_sid": message.service_sid,
+            "sender": sealed(config.secret, "sender", message.sender),
+            "media": list(message.media),
+            **{name: shown[name] for name in self.show},
+        }
+
+    def _key(self) -> str:
+        """Under which the notes are kept: by what is watched, not by how."""
+        watched = [self.twilio_conn_id, self.receiver, *self.senders, self.pattern]
+        return f"twilio-inbound-{hashlib.sha256(repr(watched).encode()).hexdigest()[:12]}"
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise InvalidInput.at("pattern", f"is no regular expression: {error}", "See Python's re") from None
