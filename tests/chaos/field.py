@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import requests
 from airflow_provider_twilio_comms.demo.rest import Airflow, RestFailed
 from airflow_provider_twilio_comms.demo.stack import Stack
 from tests.chaos.twilios import Twilios
+from tests.postgres import installed, postgres_running
 
 __all__ = ["Field", "Patient", "alive", "field", "hit", "read"]
 
@@ -69,20 +70,29 @@ class Field:
 
 
 @contextmanager
-def field(lanes: int, home: Path | None = None, database: str | None = None) -> Iterator[Field]:
-    """A field with ``lanes`` Twilios, to which the connections ``twilio_0`` and so on lead."""
-    with Twilios(lanes) as twilios:
+def field(lanes: int, home: Path | None = None) -> Iterator[Field]:
+    """A field with ``lanes`` Twilios, to which the connections ``twilio_0`` and so on lead.
+
+    On PostgreSQL, where there is one: under this load SQLite is locked for so long that Airflow's own
+    components give up.
+    """
+    with ExitStack() as both:
+        twilios = both.enter_context(Twilios(lanes))
         connections = {
             f"AIRFLOW_CONN_TWILIO_{index}": twilio.connection(timeout=TIMEOUT)
             for index, twilio in enumerate(twilios.each)
         }
         settings = {f"AIRFLOW__{name}": value for name, value in HASTE.items()}
         settings["AIRFLOW__CORE__PARALLELISM"] = str(2 * lanes + 2)
-        stack = Stack(DAGS, home=home, env=connections | settings, sql_alchemy_conn=database, emulator=False)
-        with stack:
-            for dag_id in DAG_IDS:
-                stack.airflow.wait_for_dag(dag_id)
-            yield Field(stack, twilios)
+        database = None
+        if installed():
+            database = f"postgresql+psycopg2{both.enter_context(postgres_running()).connection[8:]}"
+        stack = both.enter_context(
+            Stack(DAGS, home=home, env=connections | settings, sql_alchemy_conn=database, emulator=False)
+        )
+        for dag_id in DAG_IDS:
+            stack.airflow.wait_for_dag(dag_id)
+        yield Field(stack, twilios)
 
 
 def alive(pid: int) -> bool:
