@@ -5,45 +5,21 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.operators.preflight import TwilioPreflightOperator
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
 from tests.conftest import environment
-from tests.fakes import MemoryStore, context
+from tests.fakes import MemoryStore
+from tests.operators.runs import DE, GB, US, a_run, received, report
 from tests.operators.sends import bulk, people
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
     from tests.postgres import Postgres
-
-US, DE, GB = "+12025550101", "+4915255501001", "+447700900123"
-
-
-def a_run(kind: str = "scheduled", store: MemoryStore | None = None, age: float = 0.0, **kwargs: Any) -> Any:
-    """The context of a try in a run of some kind whose data interval ended so many seconds ago."""
-    values = context(store or MemoryStore(), **kwargs)
-    run_type = SimpleNamespace(value=kind)
-    values["dag_run"] = SimpleNamespace(clear_number=0, run_type=run_type, start_date=None)
-    values["data_interval_end"] = datetime.now(timezone.utc) - timedelta(seconds=age)
-    return values
-
-
-def received(emulator: Running) -> list[str]:
-    return sorted(emulator.twilio.ledger.to_dict()["recipients"])
-
-
-def report(recipients: Any, **kwargs: Any) -> dict[str, Any]:
-    values = a_run()
-    result = bulk(recipients, dry_run=True, **kwargs).execute(values)
-    assert result
-    assert result["status"] == "DRY_RUN"
-    return dict(values["ti"].xcoms["preflight"])
 
 
 def single(**kwargs: Any) -> TwilioSendMessageOperator:
@@ -256,56 +232,6 @@ class TestQuietHours:
         deadline = deferred.value.trigger.serialize()[1]["deadline"]
         later = datetime.now(timezone.utc) + timedelta(hours=2)
         assert deadline == pytest.approx(later.timestamp() + 60, abs=70)
-
-
-class TestPreflight:
-    def test_says_what_a_send_would_be(self, emulator: Running, postgres: Postgres) -> None:
-        operator = TwilioPreflightOperator(
-            task_id="preflight",
-            sql="SELECT '+1202555010' || n AS phone, 'Ines' AS name FROM generate_series(1, 5) n",
-            sql_conn_id="bookings",
-            number_column="phone",
-            content="Hello {{ name }}",
-            sender="+15005550006",
-            suppress=[US],
-        )
-        found = operator.execute(a_run())
-        assert (found["recipients"], found["rejected"]) == (4, {"suppressed": 1})
-        assert found["cost"]["high"] == "0.0496"
-        assert received(emulator) == []
-        assert "555010" not in json.dumps(found)
-
-    def test_fails_where_the_send_would(self, emulator: Running) -> None:
-        operator = TwilioPreflightOperator(
-            task_id="preflight", recipients=[US, "12"], content="Hello", sender="+15005550006"
-        )
-        with pytest.raises(AirflowFailException, match="1 of 2 recipients are invalid"):
-            operator.execute(a_run())
-
-    def test_runs_in_a_backfill_too(self, emulator: Running) -> None:
-        operator = TwilioPreflightOperator(
-            task_id="preflight", recipients=[US], content="Hello", sender="+15005550006", max_age=1
-        )
-        assert operator.execute(a_run("backfill", age=1e6))["recipients"] == 1
-
-    @pytest.mark.parametrize("given", [{}, {"recipients": [US], "sql": "SELECT 1", "sql_conn_id": "x"}])
-    def test_needs_one_source(self, given: Any) -> None:
-        with pytest.raises(InvalidInput, match="give them or sql"):
-            TwilioPreflightOperator(task_id="preflight", content="Hello", **given)
-
-    def test_reads_content_templates(self, emulator: Running) -> None:
-        from airflow_provider_twilio_comms.api import content
-        from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
-
-        made = TwilioHook().run(
-            content.create(
-                language="en", types={"twilio/text": {"body": "Hi {{1}}" + "." * 150}}, variables={"1": "Ada"}
-            )
-        )
-        rows = [{"phone": US, "1": "Ines"}, {"phone": GB, "1": "Jörg-Michael"}, {"phone": DE}]
-        found = report(rows, content={"content_sid": made.sid})
-        assert found["segments"]["total"] == 4
-        assert found["lacking"] == {"1": 1}
 
 
 def test_prices_that_cannot_be_read_only_matter_where_they_limit(emulator: Running) -> None:
