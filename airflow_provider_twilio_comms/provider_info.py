@@ -35,6 +35,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.preflight",
                 "operators.prices",
                 "operators.receipts",
+                "operators.resend_failed",
                 "operators.send_message",
             )
         ],
@@ -80,6 +81,18 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "extra-links": [f"{_PACKAGE}.links.operations.TwilioOperationLink"],
+        "plugins": [
+            {
+                "name": "twilio_webhooks",
+                "plugin-class": f"{_PACKAGE}.plugins.plugin.TwilioWebhookPlugin",
+            }
+        ],
+        "config": {
+            "twilio": {
+                "description": "Twilio's webhooks, taken by the API server at /twilio.",
+                "options": _OPTIONS,
+            }
+        },
     }
 
 
@@ -151,5 +164,51 @@ _FIELDS: dict[str, Any] = {
     "base_url": _field(
         "Base URL",
         "Replaces https://{product}.twilio.com, for the emulator or a proxy. {product} is api, comms ...",
+    ),
+}
+
+
+def _option(
+    help_text: str, kind: str = "string", default: str | None = None, example: str | None = None, **more: Any
+) -> dict[str, Any]:
+    return {
+        "description": help_text,
+        "version_added": "0.1.0",
+        "type": kind,
+        "default": default,
+        "example": example,
+        **more,
+    }
+
+
+_OPTIONS: dict[str, Any] = {
+    "webhook_enabled": _option("Whether the API server takes webhooks.", "boolean", "False"),
+    "webhook_public_url": _option(
+        "What Twilio calls and signs, up to and with /twilio. Never taken from a request.",
+        example="https://airflow.example.com/twilio",
+    ),
+    "webhook_conn_id": _option(
+        "The connection whose auth token signs webhooks; empty for none.", default="twilio_default"
+    ),
+    "webhook_auth_token": _option(
+        "An auth token that signs webhooks, where the connection holds an API key.", sensitive=True
+    ),
+    "webhook_shared_keys": _option(
+        "Shared keys that sign webhooks by HMAC-SHA256: a JSON object of secrets by key id.",
+        example='{"webhooks_sharedkey_...": "secret"}',
+        sensitive=True,
+    ),
+    "webhook_max_body": _option("The largest request that is read, in bytes.", "integer", "262144"),
+    "webhook_max_rate": _option(
+        "Genuine requests a second that each process of the API server takes; Twilio repeats the others.",
+        "float",
+        "50",
+    ),
+    "webhook_remember_days": _option(
+        "Days for which a webhook that was taken is known, and not taken again.", "float", "30"
+    ),
+    "webhook_reply": _option(
+        "A Jinja template of the answer to people who write: a text, or TwiML. Nothing if empty.",
+        example="Thank you, we have read this.",
     ),
 }

@@ -16,7 +16,7 @@ from airflow_provider_twilio_comms.client.aio import AsyncClient
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.sending.arrivals import Arrived, arrivals
-from airflow_provider_twilio_comms.sending.seals import sealed
+from airflow_provider_twilio_comms.sending.redaction import Redaction, derived
 from airflow_provider_twilio_comms.triggers.notes import Notes
 from airflow_provider_twilio_comms.triggers.watching import Round, WatchingTrigger
 
@@ -55,7 +55,7 @@ class TwilioInboundMessageTrigger(InboundWatcher):
 
     The first watcher begins with the present; what it has told is kept in the asset's state store, so that a
     restarted triggerer goes on where it was. The event is ``{"sid", "date", "service_sid", "sender",
-    "media"}``: SIDs, the time by Twilio's clock, and a keyed hash that is the same for the same person.
+    "media"}``: SIDs, the time by Twilio's clock, and the sender's hash as receipts have it (``hash_secret``).
     Numbers and texts are not in it, since Airflow stores and shows it: read them with
     ``messages.fetch(sid)``, or ``show`` them.
 
@@ -129,12 +129,13 @@ class TwilioInboundMessageTrigger(InboundWatcher):
         )
 
     def _event(self, message: Arrived, config: Config) -> dict[str, Any]:
+        redaction = Redaction("all", config.hash_secret or derived(config.secret))
         shown = {"from": message.sender, "to": message.receiver, "body": message.body}
         return {
             "sid": message.sid,
             "date": datetime.fromtimestamp(message.date, timezone.utc).isoformat(),
             "service_sid": message.service_sid,
-            "sender": sealed(config.secret, "sender", message.sender),
+            "sender": redaction.number(message.sender),
             "media": list(message.media),
             **{name: shown[name] for name in self.show},
         }

@@ -20,7 +20,7 @@ from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
 from airflow_provider_twilio_comms.emulator.server import Running
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
-from airflow_provider_twilio_comms.sending.seals import sealed
+from airflow_provider_twilio_comms.sending.redaction import Redaction, derived
 from airflow_provider_twilio_comms.triggers.inbound import TwilioInboundMessageTrigger
 from airflow_provider_twilio_comms.triggers.notes import MOST, Notes
 from airflow_provider_twilio_comms.triggers.operation_events import TwilioOperationEventTrigger
@@ -140,7 +140,7 @@ async def test_the_event_of_an_inbound_message_names_nobody(twilio: Running) -> 
     assert event["service_sid"] == SERVICE
     assert len(event["media"]) == 2
     assert all(sid.startswith("ME") for sid in event["media"])
-    assert event["sender"] == sealed(AUTH_TOKEN, "sender", ADA)
+    assert event["sender"] == Redaction("all", derived(AUTH_TOKEN)).number(ADA)
     assert "555" not in json.dumps(event)
     assert (open_told[0]["from"], open_told[0]["body"]) == (ADA, "my secret")
 

@@ -1,0 +1,41 @@
+"""The plugin that Airflow loads in every component; only the API server builds, and so imports, the app."""
+
+from __future__ import annotations
+
+import logging
+from functools import cached_property
+from typing import Any
+
+from airflow.sdk.configuration import conf
+from airflow.sdk.plugins_manager import AirflowPlugin
+
+__all__ = ["TwilioWebhookPlugin"]
+
+log = logging.getLogger(__name__)
+
+PREFIX = "/twilio"
+
+
+class TwilioWebhookPlugin(AirflowPlugin):
+    """Takes Twilio's webhooks at ``/twilio`` of the API server, once ``[twilio] webhook_enabled`` is set.
+
+    ``/twilio/inbound`` is for messages that people write, ``/twilio/status`` for status callbacks,
+    ``/twilio/events`` for a webhook sink of Event Streams.
+    """
+
+    name = "twilio_webhooks"
+
+    @cached_property
+    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """The app. Where it cannot be built, the API server starts without it, and the log says why."""
+        if not conf.getboolean("twilio", "webhook_enabled", fallback=False):
+            return []
+        try:
+            from airflow_provider_twilio_comms.plugins.settings import Settings
+            from airflow_provider_twilio_comms.plugins.webhook import application
+
+            app = application(Settings.read())
+        except Exception:
+            log.exception("Twilio's webhooks are not taken: they are enabled, but cannot be set up")
+            return []
+        return [{"app": app, "url_prefix": PREFIX, "name": "Twilio webhooks"}]
