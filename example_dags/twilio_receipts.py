@@ -1,4 +1,4 @@
-"""Text people, get every receipt back, and let another DAG run once the campaign is delivered.
+"""Text people, get every receipt back, text those again whom it may help, and let another DAG run on it.
 
 The receipts are a file here; with ``sql_conn_id`` and ``table`` they are rows of a database.
 """
@@ -13,9 +13,19 @@ from airflow.sdk import DAG, Asset, task
 
 from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
 from airflow_provider_twilio_comms.operators.receipts import TwilioReceiptsOperator
+from airflow_provider_twilio_comms.operators.resend_failed import TwilioResendFailedOperator
 
 RECIPIENTS = Path(__file__).parent / "data" / "recipients.csv"
 DELIVERED = Asset("campaign_delivered")
+REMINDER = {
+    "recipients": str(RECIPIENTS),
+    "number_column": "phone",
+    "content": "Hello {{ name | default: 'there' }}, your order {{ order_number }} is ready to collect.",
+    "sender": "+15005550006",
+    "on_invalid_recipient": "skip",
+    "poll_interval": 5,
+    "deferrable": True,
+}
 
 with DAG(
     "twilio_receipts",
@@ -24,22 +34,21 @@ with DAG(
     tags=["twilio"],
     params={"folder": str(Path(tempfile.gettempdir()) / "twilio")},  # or s3://aws_default@bucket/twilio
 ):
-    send = TwilioBulkMessageOperator(
-        task_id="send",
-        recipients=str(RECIPIENTS),
-        number_column="phone",
-        content="Hello {{ name | default: 'there' }}, your order {{ order_number }} is ready to collect.",
-        sender="+15005550006",
-        on_invalid_recipient="skip",
-        poll_interval=5,
-        deferrable=True,
-    )
+    send = TwilioBulkMessageOperator(task_id="send", **REMINDER)
     receipts = TwilioReceiptsOperator(
         task_id="receipts",
         operation_ids=send.output,
         output_path="{{ params.folder }}/receipts/{{ run_id }}.parquet",
         redact="numbers",  # hashes that can be joined on; redact="none" writes the numbers
         outlets=[DELIVERED],
+    )
+    # Those alone whose failure may go away, each once, with their variables from the file of the first time.
+    again = TwilioResendFailedOperator(
+        task_id="again",
+        receipts="{{ ti.xcom_pull('receipts')['output_path'] }}",
+        max_recipients=5_000,
+        wait_for="accepted",
+        **REMINDER,
     )
 
     @task
@@ -49,6 +58,7 @@ with DAG(
         reasons = ", ".join(f"{count} x {code}" for code, count in found["codes"].items())
         return f"{delivered} of {found['rows']} delivered; failures by code: {reasons or 'none'}"
 
+    receipts >> again
     report(receipts.output)
 
 with DAG(

@@ -1,4 +1,4 @@
-"""Remind everyone who has a table tonight: look at the list, send it, wait until it is delivered.
+"""Remind everyone who has a table tonight: look at the list, send it, wait, and bring the receipts back.
 
 The connection ``bookings`` is a PostgreSQL with the tables of ``data/bookings.sql``. A backfill of this DAG
 counts and sends nothing: ``on_backfill`` of the send is ``skip`` unless you say otherwise, and the preflight
@@ -11,6 +11,7 @@ import pendulum
 from airflow.sdk import DAG, Asset, task
 
 from airflow_provider_twilio_comms.operators.preflight import TwilioPreflightOperator
+from airflow_provider_twilio_comms.operators.receipts import TwilioReceiptsOperator
 from airflow_provider_twilio_comms.transfers.sql_to_twilio import SqlToTwilioOperator
 
 REMINDED = Asset("guests_reminded")  # another DAG can run when this one has sent, and read the counts
@@ -54,12 +55,22 @@ with DAG(
         retries=2,
         retry_delay=pendulum.duration(seconds=30),
     )
+    receipts = TwilioReceiptsOperator(
+        task_id="receipts",
+        operation_ids=send.output,
+        sql_conn_id="bookings",
+        table="reminder_receipts",
+        create_table=True,
+        redact="none",  # the table is beside the one that has the numbers anyway
+    )
 
     @task
-    def report(found: dict, sent: dict) -> str:
+    def report(found: dict, became: dict) -> str:
         """The counts, ready for a message to whoever pays."""
-        delivered = sent["stats"]["delivered"] + sent["stats"].get("read", 0)
-        return f"{delivered} of {sent['recipients']} reminded, for at most {found['cost']['high']} USD"
+        delivered = sum(became["statuses"].get(status, 0) for status in ("DELIVERED", "READ"))
+        codes = ", ".join(f"{count} x {code}" for code, count in became["codes"].items()) or "none"
+        cost = found["cost"]["high"]
+        return f"{delivered} of {became['rows']} reminded, for at most {cost} USD; failures: {codes}"
 
     preflight >> send
-    report(preflight.output, send.output)
+    report(preflight.output, receipts.output)

@@ -63,10 +63,14 @@ def hurry(task: Any) -> None:
 
 def test_every_operator_and_sensor_is_in_an_example() -> None:
     text = "".join(path.read_text() for path in EXAMPLES)
-    missing = set()
-    for section in ("operators", "sensors"):
-        for entry in get_provider_info()[section]:
-            for name in entry["python-modules"]:
-                module = importlib.import_module(name)
-                missing |= {each for each in module.__all__ if each.startswith("Twilio") and each not in text}
+    missing, info = set(), get_provider_info()
+    modules = [
+        name
+        for section in ("operators", "sensors")
+        for entry in info[section]
+        for name in entry["python-modules"]
+    ]
+    for name in (*modules, *(entry["python-module"] for entry in info["transfers"])):
+        names = importlib.import_module(name).__all__
+        missing |= {each for each in names if each.startswith("Twilio") and each not in text}
     assert missing == set()

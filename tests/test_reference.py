@@ -35,12 +35,13 @@ def test_every_call_has_one_row() -> None:
 
 def test_the_operators_exist_and_none_is_missing() -> None:
     named = set(re.findall(r"`(Twilio\w+(?:Operator|Sensor))`", README))
-    existing = set()
-    for kind in ("operators", "sensors"):
-        for entry in get_provider_info()[kind]:
-            for path in entry["python-modules"]:
-                module = importlib.import_module(path)
-                existing |= {name for name in module.__all__ if name.endswith(("Operator", "Sensor"))}
+    existing, info = set(), get_provider_info()
+    paths = [
+        path for kind in ("operators", "sensors") for entry in info[kind] for path in entry["python-modules"]
+    ]
+    for path in (*paths, *(entry["python-module"] for entry in info["transfers"])):
+        names = importlib.import_module(path).__all__
+        existing |= {name for name in names if re.fullmatch(r"Twilio\w+(Operator|Sensor)", name)}
     assert named <= existing
     assert existing - named <= {"TwilioListOperator", "TwilioOperator", "TwilioSensor"}  # bases
 
