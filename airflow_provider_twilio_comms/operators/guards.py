@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from airflow_provider_twilio_comms.operators.base import TwilioOperator, one_of, seconds
+from airflow_provider_twilio_comms.operators.base import one_of, seconds
+from airflow_provider_twilio_comms.operators.killing import TwilioKillableOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,7 +24,7 @@ class _Begun(Protocol):
     def begun(self) -> bool: ...
 
 
-class TwilioTimedOperator(TwilioOperator):
+class TwilioTimedOperator(TwilioKillableOperator):
     """Base of the operators that send.
 
     :param dry_run: check, count and plan everything, and send nothing

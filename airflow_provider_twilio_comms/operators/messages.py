@@ -18,6 +18,7 @@ from airflow_provider_twilio_comms.operators.base import (
     seconds,
 )
 from airflow_provider_twilio_comms.operators.guarded import TwilioGuardedOperator
+from airflow_provider_twilio_comms.operators.killing import SENT
 from airflow_provider_twilio_comms.operators.lineage import TwilioAnnouncing
 from airflow_provider_twilio_comms.sending.criteria import Criteria, OnUnknown, WaitFor
 
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.sending.request import BulkRequest
 
 __all__ = ["TwilioBulkMessageOperator"]
-
-SENT = "twilio_sent"  # the XCom that survives the deferral
 
 
 class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
@@ -92,7 +91,6 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
         "send_key",
     )
     operator_extra_links = (TwilioOperationLink(),)
-    _sending: Sending | None = None
 
     def __init__(
         self,
@@ -158,18 +156,13 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
         """Resume with the trigger's event."""
         from airflow_provider_twilio_comms.operators.waits import verdict
 
-        sent = context["ti"].xcom_pull(task_ids=self.task_id, key=SENT, map_indexes=context["ti"].map_index)
+        sent = self.sent_before(context)
         with ending_plainly():
             stats = verdict(self.hook, self.criteria, event, sent["operation_ids"])
         return self._told(context, **sent, status="COMPLETED", stats=stats.to_dict())
 
-    def on_kill(self) -> None:
-        """Say what is under way at Twilio, where it cannot be stopped."""
-        ids = self._sending.operation_ids if self._sending else []
-        self.log.warning(
-            "Killed. %s at Twilio and goes on; a later try knows what was sent, and sends the rest only",
-            f"Under way is {', '.join(ids)}" if ids else "Nothing that is known of is under way",
-        )
+    def under_way(self, sent: Any) -> tuple[Sequence[str], int]:
+        return (sent["operation_ids"], sent["recipients"]) if sent else ([], 0)
 
     def _request(self, config: Config) -> BulkRequest:
         from airflow_provider_twilio_comms.sending.request import BulkRequest
@@ -198,8 +191,8 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
                 ledger.hold(send_at.timestamp())
             return request.call(plan.to(chunk), tags, send_at)
 
-        self._sending = Sending(plan, ledger, call, self.on_unknown, self.unknown_after)
-        return self._sending
+        self._sending = sending = Sending(plan, ledger, call, self.on_unknown, self.unknown_after)
+        return sending
 
     def _ledger(self, context: Context) -> Ledger:
         from airflow_provider_twilio_comms.operators.state import ledger_of

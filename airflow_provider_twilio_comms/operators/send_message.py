@@ -19,6 +19,7 @@ from airflow_provider_twilio_comms.operators.base import (
     seconds,
 )
 from airflow_provider_twilio_comms.operators.guards import TwilioTimedOperator
+from airflow_provider_twilio_comms.operators.killing import SENT
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.sending.single import Single
 
 __all__ = ["TwilioSendMessageOperator"]
-
-SENT = "twilio_sent"  # the XCom that survives the deferral
 
 
 class TwilioSendMessageOperator(TwilioTimedOperator):
@@ -183,22 +182,26 @@ class TwilioSendMessageOperator(TwilioTimedOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resume with the trigger's event."""
-        sids = context["ti"].xcom_pull(task_ids=self.task_id, key=SENT, map_indexes=context["ti"].map_index)
+        sids = self.sent_before(context)
         with ending_plainly():
             return _result(sids, "COMPLETED", self._patience(sids, time.time()).verdict(event))
 
-    def on_kill(self) -> None:
-        """Say what is under way at Twilio, and cancel what is scheduled where the author wants that."""
+    def under_way(self, sent: Any) -> tuple[Sequence[str], int]:
+        return sent or [], len(sent or [])
+
+    def call_off(self, ids: Sequence[str]) -> None:
+        """Cancel what is scheduled, with a session of its own: the other may be locked in a signal."""
         from airflow_provider_twilio_comms.client.sync import Client
+        from airflow_provider_twilio_comms.exceptions import TwilioError
         from airflow_provider_twilio_comms.sending.canceling import canceled
 
-        sids = self._sending.ids if self._sending else []
-        self.log.warning(
-            "Killed; a later try knows what was sent. Sent so far: %s", ", ".join(sids) or "nothing"
-        )
-        if self.cancel_on_kill and sids:
-            # With a session of its own: the signal may have come while the other one was locked.
-            stopped, late = Client(self.hook.config).run(canceled(sids))
+        if not self.cancel_on_kill:
+            return
+        try:
+            stopped, late = Client(self.hook.config).run(canceled(ids))
+        except TwilioError as error:
+            self.log.warning("What is scheduled could not be canceled: %s", error)
+        else:
             self.log.warning("Canceled %d messages; too late for %d", len(stopped), len(late))
 
     def _letter(self, config: Config) -> Letter:

@@ -21,7 +21,13 @@ from typing import ClassVar, Generic, Literal, Protocol, TypeVar
 from airflow_provider_twilio_comms.api.flows import Flow, made, now, waited
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.client.retry import untouched
-from airflow_provider_twilio_comms.exceptions import ApiError, Refused, SendUncertain, TransportFailed
+from airflow_provider_twilio_comms.exceptions import (
+    ApiError,
+    Refused,
+    SendUncertain,
+    TransportFailed,
+    TwilioError,
+)
 from airflow_provider_twilio_comms.sending.criteria import OnUnknown
 from airflow_provider_twilio_comms.sending.ledger import Entry, Ledger
 
@@ -69,6 +75,7 @@ class Steps(ABC, Generic[P, R]):
     ids: list[str] = field(default_factory=list)
     sent: int = 0
     claimed: set[str] = field(default_factory=set)  # ids that belong to a part: no other was sent as them
+    stopped: bool = False
 
     noun: ClassVar[str] = "part"
     in_order: ClassVar[bool] = True  # what follows a part that was not sent was not sent either
@@ -111,6 +118,10 @@ class Steps(ABC, Generic[P, R]):
             self.told(part, time - began)
         return self.ids
 
+    def stop(self) -> None:
+        """Post nothing more. May be called at any time, as from a signal's handler."""
+        self.stopped = True
+
     def each(self, part: P, entry: Entry | None, began: float) -> Flow[None]:
         """Bring one part to its end, wherever an earlier try left it."""
         if entry and entry.state in ("accepted", "assumed"):
@@ -128,6 +139,8 @@ class Steps(ABC, Generic[P, R]):
 
     def send(self, part: P, again: bool = False) -> Flow[None]:
         """Send one part, and settle what became of it."""
+        if self.stopped:
+            raise TwilioError(f"{self.name(part)}: the task was killed, so nothing more was posted")
         time = yield from now()
         call = self.request(part, time)
         self.ledger.sending(part.number, part.fingerprint, part.count, time)

@@ -21,6 +21,8 @@ from airflow_provider_twilio_comms.sending.waiting import Outcome, total
 
 __all__ = ["explained", "failure_codes", "judged"]
 
+SHOWN = 5  # operations that an error names
+
 
 def judged(criteria: Criteria, outcome: Outcome, operation_ids: Sequence[str]) -> Stats:
     """The counts, where they are good enough.
@@ -46,8 +48,9 @@ def judged(criteria: Criteria, outcome: Outcome, operation_ids: Sequence[str]) -
     # Time may be up while a carrier still owes receipts. If what is in suffices, it suffices.
     if outcome.status == "timeout" and (short or not _complete(outcome, operation_ids)):
         raise WaitTimedOut(
-            f"time is up; {stats.under_way:,} messages are still under way and go on. {_counts(stats)}. "
-            "Running the task again waits on and sends nothing again",
+            f"time is up; {stats.under_way:,} messages are still under way and go on: "
+            f"{_going(outcome, operation_ids)}. {_counts(stats)}. Running the task again waits on and sends "
+            "nothing again",
             **carried,
         )
     if short:
@@ -58,6 +61,14 @@ def judged(criteria: Criteria, outcome: Outcome, operation_ids: Sequence[str]) -
 def _complete(outcome: Outcome, operation_ids: Sequence[str]) -> bool:
     found = outcome.operations
     return len(found) == len(operation_ids) and all(operation.done for operation in found.values())
+
+
+def _going(outcome: Outcome, operation_ids: Sequence[str]) -> str:
+    """The operations that have not ended, or whose receipts are not all in."""
+    found = outcome.operations
+    ended = {name for name, operation in found.items() if operation.done and not operation.stats.under_way}
+    ids = [name for name in operation_ids if name not in ended]
+    return ", ".join(ids[:SHOWN]) + (f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "")
 
 
 def _counts(stats: Stats) -> str:

@@ -32,6 +32,7 @@ class WaitingTrigger(BaseTrigger, Generic[T]):
     twilio_conn_id: str
     poll_interval: float
     not_before: float
+    _told: str = ""
 
     @abstractmethod
     def waiting(self) -> Waiting[T, Ending]:
@@ -51,10 +52,22 @@ class WaitingTrigger(BaseTrigger, Generic[T]):
         await asyncio.sleep(max(0.0, self.not_before - time.time()))
         yield TriggerEvent(outcome.to_event())
 
+    async def on_kill(self) -> None:
+        """Say what goes on at Twilio.
+
+        Airflow calls this when the task was failed, marked or cleared from outside, and also when it waits
+        again or another triggerer has taken over.
+        """
+        self.log.warning(
+            "No longer waiting; what is under way at Twilio goes on: %s (%s)",
+            ", ".join(self.waiting().names),
+            self._told or "no counts yet",
+        )
+
     async def _outcome(self) -> Ending:
         wait = self.waiting()
         known: dict[str, T | None] = {}
-        told, silent_until = "", 0.0
+        silent_until = 0.0
         async with Poller.joined(
             self.source, self.twilio_conn_id, self.poll_interval, wait.names, wait.since, wait.deadline
         ) as watch:
@@ -62,8 +75,8 @@ class WaitingTrigger(BaseTrigger, Generic[T]):
                 outcome = self._judged(wait, known, await watch.looked())
                 if outcome is not None:
                     return outcome
-                if time.time() >= silent_until and (state := self.progress(known)) != told:
-                    told, silent_until = state, time.time() + TOLD * watch.crowd
+                if time.time() >= silent_until and (state := self.progress(known)) != self._told:
+                    self._told, silent_until = state, time.time() + TOLD * watch.crowd
                     self.log.info("%s", state)
 
     def _judged(self, wait: Waiting[T, Ending], known: dict[str, T | None], looked: Look[T]) -> Ending | None:

@@ -85,15 +85,11 @@ class TwilioMessagesTrigger(WaitingTrigger[Seen]):
         self.cancel_on_kill = cancel_on_kill
 
     async def on_kill(self) -> None:
-        """Cancel what is scheduled, where the author wants that and the task has really been failed.
-
-        Airflow calls this too when the task was cleared and waits again, or when another triggerer took over.
-        """
-        if not self.cancel_on_kill or await self.task_state() != "failed":
-            self.log.info("No longer waiting; what is under way at Twilio goes on: %s", ", ".join(self.sids))
-            return
-        stopped, late = await TwilioHook(self.twilio_conn_id).arun(canceled(self.sids))
-        self.log.info("Canceled %d messages; too late for %d", len(stopped), len(late))
+        """Cancel what is scheduled, where the author wants that and the task has really been failed."""
+        await super().on_kill()
+        if self.cancel_on_kill and await self.task_state() == "failed":
+            stopped, late = await TwilioHook(self.twilio_conn_id).arun(canceled(self.sids))
+            self.log.warning("Canceled %d messages; too late for %d", len(stopped), len(late))
 
     async def task_state(self) -> str | None:
         """The state of the task that waits."""

@@ -73,12 +73,6 @@ class TwilioOperationsTrigger(WaitingTrigger[Operation]):
         self.poll_interval = poll_interval
         self.not_before = not_before
 
-    async def on_kill(self) -> None:
-        """Say what goes on at Twilio: an operation cannot be canceled there."""
-        self.log.info(
-            "No longer waiting; what is under way at Twilio goes on: %s", ", ".join(self.operation_ids)
-        )
-
     def waiting(self) -> Wait:
         return Wait(self.operation_ids, self.until, self.deadline, self.since, self.enough)
 
