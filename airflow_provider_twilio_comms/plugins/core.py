@@ -16,8 +16,8 @@ from airflow.assets.manager import AssetManager
 from airflow.models.asset import AssetModel
 from airflow.models.asset_state_store import AssetStateStoreModel
 from airflow.models.connection import Connection
-from airflow.utils.session import create_session
 from airflow.sdk.timezone import utcnow
+from airflow.utils.session import create_session
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
