@@ -6,7 +6,8 @@ import asyncio
 import inspect
 import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar, Generic, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -15,9 +16,10 @@ from airflow_provider_twilio_comms.exceptions import TwilioError
 from airflow_provider_twilio_comms.sending.waiting import Ending, Waiting
 from airflow_provider_twilio_comms.triggers.poller import Look, Poller, Source
 
-__all__ = ["WaitingTrigger"]
+__all__ = ["WaitingTrigger", "undisturbed"]
 
 T = TypeVar("T")
+KILLING = 25.0  # seconds that a trigger may take to do what a kill asks for; Airflow waits for 30
 TOLD = 0.01  # seconds between two lines of progress, for each trigger that waits along
 
 
@@ -90,3 +92,14 @@ class WaitingTrigger(BaseTrigger, Generic[T]):
             self.log.warning("The poll failed, and is tried again: %s", error)
             return wait.failed(error, known, time.time())
         return wait.judged(known, time.time())
+
+
+async def undisturbed(work: Coroutine[Any, Any, None]) -> None:
+    """Do what a kill asks for, to its end: Airflow 3.3 cancels a killed trigger anew every second, and with
+    it an ``on_kill`` that is under way (``cancel_triggers`` in its triggerer_job_runner.py).
+    """
+    task = asyncio.create_task(asyncio.wait_for(work, KILLING))
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()

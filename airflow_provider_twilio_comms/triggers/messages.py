@@ -12,7 +12,7 @@ from airflow_provider_twilio_comms.api.flows import Flow, made
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.sending.canceling import canceled
 from airflow_provider_twilio_comms.sending.message_waiting import MessageWait, Seen, seen
-from airflow_provider_twilio_comms.triggers.base import WaitingTrigger
+from airflow_provider_twilio_comms.triggers.base import WaitingTrigger, undisturbed
 
 __all__ = ["TwilioMessagesTrigger"]
 
@@ -87,9 +87,16 @@ class TwilioMessagesTrigger(WaitingTrigger[Seen]):
     async def on_kill(self) -> None:
         """Cancel what is scheduled, where the author wants that and the task has really been failed."""
         await super().on_kill()
-        if self.cancel_on_kill and await self.task_state() == "failed":
-            stopped, late = await TwilioHook(self.twilio_conn_id).arun(canceled(self.sids))
-            self.log.warning("Canceled %d messages; too late for %d", len(stopped), len(late))
+        if self.cancel_on_kill:
+            await undisturbed(self._call_off())
+
+    async def _call_off(self) -> None:
+        state = await self.task_state()
+        if state != "failed":
+            self.log.info("Nothing is canceled, since the task is %s", state)
+            return
+        stopped, late = await TwilioHook(self.twilio_conn_id).arun(canceled(self.sids))
+        self.log.warning("Canceled %d messages; too late for %d", len(stopped), len(late))
 
     async def task_state(self) -> str | None:
         """The state of the task that waits."""

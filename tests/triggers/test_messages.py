@@ -141,3 +141,16 @@ async def test_a_kill_cancels_only_where_the_task_has_failed(
     await killed.on_kill()
     message = twilio.twilio.part(Messages).by_sid[sid]
     assert message.status(twilio.twilio.clock.now()) == status
+
+
+async def test_a_kill_ends_what_it_began_though_airflow_cancels_it_every_second(twilio: Running) -> None:
+    sid = await asyncio.to_thread(scheduled)
+    twilio.twilio.change(reply_delay=0.3)
+    killed = Failed([sid], "twilio_default", cancel_on_kill=True)
+    killed.state = "failed"
+    task = asyncio.create_task(killed.on_kill())
+    while not task.done():
+        await asyncio.sleep(0.05)
+        task.cancel()
+    await task
+    assert twilio.twilio.part(Messages).by_sid[sid].status(twilio.twilio.clock.now()) == "canceled"
