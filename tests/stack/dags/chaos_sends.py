@@ -18,7 +18,7 @@ import signal
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.sdk import DAG, Context
 
@@ -155,6 +155,13 @@ class Single(TwilioSendMessageOperator):
         return super().execute_complete(context, event)
 
 
+class GivenUp(Single):
+    """Airflow's own time-out of its deferral comes long before its deadline."""
+
+    def defer(self, *, timeout: timedelta | None = None, **kwargs: Any) -> NoReturn:
+        super().defer(timeout=timedelta(seconds=1), **kwargs)
+
+
 COMMON: dict[str, Any] = {
     "task_id": "send",
     "twilio_conn_id": "{{ dag_run.conf.get('connection', 'twilio_default') }}",
@@ -167,8 +174,26 @@ COMMON: dict[str, Any] = {
 }
 LIMITS: dict[str, Any] = {"schedule": None, "max_active_runs": 64, "max_active_tasks": 64}
 
+BULK: dict[str, Any] = {
+    "recipients": [],
+    "content": "none yet",
+    "sender": SENDER,
+    "recipients_per_request": EACH,
+}
+SINGLE: dict[str, Any] = {"to": [], "body": "none yet", "from_": SENDER}
+SOON: dict[str, Any] = {"deferrable": False, "execution_timeout": timedelta(seconds=8)}
+
 with DAG("chaos_bulk", **LIMITS):
-    Bulk(recipients=[], content="none yet", sender=SENDER, recipients_per_request=EACH, **COMMON)
+    Bulk(**BULK, **COMMON)
 
 with DAG("chaos_single", **LIMITS):
-    Single(to=[], body="none yet", from_=SENDER, **COMMON)
+    Single(**SINGLE, **COMMON)
+
+with DAG("chaos_timed", **LIMITS):
+    Bulk(**BULK, **{**COMMON, **SOON, "retries": 0})
+
+with DAG("chaos_late", **LIMITS):
+    Bulk(**BULK, **{**COMMON, "timeout": 11.0, "retries": 0})
+
+with DAG("chaos_given_up", **LIMITS):
+    GivenUp(**SINGLE, **{**COMMON, "retries": 0})
