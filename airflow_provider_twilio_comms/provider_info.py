@@ -25,6 +25,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "operators": [
             _modules(
+                "operators.approval",
                 "operators.call",
                 "operators.deactivations",
                 "operators.media",
@@ -55,6 +56,7 @@ def get_provider_info() -> dict[str, Any]:
                 "triggers.messages",
                 "triggers.operation_events",
                 "triggers.operations",
+                "triggers.replies",
             ),
         ],
         "notifications": [f"{_PACKAGE}.notifications.twilio.TwilioNotifier"],

@@ -1,0 +1,247 @@
+"""Ask people by text, and go on with their answer."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk import XComArg
+from airflow.sdk.bases.skipmixin import SkipMixin
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError
+from airflow_provider_twilio_comms.operators.base import (
+    FIRST_EVENT,
+    TwilioOperator,
+    ending_plainly,
+    one_of,
+    seconds,
+)
+from airflow_provider_twilio_comms.operators.waits import PADDING
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_twilio_comms.sending.approving import Ballot
+    from airflow_provider_twilio_comms.sending.ledger import Ledger
+
+__all__ = ["TwilioApprovalOperator"]
+
+
+class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
+    """Ask a few people by text, wait without a worker, and go on with the first answer that counts.
+
+    Each of them gets the question with a short code, and answers ``YES 4821``. The answer can be given in
+    Airflow too, under Required Actions; whichever Airflow hears of first wins. Returns ``{"option",
+    "answered_by", "via", "answered_at"}``: ``via`` is ``text``, ``airflow`` or ``default``.
+
+    .. code-block:: python
+
+        TwilioApprovalOperator(
+            task_id="approve",
+            subject="Send the spring campaign to {{ params.count }} people?",
+            approvers={"Ada": "+15005550101", "Grace": "+15005550102"},
+            from_="+15005550006",
+            timeout=timedelta(hours=4),
+            default="NO",
+        )
+
+    A wrong code, somebody else's number, an unclear text ("not yes 4821"), a second answer and a late one
+    change nothing. The question is sent once, whatever is tried again; a cleared run asks anew, with another
+    code. Code and numbers are kept as keyed hashes only, and Airflow shows who answered by their name here,
+    or their place in the list. Rotating the connection's credential makes open codes void, unless it has a
+    ``hash_secret``.
+
+    :param subject: the question (a template). Texted, and shown in Airflow
+    :param approvers: who may answer: numbers, or numbers by name. A template or XComArg too. Never shown
+    :param options: what may be answered, a word each
+    :param rejects: which of the options say no
+    :param on_reject: what a no does: ``skip`` the tasks downstream, ``fail``, or ``go_on``
+    :param default: the option that is taken when time is up; without one the task fails
+    :param timeout: seconds, or a timedelta, to wait for an answer
+    :param body: what Airflow shows beside the question (a template, Markdown). Not texted
+    :param from_: the sender; without one and without a service, the connection's ``default_sender``
+    :param messaging_service_sid: the service that sends it
+    :param code_digits: how long the code is, 4 to 8
+    :param poll_interval: seconds, or a timedelta, between two looks for answers
+    :param send_key: what makes this question this question (a template); DAG, run, task and map index, if
+        left out
+    :param default_region: the country (``US``) of numbers written without a country code
+    """
+
+    hidden_fields: ClassVar[Sequence[str]] = ("approvers", "from_")
+    template_fields: Sequence[str] = (
+        *TwilioOperator.template_fields,
+        *hidden_fields,
+        "subject",
+        "body",
+        "messaging_service_sid",
+        "send_key",
+    )
+    inherits_from_skipmixin = True
+
+    def __init__(
+        self,
+        *,
+        subject: str,
+        approvers: Mapping[str, str] | Iterable[str] | XComArg,
+        options: Sequence[str] = ("YES", "NO"),
+        rejects: Sequence[str] = ("NO",),
+        on_reject: Literal["skip", "fail", "go_on"] = "skip",
+        default: str | None = None,
+        timeout: timedelta | float = timedelta(hours=1),
+        body: str | None = None,
+        from_: str | None = None,
+        messaging_service_sid: str | None = None,
+        code_digits: int = 4,
+        poll_interval: timedelta | float = 10.0,
+        send_key: str | None = None,
+        default_region: str | None = None,
+        initial_delay: float = FIRST_EVENT,
+        **kwargs: Any,
+    ) -> None:
+        if any(not re.fullmatch(r"\w+", option) or option.isdecimal() for option in options):
+            raise InvalidInput.at(
+                "options", "one is not a word", "Give words such as YES, without digits alone"
+            )
+        if len({option.casefold() for option in options}) != len(options):
+            raise InvalidInput.at("options", "two are the same", "Upper and lower case do not count")
+        if not 4 <= code_digits <= 8:
+            raise InvalidInput.at("code_digits", f"{code_digits} is not possible", "Give 4 to 8")
+        super().__init__(subject=subject, body=body, options=list(options), defaults=default, **kwargs)
+        self.hide(approvers=approvers, from_=from_)
+        self.rejects = [option for option in rejects if option in options]
+        self.on_reject = one_of("on_reject", on_reject, "skip", "fail", "go_on")
+        self.timeout = seconds(timeout)
+        self.messaging_service_sid = messaging_service_sid
+        self.code_digits = code_digits
+        self.poll_interval = seconds(poll_interval)
+        self.send_key = send_key
+        self.default_region = default_region
+        self.initial_delay = initial_delay
+
+    def execute(self, context: Context) -> None:
+        """Ask, and wait; :meth:`execute_complete` goes on."""
+        from airflow.sdk.execution_time.hitl import upsert_hitl_detail
+
+        from airflow_provider_twilio_comms.triggers.replies import TwilioReplyTrigger
+
+        with ending_plainly():
+            ballot, sids = self._asked(context)
+        ti: Any = context["ti"]
+        upsert_hitl_detail(
+            ti_id=ti.id,
+            options=self.options,
+            subject=self.subject,
+            body=self.body,
+            defaults=self.defaults,
+            params=self.serialized_params,
+        )
+        self.log.info("Asked %d people, by text and in Airflow", len(sids))
+        self.defer(
+            trigger=TwilioReplyTrigger(
+                ti_id=str(ti.id),
+                options=list(ballot.options),
+                salt=ballot.salt,
+                code_hash=ballot.code_hash,
+                voter_hashes=list(ballot.voter_hashes),
+                sids=sids,
+                opened=ballot.opened,
+                deadline=ballot.deadline,
+                defaults=list(self.defaults) if self.defaults is not None else None,
+                twilio_conn_id=self.twilio_conn_id,
+                poll_interval=self.poll_interval,
+                not_before=time.time() + self.initial_delay,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=max(0.0, ballot.deadline - time.time())) + PADDING,
+        )
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Resume with the answer of the trigger, or with Airflow's own."""
+        at = event.get("responded_at")
+        if isinstance(at, str):
+            event = {**event, "responded_at": datetime.fromisoformat(at)}
+        super().execute_complete(context, event)
+        (option,) = event["chosen_options"]
+        result = {**self._answer(event), "option": option, "answered_at": event["responded_at"].isoformat()}
+        self.log.info("%s: answered by %s (%s)", option, result["answered_by"], result["via"])
+        if option in self.rejects and self.on_reject == "fail":
+            raise AirflowFailException(f"{option}: answered by {result['answered_by']} ({result['via']})")
+        if option in self.rejects and self.on_reject == "skip":
+            context["ti"].xcom_push("return_value", result)
+            tasks = [task for task in self.get_direct_relatives(upstream=False) if not task.is_teardown]
+            self.skip(ti=context["ti"], tasks=tasks)
+        return result
+
+    def _answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        if event.get("timedout"):
+            return {"via": "default", "answered_by": "nobody"}
+        if "voter" in event:
+            return {"via": "text", "answered_by": self._people()[0][event["voter"]], "sid": event["sid"]}
+        return {"via": "airflow", "answered_by": (event["responded_by_user"] or {}).get("name", "unknown")}
+
+    def _asked(self, context: Context) -> tuple[Ballot, list[str]]:
+        """The open question, and the messages by which it was asked: once, whatever was tried before."""
+        from airflow_provider_twilio_comms.operators.state import ledger_of
+        from airflow_provider_twilio_comms.sending.approving import asked, key_of, text_of
+
+        config = self.hook.config
+        _, voters = self._people()
+        ledger = ledger_of(context, self.send_key, anew=True, noun="question")
+        opened, until = self._opened(context, ledger.name)
+        ballot, code = asked(
+            key_of(config), ledger.name, self.options, voters, self.code_digits, opened, until
+        )
+        if config.dry_run:
+            self.log.info("Dry run: the question was not texted; it can be answered in Airflow")
+            return ballot, []
+        return ballot, self._texted(voters, text_of(self.subject, self.options, code), ledger, opened)
+
+    def _opened(self, context: Context, name: str) -> tuple[float, float]:
+        """When the question was first asked, and when time is up: a retry has no more time than was left."""
+        store: Any = context.get("task_state_store")
+        now = time.time()
+        noted = store.get(f"asked_{name}") if store is not None else None
+        if not noted:
+            noted = {"opened": now, "deadline": now + self.timeout}
+            if store is not None:
+                store.set(f"asked_{name}", noted)
+        return float(noted["opened"]), float(noted["deadline"])
+
+    def _texted(self, voters: Sequence[str], text: str, ledger: Ledger, opened: float) -> list[str]:
+        from airflow_provider_twilio_comms.sending.letter import letter
+        from airflow_provider_twilio_comms.sending.single import Single
+
+        config = self.hook.config
+        sender = self.shown("from_")
+        if not (sender or self.messaging_service_sid):
+            sender = config.default_sender
+        given = {"from_": sender, "messaging_service_sid": self.messaging_service_sid, "body": text}
+        sending = Single(letter(voters, given, config.allows), ledger, earliest=opened)
+        try:
+            self.hook.run(sending.once())
+        except TwilioError as error:
+            if not sending.ids:
+                raise
+            self.log.warning("Not everybody could be asked: %s", error)
+        return list(sending.ids)
+
+    def _people(self) -> tuple[list[str], list[str]]:
+        """What those who may answer are called here, and their addresses, in the same order."""
+        from airflow_provider_twilio_comms.sending.letter import addresses
+
+        given = self.shown("approvers")
+        if not isinstance(given, Mapping):
+            found = list(addresses(given, self.default_region))
+            return [f"number {place} of the list" for place in range(1, len(found) + 1)], found
+        named: dict[str, str] = {}
+        for name, number in given.items():
+            named.setdefault(addresses([number], self.default_region)[0], str(name))
+        if not named:
+            raise InvalidInput.at("approvers", "there is nobody", "Give at least one number")
+        return list(named.values()), list(named)
