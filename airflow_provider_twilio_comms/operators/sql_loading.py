@@ -6,6 +6,7 @@ all their numbers.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider_twilio_comms.api.forms import bare
-from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError
+from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError, scrub
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -51,7 +52,7 @@ def loading(
     if not re.fullmatch(r"[\w.$\"`\[\]-]+", table):
         raise InvalidInput.at("table", "is no name of a table", "Give table, or schema.table")
     hook = _hook(conn_id)
-    writer = _Writer(hook, table, kind, key)
+    writer = (_Copier if hook.conn_type == "postgres" else _Writer)(hook, table, kind, key)
     with _told(table):
         connection = hook.get_conn()
     try:
@@ -90,24 +91,30 @@ class _Writer:
         self._hook, self._mark = hook, hook.placeholder
         self._key, self._values = attrgetter(key), attrgetter(*names)
         self._step = VALUES // len(names)
-        self._delete = f"DELETE FROM {table} WHERE {key} IN "
+        self._delete = f"DELETE FROM {table} WHERE {key}"
         self._insert = f"INSERT INTO {table} ({', '.join(names)}) VALUES "
         self._row = self._marks(len(names))
 
     def write(self, connection: Any, rows: Sequence[msgspec.Struct]) -> None:
         cursor = connection.cursor()
         try:
-            for keys in _parts(map(self._key, rows), 900):
-                cursor.execute(self._delete + self._marks(len(keys)), keys)
-            for part in _parts(map(self._values, rows), self._step):
-                cells = [self._cell(cell, connection) for row in part for cell in row]
-                cursor.execute(self._insert + ", ".join([self._row] * len(part)), cells)
+            self._deleted(cursor, map(self._key, rows))
+            self._inserted(connection, cursor, map(self._values, rows))
             connection.commit()
         except BaseException:
             connection.rollback()
             raise
         finally:
             cursor.close()
+
+    def _deleted(self, cursor: Any, keys: Iterator[str]) -> None:
+        for part in _parts(keys, 900):
+            cursor.execute(f"{self._delete} IN {self._marks(len(part))}", part)
+
+    def _inserted(self, connection: Any, cursor: Any, rows: Iterator[tuple[Any, ...]]) -> None:
+        for part in _parts(rows, self._step):
+            cells = [self._cell(cell, connection) for row in part for cell in row]
+            cursor.execute(self._insert + ", ".join([self._row] * len(part)), cells)
 
     def _marks(self, count: int) -> str:
         return f"({', '.join([self._mark] * count)})"
@@ -118,6 +125,37 @@ class _Writer:
         if kind is str or kind is int or cell is None:
             return cell
         return self._hook._serialize_cell(cell, connection)
+
+
+class _Copier(_Writer):
+    """The same for PostgreSQL, whose COPY takes a tenth of the time."""
+
+    def __init__(self, hook: DbApiHook, table: str, kind: type[msgspec.Struct], key: str) -> None:
+        super().__init__(hook, table, kind, key)
+        self._copy = f"COPY {self._insert.removeprefix('INSERT INTO ').removesuffix('VALUES ')}FROM STDIN"
+
+    def _deleted(self, cursor: Any, keys: Iterator[str]) -> None:
+        cursor.execute(f"{self._delete} = ANY({self._mark})", [list(keys)])
+
+    def _inserted(self, connection: Any, cursor: Any, rows: Iterator[tuple[Any, ...]]) -> None:
+        text = "".join("\t".join(map(_copied, row)) + "\n" for row in rows)
+        if hasattr(cursor, "copy_expert"):  # psycopg2
+            cursor.copy_expert(self._copy, io.StringIO(text))
+            return
+        with cursor.copy(self._copy) as copy:
+            copy.write(text)
+
+
+_SPECIAL = re.compile(r"[\\\t\n\r\0]")
+_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": ""}  # PostgreSQL keeps no NUL
+
+
+def _copied(cell: Any) -> str:
+    """A value as COPY reads it."""
+    if cell is None:
+        return "\\N"
+    text = str(cell)
+    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text) if _SPECIAL.search(text) else text
 
 
 def _parts(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
@@ -153,6 +191,7 @@ def _told(table: str) -> Iterator[None]:
     except Exception as error:
         kind = f"{type(error).__module__.split('.')[0]}.{type(error).__name__}"
         code = next((f" {value}" for name in _CODES if (value := getattr(error, name, None))), "")
-        # The first line says what is wrong; the values are on those that follow, in quotes or brackets.
-        problem = re.sub(r"'[^']*'|\([^)]*\)", "...", str(error).strip().split("\n")[0])[:200]
+        # The first line says what is wrong; values are on those that follow, in quotes or brackets, or last.
+        problem = re.sub(r"'[^']*'|\([^)]*\)|: \".*", "...", str(error).strip().split("\n")[0])
+        problem = scrub(problem)[:200]
         raise TwilioError(f"the database does not take rows for {table}: {kind}{code}: {problem}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from tests.bench import bulk, imports, single, sql, triggerer, waits
+from tests.bench import bulk, imports, receipts, single, sql, triggerer, waits
 from tests.bench.measure import machine
 
 RUNS = {
@@ -13,6 +13,7 @@ RUNS = {
     "single": single.run,
     "imports": imports.run,
     "sql": sql.run,
+    "receipts": receipts.run,
     "waits": waits.run,
     "triggerer": triggerer.run,
 }
