@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_SYSTEM_CERTS ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo airflow emulator test bench lint lock test-airflow-3.2 clean
+.PHONY: help setup demo airflow emulator test bench chaos lint lock test-airflow-3.2 clean
 
 help: ## list what there is
 	@grep -E '^[a-z][a-z0-9.-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -34,6 +34,9 @@ test: lint ## lint, types and the whole suite
 bench: setup ## measure what a send costs, in pairs with the floor below it
 	$(BIN)/python -m tests.bench $(ARGS)
 
+chaos: setup ## kill, freeze and cut off a real Airflow while it sends, and count who was texted twice or lost
+	$(BIN)/python -m tests.chaos $(ARGS)
+
 lint: setup ## style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,7 +48,7 @@ test-airflow-3.2: $(OLD)/.done ## the suite's in-process part on the oldest Airf
 
 lock: setup ## write constraints.txt anew after a change of dependencies; UPGRADE=--upgrade for newest versions
 	echo "uv pip hatchling" | tr ' ' '\n' | $(BIN)/uv pip compile --universal --python-version 3.10 $(UPGRADE) \
-		--all-extras --group test --no-annotate --custom-compile-command "make lock" \
+		--all-extras --group dev --no-annotate --custom-compile-command "make lock" \
 		--quiet --output-file constraints.txt pyproject.toml -
 
 clean: ## remove what the other words made
@@ -58,7 +61,7 @@ $(BIN)/uv:
 
 $(VENV)/.done: pyproject.toml constraints.txt Makefile | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(VENV) --constraint constraints.txt --build-constraint constraints.txt \
-		--editable '.[demo,emulator,parquet]' --group test
+		--editable '.[demo,emulator,parquet]' --group dev
 	touch $@
 
 # An old Airflow does not work with today's versions of what it needs, hence the date.
