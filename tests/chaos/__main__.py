@@ -109,11 +109,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lanes", type=int, default=0, help="how many at a time (default: 8, short: 4)")
     parser.add_argument("--only", default="", help="faults with this in their name")
     parser.add_argument("--home", type=Path, help="keep Airflow's files there")
+    parser.add_argument("--sqlite", action="store_true", help="not on PostgreSQL, though there is one")
     given = parser.parse_args(arguments)
     lanes = given.lanes or (4 if given.short else 8)
     print(f"chaos: seed {given.seed}, {lanes} runs at a time", flush=True)
     began = time.monotonic()
-    with field(lanes, given.home) as battle:
+    with field(lanes, given.home, given.sqlite) as battle:
         runs = given.runs or (21 if given.short else 215)
         chaos = Chaos(battle, given.seed, runs, lanes, given.only, given.short)
         results = chaos.everything()

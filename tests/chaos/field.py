@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 import requests
 
 from airflow_provider_twilio_comms.demo.rest import Airflow, RestFailed
+from airflow_provider_twilio_comms.demo.settings import sqlite_url
 from airflow_provider_twilio_comms.demo.stack import Stack
 from tests.chaos.twilios import Twilios
 from tests.postgres import installed, postgres_running
@@ -70,13 +72,13 @@ class Field:
 
 
 @contextmanager
-def field(lanes: int, home: Path | None = None) -> Iterator[Field]:
+def field(lanes: int, home: Path | None = None, sqlite: bool = False) -> Iterator[Field]:
     """A field with ``lanes`` Twilios, to which the connections ``twilio_0`` and so on lead.
 
-    On PostgreSQL, where there is one: under this load SQLite is locked for so long that Airflow's own
-    components give up.
+    On PostgreSQL, where there is one; on SQLite, where writers wait for each other, with patience.
     """
     with ExitStack() as both:
+        home = home or Path(both.enter_context(tempfile.TemporaryDirectory(prefix="twilio-chaos-")))
         twilios = both.enter_context(Twilios(lanes))
         connections = {
             f"AIRFLOW_CONN_TWILIO_{index}": twilio.connection(timeout=TIMEOUT)
@@ -84,8 +86,8 @@ def field(lanes: int, home: Path | None = None) -> Iterator[Field]:
         }
         settings = {f"AIRFLOW__{name}": value for name, value in HASTE.items()}
         settings["AIRFLOW__CORE__PARALLELISM"] = str(2 * lanes + 2)
-        database = None
-        if installed():
+        database = f"{sqlite_url(home)}?timeout=60"
+        if installed() and not sqlite:
             database = f"postgresql+psycopg2{both.enter_context(postgres_running()).connection[8:]}"
         stack = both.enter_context(
             Stack(DAGS, home=home, env=connections | settings, sql_alchemy_conn=database, emulator=False)
