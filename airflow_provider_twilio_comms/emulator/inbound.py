@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider_twilio_comms.emulator.classic.outbox import Media, Message, Messages, segments
+from airflow_provider_twilio_comms.api.encodings import segments
+from airflow_provider_twilio_comms.emulator.classic.outbox import Media, Message, Messages
 from airflow_provider_twilio_comms.emulator.clock import rfc2822
 from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcome
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID
@@ -44,7 +45,7 @@ class Inbound(Message):
         return {
             **super().view(now, "received"),
             "direction": "inbound",
-            "num_segments": str(segments(self.body)),
+            "num_segments": str(segments(self.body)[0]),
             "date_sent": rfc2822(self.created),
             "date_updated": rfc2822(max(self.updated, self.created)),
         }

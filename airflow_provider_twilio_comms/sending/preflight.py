@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from airflow_provider_twilio_comms.api.encodings import segments
 from airflow_provider_twilio_comms.sending.guards import Limits, OnDuplicate
 from airflow_provider_twilio_comms.sending.guards_keys import Keys, key_of, keys_of, numbers_of
 from airflow_provider_twilio_comms.sending.places import Countries, zones_of
-from airflow_provider_twilio_comms.sending.preflight_texts import Text, segments
+from airflow_provider_twilio_comms.sending.preflight_texts import Text
 from airflow_provider_twilio_comms.sending.recipients import Read, Reject
 
 __all__ = ["Counts", "Screen", "latest"]

@@ -1,8 +1,4 @@
-"""What each recipient's text will be, and how many segments it takes.
-
-GSM-7 has 160 characters in one segment and 153 in each of several; with any other character it is UCS-2, and
-70 or 67. https://www.twilio.com/docs/glossary/what-sms-character-limit
-"""
+"""What each recipient's text will be."""
 
 from __future__ import annotations
 
@@ -13,48 +9,11 @@ from typing import Any, NamedTuple
 from airflow_provider_twilio_comms.api import content
 from airflow_provider_twilio_comms.api.flows import Flow, made
 
-__all__ = ["Text", "body_of", "renderer", "segments", "variables_of"]
+__all__ = ["Text", "body_of", "renderer", "variables_of"]
 
-_BASIC = (
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-_EXTENDED = "\f^{}\\[~]|€"
-_gsm = re.compile(f"[{re.escape(_BASIC + _EXTENDED)}]*").fullmatch
-_extended = re.compile(f"[{re.escape(_EXTENDED)}]")
 _positional = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 
 Render = Callable[[Mapping[str, str]], str]
-
-
-def segments(text: str) -> tuple[int, bool]:
-    """How many segments a text takes, and whether it needs UCS-2."""
-    if _gsm(text):
-        if len(text) <= 80:  # even if every character counted twice
-            return 1, False
-        length = len(text) + len(_extended.findall(text))
-        if length <= 160:
-            return 1, False
-        return (-(-length // 153) if length == len(text) else _filled(text, 153, _extended.match)), False
-    length = len(text.encode("utf-16-le")) // 2
-    if length <= 70:
-        return 1, True
-    return (-(-length // 67) if length == len(text) else _filled(text, 67, _surrogates)), True
-
-
-def _surrogates(char: str) -> bool:
-    return char > "\uffff"
-
-
-def _filled(text: str, room: int, double: Callable[[str], Any]) -> int:
-    """Segments filled one by one: a character that counts twice is not cut in two."""
-    count, used = 1, 0
-    for char in text:
-        size = 2 if double(char) else 1
-        if used + size > room:
-            count, used = count + 1, 0
-        used += size
-    return count
 
 
 class Text(NamedTuple):

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from airflow_provider_twilio_comms.sending.preflight_texts import segments
+from airflow_provider_twilio_comms.api.encodings import segments
 
 __all__ = ["clusters", "cut", "fits", "plain"]
 

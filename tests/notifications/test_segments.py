@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_twilio_comms.api.encodings import segments
 from airflow_provider_twilio_comms.sending.alerts_text import Alert, cleaned
-from airflow_provider_twilio_comms.sending.preflight_texts import segments
 from airflow_provider_twilio_comms.sending.segments import clusters, cut, plain
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"

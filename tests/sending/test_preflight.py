@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_twilio_comms.api.encodings import segments
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.sending.guards_hours import QuietHours
 from airflow_provider_twilio_comms.sending.guards_keys import Keys, key_of
@@ -15,7 +16,7 @@ from airflow_provider_twilio_comms.sending.numbers import all_e164, normalised
 from airflow_provider_twilio_comms.sending.places import Countries, zones_of
 from airflow_provider_twilio_comms.sending.plan import planned, spooled
 from airflow_provider_twilio_comms.sending.preflight import EXACT, Counts, Screen
-from airflow_provider_twilio_comms.sending.preflight_texts import Text, renderer, segments
+from airflow_provider_twilio_comms.sending.preflight_texts import Text, renderer
 from airflow_provider_twilio_comms.sending.recipients import Reader, Reject
 
 NEW_YORK, LOS_ANGELES, BERLIN, TOLL_FREE = "+12125550101", "+13105550101", "+491711234567", "+18005550101"

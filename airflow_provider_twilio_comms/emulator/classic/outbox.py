@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_twilio_comms.api.encodings import segments
 from airflow_provider_twilio_comms.emulator.classic.inventory import missing
 from airflow_provider_twilio_comms.emulator.clock import rfc2822
 from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcome, message_of
@@ -18,23 +19,11 @@ from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcome, messa
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.twilio import Twilio
 
-__all__ = ["SENT", "Media", "Message", "Messages", "segments"]
+__all__ = ["SENT", "Media", "Message", "Messages"]
 
 SENT = ("sent", "delivered", "undelivered", "read")
 _SENDING, _SENT, _SETTLED = 0.3, 0.6, 0.9  # parts of the pace, from the start
 _PRICE = Decimal("-0.00830")  # US dollars a segment
-# https://www.twilio.com/docs/glossary/what-is-gsm-7-character-encoding
-_GSM = set(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
-    "abcdefghijklmnopqrstuvwxyzäöñüà^{}\\[~]|€"
-)
-
-
-def segments(text: str) -> int:
-    """How many messages a text takes: 160 or 70 characters in one, 153 or 67 in each of several."""
-    alone, each = (160, 153) if set(text) <= _GSM else (70, 67)
-    length = len(text) if alone == 160 else len(text.encode("utf-16-le")) // 2
-    return 1 if length <= alone else -(-length // each)
 
 
 @dataclass(frozen=True)
@@ -119,7 +108,7 @@ class Message:
     def view(self, now: float, status: str | None = None) -> dict[str, Any]:
         status = status or self.status(now)
         sender, sent = self.sender(status), status in SENT
-        count = segments(self.body) if sender else 0
+        count = segments(self.body)[0] if sender else 0
         failed = status in ("failed", "undelivered") and self.outcome.code is not None
         base = f"/2010-04-01/Accounts/{self.account_sid}/Messages/{self.sid}"
         return {
@@ -147,7 +136,7 @@ class Message:
 
     def price(self, now: float) -> Decimal:
         """What it has cost by now; nothing before it is sent."""
-        return _PRICE * segments(self.body) if self.status(now) in SENT else Decimal(0)
+        return _PRICE * segments(self.body)[0] if self.status(now) in SENT else Decimal(0)
 
 
 class Messages:

@@ -8,10 +8,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_twilio_comms.api.classic.usage import Filter
+from airflow_provider_twilio_comms.api.encodings import segments
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator.classic.fields import asked
 from airflow_provider_twilio_comms.emulator.classic.inventory import Inventory
-from airflow_provider_twilio_comms.emulator.classic.outbox import Message, Messages, segments
+from airflow_provider_twilio_comms.emulator.classic.outbox import Message, Messages
 from airflow_provider_twilio_comms.emulator.clock import iso
 from airflow_provider_twilio_comms.emulator.http import Request, json_reply
 from airflow_provider_twilio_comms.emulator.paging import uri_page
@@ -107,11 +108,11 @@ def _used(category: str, messages: list[Message], numbers: int) -> tuple[int, in
         for message in messages
         if category == "totalprice" or bool(message.media) == (category[0] == "m")
     ]
-    price = sum((Decimal("0.0083") * segments(message.body) for message in chosen), Decimal(0))
+    price = sum((Decimal("0.0083") * segments(message.body)[0] for message in chosen), Decimal(0))
     if category == "phonenumbers":
         return numbers, numbers, Decimal("1.15") * numbers
     if category == "sms-outbound":
-        return sum(segments(message.body) for message in chosen), len(chosen), price
+        return sum(segments(message.body)[0] for message in chosen), len(chosen), price
     return len(chosen), len(chosen), price
 
 

@@ -127,6 +127,7 @@ def test_whatsapp_is_read_in_the_end(twilio: Twilio, run: Made) -> None:
         ("☃" * 70, 1),
         ("☃" * 71, 2),
         ("👍" * 35, 1),
+        ("€" * 81, 2),  # counts twice
     ],
 )
 def test_segments(run: Made, text: str, count: int) -> None:
