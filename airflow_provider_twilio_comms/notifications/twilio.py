@@ -21,6 +21,7 @@ from airflow_provider_twilio_comms.notifications.settings import (
     quiet_hours_of,
     window_of,
 )
+from airflow_provider_twilio_comms.operators.native import NumbersStayText
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -41,7 +42,7 @@ HOUR = 3600.0
 _NO = frozenset({"", "false", "0", "no", "none", "off"})
 
 
-class TwilioNotifier(BaseNotifier):
+class TwilioNotifier(NumbersStayText, BaseNotifier):
     """Text somebody that something happened, and do not text them about the other 999.
 
     For ``on_failure_callback``, ``on_retry_callback`` and ``on_success_callback`` of tasks and DAGs, and for

@@ -22,6 +22,7 @@ from airflow_provider_twilio_comms.exceptions import (
     TwilioError,
     WaitTimedOut,
 )
+from airflow_provider_twilio_comms.operators.native import NumbersStayText
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
@@ -62,7 +63,7 @@ def count_of(name: str, value: int, most: int) -> int:
     return value
 
 
-class TwilioTask:
+class TwilioTask(NumbersStayText):
     """The connection of an operator or sensor."""
 
     twilio_conn_id: str
