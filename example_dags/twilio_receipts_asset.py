@@ -18,7 +18,7 @@ complete = Asset(
 
 with DAG(
     "twilio_receipts_asset", schedule=complete, start_date=pendulum.datetime(2026, 1, 1), tags=["twilio"]
-):
+) as dag:
 
     @task
     def report(triggering_asset_events: Any = None) -> dict[str, int]:

@@ -25,7 +25,7 @@ stops = Asset(
     ],
 )
 
-with DAG("twilio_replies", schedule=stops, start_date=pendulum.datetime(2026, 1, 1), tags=["twilio"]):
+with DAG("twilio_replies", schedule=stops, start_date=pendulum.datetime(2026, 1, 1), tags=["twilio"]) as dag:
 
     @task
     def suppress(triggering_asset_events: Any = None) -> int:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk import DAG
 
+from airflow_provider_twilio_comms.emulator.classic.outbox import Messages
+from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
 from airflow_provider_twilio_comms.provider_info import get_provider_info
 
 if TYPE_CHECKING:
@@ -47,9 +52,34 @@ def test_an_example_runs(
         for task in dag.tasks:
             hurry(task)
         conf = {"folder": str(tmp_path)} if "folder" in dag.params else None
-        run = run_dag(dag, conf)
+        with answering(emulator) if "on_call" in dag.params else nullcontext():
+            run = run_dag(dag, conf)
         states = {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
         assert set(states.values()) == {"success"}, states
+
+
+@contextmanager
+def answering(emulator: Running) -> Iterator[None]:
+    """Somebody who answers YES, with the code that was asked for."""
+    over = threading.Event()
+
+    def answer() -> None:
+        while not over.wait(0.2):
+            with emulator.twilio.lock:
+                asked = [*emulator.twilio.part(Messages).by_sid.values()]
+                for message in asked[:1]:
+                    words = re.search(r"YES \d{4}", message.body)
+                    assert words
+                    receive(emulator.twilio, Arrival(from_=message.to, to=message.from_, body=words[0]))
+                    return
+
+    somebody = threading.Thread(target=answer)
+    somebody.start()
+    try:
+        yield
+    finally:
+        over.set()
+        somebody.join()
 
 
 def hurry(task: Any) -> None:

@@ -157,7 +157,8 @@ class TwilioReplyTrigger(InboundWatcher):
         except Exception as error:  # the API server may be away for a while
             self.log.warning("Whether Airflow has an answer is not known: %s", type(error).__name__)
             return None
-        if not known.response_received or not known.chosen_options:
+        # dag.test() has no human-in-the-loop, and says nothing at all.
+        if known is None or not known.response_received or not known.chosen_options:
             return None
         options, user = list(known.chosen_options), known.responded_by_user
         if user is None:
