@@ -59,7 +59,7 @@ $(BIN)/uv:
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
 
-$(VENV)/.done: pyproject.toml constraints.txt Makefile | $(BIN)/uv
+$(VENV)/.done: pyproject.toml constraints.txt Makefile airflow_provider_twilio_comms/__init__.py | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(VENV) --constraint constraints.txt --build-constraint constraints.txt \
 		--editable '.[demo,emulator,parquet]' --group dev
 	touch $@

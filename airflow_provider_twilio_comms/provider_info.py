@@ -175,7 +175,7 @@ def _option(
 ) -> dict[str, Any]:
     return {
         "description": help_text,
-        "version_added": "0.1.0",
+        "version_added": "1.0.0",
         "type": kind,
         "default": default,
         "example": example,

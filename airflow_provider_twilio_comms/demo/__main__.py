@@ -19,13 +19,20 @@ __all__ = ["main"]
 PACE = ["--pace", "12", "--receipts-lag", "3"]
 
 
+def _examples() -> Path:
+    """The example DAGs: inside an installed package, beside the package in the source tree."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "example_dags"
+    return inside if inside.is_dir() else package.parent / "example_dags"
+
+
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_twilio_comms.demo",
         description="Text 25,000 people from a real Airflow, against the emulator.",
     )
     parser.add_argument("--keep", action="store_true", help="run nothing; keep everything up until Ctrl-C")
-    parser.add_argument("--dags", type=Path, default=Path("example_dags"), help="default: %(default)s")
+    parser.add_argument("--dags", type=Path, default=_examples(), help="default: %(default)s")
     parser.add_argument("--home", type=Path, help="AIRFLOW_HOME to use and keep (default: a temporary one)")
     given = parser.parse_args(arguments)
     given.recipients = given.dags / "data" / "recipients.csv"
