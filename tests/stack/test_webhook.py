@@ -4,41 +4,50 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from airflow_provider_twilio_comms.api.comms import messages
+from airflow_provider_twilio_comms.client.sync import Client
 from airflow_provider_twilio_comms.demo.processes import until
 from airflow_provider_twilio_comms.demo.rest import RestFailed
 from airflow_provider_twilio_comms.demo.stack import Stack
 from airflow_provider_twilio_comms.emulator.callbacks import Callback, signed
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID
+from tests.notifications.storming import config
 from tests.stack.leaks import leaks
 
 pytestmark = pytest.mark.stack
 
 DAGS = Path(__file__).with_name("inbound_dags")
+EXAMPLES = Path(__file__).parents[2] / "example_dags"
 PUBLIC = "https://airflow.example.com/twilio"
 OURS, OTHER, ADA, GRACE = "+15005550006", "+15005550010", "+12025550101", "+12025550102"
 
 
 @pytest.fixture(scope="module")
-def listening() -> Iterator[Stack]:
+def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """An Airflow that takes webhooks. They arrive at another address than the one that is signed."""
+    dags = tmp_path_factory.mktemp("dags")
+    for path in (*DAGS.glob("*.py"), EXAMPLES / "twilio_replies.py", EXAMPLES / "twilio_receipts_asset.py"):
+        (dags / path.name).symlink_to(path)
     env = {
         "AIRFLOW__TWILIO__WEBHOOK_ENABLED": "True",
         "AIRFLOW__TWILIO__WEBHOOK_PUBLIC_URL": PUBLIC,
         "AIRFLOW__TWILIO__WEBHOOK_MAX_RATE": "500",
         "AIRFLOW_VAR_PEOPLE": json.dumps({"ada": ADA, "grace": GRACE}),
     }
-    with Stack(DAGS, env=env) as started:
-        for dag in ("stack_hears", "stack_told", "stack_asks"):
+    with Stack(dags, env=env) as started:
+        for dag in ("stack_hears", "stack_told", "stack_asks", "twilio_replies", "twilio_receipts_asset"):
             started.airflow.wait_for_dag(dag)
         yield started
 
@@ -143,6 +152,28 @@ def test_inbound_messages_start_runs_and_none_is_missed_or_told_twice(listening:
     time.sleep(6)
     assert [each["sid"] for each in events(listening, "stack_watched")] == wanted
     assert a_run(listening, "stack_hears") == "success"
+
+
+def test_inbound_stops_go_onto_the_list_of_suppressed_numbers(listening: Stack) -> None:
+    stop = write(listening, ADA, " Stop! ")
+    write(listening, GRACE, "Please do not stop")
+    assert a_run(listening, "twilio_replies") == "success"
+    with closing(sqlite3.connect(listening.home / "suppressed.db")) as database:
+        assert database.execute("SELECT number, sid FROM suppressed").fetchall() == [(ADA, stop)]
+
+
+def test_a_campaigns_last_receipt_starts_a_run(listening: Stack) -> None:
+    assert listening.emulator is not None
+    client = Client(config(f"{listening.emulator.url}/{{product}}"))
+    to = [{"address": ADA, "channel": "PHONE"}]
+    try:
+        client.run(messages.send(to, "Spring", sender=OURS, tags={"campaign": "spring"}))
+    finally:
+        client.close()
+    assert a_run(listening, "twilio_receipts_asset") == "success"
+    run_id = listening.airflow.call("GET", "/dags/twilio_receipts_asset/dagRuns")["dag_runs"][0]["dag_run_id"]
+    told = listening.airflow.xcom("twilio_receipts_asset", run_id, "report")
+    assert told == {"operations": 1, "delivered": 1, "failed": 0}
 
 
 def asked(stack: Stack, run_id: str) -> str:
