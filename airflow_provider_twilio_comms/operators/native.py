@@ -10,7 +10,7 @@ __all__ = ["NumbersStayText"]
 
 
 class NumbersStayText:
-    """Leaves phone numbers as they are: for Python, and so for a native template, +15005550006 is an integer."""
+    """Leaves phone numbers alone: to Python, so to a native template, +15005550006 is an integer."""
 
     def _render(self, template: Any, context: Any, dag: Any = None) -> Any:
         rendered = super()._render(template, context, dag)  # type: ignore[misc]
