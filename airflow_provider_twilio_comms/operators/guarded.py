@@ -1,17 +1,17 @@
-"""Whom a list's send reaches, and what it may be at most: checked before anything is sent."""
+"""Whom a send reaches, and what it may be at most: checked before anything is sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from airflow.sdk import XComArg
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients, TwilioError
-from airflow_provider_twilio_comms.operators.base import count_of, one_of
+from airflow_provider_twilio_comms.operators.base import one_of
 from airflow_provider_twilio_comms.operators.guards import TwilioTimedOperator
 from airflow_provider_twilio_comms.sending.guards import Limits, OnDuplicate
 
@@ -19,21 +19,37 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_twilio_comms.client.config import Config
-    from airflow_provider_twilio_comms.sending.guards_hours import QuietHours
     from airflow_provider_twilio_comms.sending.plan import Chunk, Plan
     from airflow_provider_twilio_comms.sending.preflight import Screen
-    from airflow_provider_twilio_comms.sending.request import BulkRequest
+    from airflow_provider_twilio_comms.sending.preflight_texts import Template, Text
+    from airflow_provider_twilio_comms.sending.recipients import Reader
 
 __all__ = ["REPORT", "TwilioGuardedOperator"]
 
 REPORT = "preflight"  # the XCom of the report
-MAX_RECIPIENTS = 10_000  # of one request, as api/comms says, which DAG files need not import
+
+
+class _Unaddressed(Protocol):
+    """What goes to everyone, as far as it is looked at before anybody is known."""
+
+    @property
+    def envelope(self) -> int:
+        """Bytes of a request without its recipients."""
+
+    @property
+    def template_sid(self) -> str | None:
+        """The content template at Twilio that says it, if one does."""
+
+    def with_template(self, template: Template) -> Any:
+        """The same, with what the content template says."""
+
+    def text(self) -> Text:
+        """What each recipient's text will be."""
 
 
 class TwilioGuardedOperator(TwilioTimedOperator):
-    """Base of the operators that send to a list. What it counts is in the log and in the XCom ``preflight``.
+    """Base of the operators that send. What they count is in the log and in the XCom ``preflight``.
 
-    :param number_column: the column with the number, in files, tables and flat mappings
     :param default_region: the country (``US``) of numbers written without a country code
     :param on_invalid_recipient: ``fail`` before anything is sent, or ``skip`` and count them
     :param on_duplicate: of those with the same number, text all (``keep``), the ``first`` or the ``last``
@@ -50,25 +66,23 @@ class TwilioGuardedOperator(TwilioTimedOperator):
     :param snapshot_path: a folder in which what was planned is kept, numbers included, so that a later try
         sends exactly that, whatever the source says by then (a template)
     :param on_empty: where there is nobody to text: ``fail`` or ``skip`` the task
-    :param recipients_per_request: at most so many in one request, to go in smaller steps; the same for every
-        try, since a request is what is sent once
     """
 
     template_fields: Sequence[str] = (
         *TwilioTimedOperator.template_fields,
         "rejects_path",
         "snapshot_path",
-        "number_column",
     )
     counts_all: bool = False  # whether texts and countries are counted even where no limit asks
+    recipients_per_request: int = 1
+    usual_duplicates: ClassVar[OnDuplicate] = "keep"
 
     def __init__(
         self,
         *,
-        number_column: str | None = None,
         default_region: str | None = None,
         on_invalid_recipient: Literal["fail", "skip"] = "fail",
-        on_duplicate: OnDuplicate = "keep",
+        on_duplicate: OnDuplicate | None = None,
         suppress: str | Sequence[Any] | Mapping[str, Any] | XComArg | None = None,
         allowed_recipients: Sequence[str] | None = None,
         on_missing_variable: Literal["warn", "fail"] = "warn",
@@ -79,24 +93,21 @@ class TwilioGuardedOperator(TwilioTimedOperator):
         rejects_path: str | None = None,
         snapshot_path: str | None = None,
         on_empty: Literal["fail", "skip"] = "fail",
-        recipients_per_request: int = MAX_RECIPIENTS,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.hide(suppress=suppress, allowed_recipients=allowed_recipients)
-        self.number_column = number_column
         self.default_region = default_region
         self.on_invalid_recipient = one_of("on_invalid_recipient", on_invalid_recipient, "fail", "skip")
-        self.on_duplicate = one_of("on_duplicate", on_duplicate, "keep", "first", "last")
+        self.on_duplicate: OnDuplicate = one_of(
+            "on_duplicate", on_duplicate or self.usual_duplicates, "keep", "first", "last"
+        )
         self.on_missing_variable = one_of("on_missing_variable", on_missing_variable, "warn", "fail")
         self.limits = Limits.checked(max_recipients, max_segments, max_cost)
         self.quiet_hours = quiet_hours
         self.rejects_path = rejects_path
         self.snapshot_path = snapshot_path
         self.on_empty = one_of("on_empty", on_empty, "fail", "skip")
-        self.recipients_per_request = count_of(
-            "recipients_per_request", recipients_per_request, MAX_RECIPIENTS
-        )
 
     def rendered_fields(self) -> Sequence[str]:
         return ("suppress", "allowed_recipients")
@@ -106,7 +117,7 @@ class TwilioGuardedOperator(TwilioTimedOperator):
         raise NotImplementedError
 
     @contextmanager
-    def _planned(self, request: BulkRequest, context: Context, name: str, real: bool) -> Iterator[Plan]:
+    def _planned(self, request: _Unaddressed, context: Context, name: str, real: bool) -> Iterator[Plan]:
         """Everything read, checked and counted, or what an earlier try kept of it."""
         from airflow_provider_twilio_comms.operators.files import folder
         from airflow_provider_twilio_comms.operators.planning import planning
@@ -120,7 +131,7 @@ class TwilioGuardedOperator(TwilioTimedOperator):
             return
         config = self.hook.config
         counting = self.counts_all or not real or config.dry_run or self.limits.of_texts
-        if counting:
+        if counting or self.on_missing_variable == "fail":
             request = self._with_template(request)
         screen = self._screen(request, counting)
         try:
@@ -143,39 +154,32 @@ class TwilioGuardedOperator(TwilioTimedOperator):
                 raise AirflowSkipException(str(error)) from None
             raise
 
-    def _reader(self, request: BulkRequest, config: Config) -> Any:
-        from airflow_provider_twilio_comms.sending.recipients import Reader
+    def _reader(self, request: Any, config: Config) -> Reader:
+        """What makes recipients of them."""
+        raise NotImplementedError
 
-        return Reader(
-            column=self.number_column,
-            channel=request.channel,
-            region=self.default_region,
-            allows=config.allows if config.allowed_recipients else None,
-            needed=request.needed,
-        )
-
-    def _with_template(self, request: BulkRequest) -> BulkRequest:
+    def _with_template(self, request: _Unaddressed) -> Any:
         """Where the text is a content template at Twilio: what it says, and which variables it needs."""
-        from airflow_provider_twilio_comms.sending.preflight_texts import body_of
+        from airflow_provider_twilio_comms.sending.preflight_texts import template_of
 
-        sid = request.content.get("content_sid") if isinstance(request.content, Mapping) else None
-        if not sid:
+        if not request.template_sid:
             return request
         try:
-            return request.with_template(self.hook.run(body_of(sid)))
+            return request.with_template(self.hook.run(template_of(request.template_sid)))
         except TwilioError as error:
+            if self.on_missing_variable == "fail":
+                raise
             self.log.warning("The content template cannot be read, so its text is not counted: %s", error)
             return request
 
-    def _screen(self, request: BulkRequest, counting: bool) -> Screen | None:
+    def _screen(self, request: _Unaddressed, counting: bool) -> Screen | None:
         """Who is left out and what is counted; None where the author asks for neither."""
         from airflow_provider_twilio_comms.operators.suppression import suppressed
         from airflow_provider_twilio_comms.sending.guards_patterns import matching
         from airflow_provider_twilio_comms.sending.preflight import Counts, Screen
 
         allowed, unwanted = self.shown("allowed_recipients"), self.shown("suppress")
-        asked = (counting, allowed, unwanted, self.quiet_hours, self.limits.recipients is not None)
-        if not any(asked) and self.on_duplicate == "keep":
+        if not self._wanted(counting) and self.on_duplicate == "keep":
             return None
         return Screen(
             duplicates=self.on_duplicate,
@@ -186,6 +190,12 @@ class TwilioGuardedOperator(TwilioTimedOperator):
             by_zone=bool(self.quiet_hours),
         )
 
+    def _wanted(self, counting: bool) -> bool:
+        """Whether the author wants more than is usual."""
+        asked = (counting, self.shown("allowed_recipients"), self.shown("suppress"), self.quiet_hours)
+        unusual = self.on_duplicate != self.usual_duplicates
+        return any(asked) or unusual or self.limits.recipients is not None
+
     def _judged(self, plan: Plan, screen: Screen | None, context: Context) -> None:
         """Complete the report, show it, and refuse what is over a limit."""
         from airflow_provider_twilio_comms.operators.report import shown
@@ -194,7 +204,7 @@ class TwilioGuardedOperator(TwilioTimedOperator):
             names = ", ".join(f"{name} ({count:,})" for name, count in plan.lacking.items())
             problem = f"recipients lack variables that have no default: {names}"
             raise InvalidInput.at("content", problem, "Give them, or a default: {{ name | default: '...' }}")
-        if screen is None:
+        if screen is None or not (plan.rejected or self._wanted(screen.counts is not None)):
             return
         plan.report = {
             "rows": plan.rows,
@@ -221,14 +231,11 @@ class TwilioGuardedOperator(TwilioTimedOperator):
             self.log.warning("The prices cannot be read, so there is no estimate: %s", error)
             return None
 
-    def _hours(self) -> QuietHours | None:
-        from airflow_provider_twilio_comms.sending.guards_hours import QuietHours
-
-        return QuietHours.read(self.quiet_hours)
-
     def _when(self, chunk: Chunk, send_at: datetime | None, now: float) -> datetime | None:
         """When a chunk is to be sent; None is at once."""
-        hours = self._hours()
+        from airflow_provider_twilio_comms.sending.guards_hours import QuietHours
+
+        hours = QuietHours.read(self.quiet_hours)
         if hours is None:
             return send_at
         moment = send_at or datetime.fromtimestamp(now, timezone.utc)

@@ -1,20 +1,27 @@
-"""Waiting for single messages in a task: one look first, then without a worker, then the verdict."""
+"""Waiting with single messages: until they may be sent; then one look, none by a worker, and the verdict."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_twilio_comms.api.classic.messages import SOONEST
 from airflow_provider_twilio_comms.operators.base import FIRST_EVENT
 from airflow_provider_twilio_comms.operators.waits import Lasting
 from airflow_provider_twilio_comms.sending.message_waiting import MessageOutcome, MessageWait, judged
 
 if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.sending.ledger import Ledger
+    from airflow_provider_twilio_comms.sending.letter import Letter
+    from airflow_provider_twilio_comms.sending.plan import Chunk, Plan
     from airflow_provider_twilio_comms.triggers.messages import TwilioMessagesTrigger
 
-__all__ = ["MessagePatience"]
+__all__ = ["MessagePatience", "held"]
+
+MARGIN = timedelta(minutes=1)  # for the request to arrive, and two clocks that differ
 
 
 @dataclass(frozen=True)
@@ -53,3 +60,26 @@ class MessagePatience(Lasting[MessageOutcome]):
         if not isinstance(outcome, MessageOutcome):
             outcome = MessageOutcome.from_event(outcome)
         return judged(self.wait(), outcome)
+
+
+def held(
+    when: Callable[[Chunk, datetime | None, float], datetime | None],
+    letter: Letter,
+    plan: Plan,
+    ledger: Ledger,
+) -> Callable[[int, float], datetime | None]:
+    """When each message is sent, by its number and the present: ``when`` says it of a chunk of the plan.
+
+    Twilio schedules nothing for the next minutes: whoever may be woken for less gets the message after them.
+    """
+    given = letter.options.get("send_at")
+
+    def send_at(number: int, now: float) -> datetime | None:
+        found = when(plan.chunks[number], given, now)
+        if found is not None and found != given:
+            found = max(found, datetime.fromtimestamp(now, timezone.utc) + SOONEST + MARGIN)
+        if found is not None:
+            ledger.hold(found.timestamp())
+        return found
+
+    return send_at

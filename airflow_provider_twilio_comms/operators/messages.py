@@ -12,6 +12,7 @@ from airflow.sdk import XComArg
 from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationLink
 from airflow_provider_twilio_comms.operators.base import (
     FIRST_EVENT,
+    count_of,
     ending_plainly,
     one_of,
     or_default,
@@ -31,9 +32,12 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.sending.ledger import Ledger
     from airflow_provider_twilio_comms.sending.once import Sending
     from airflow_provider_twilio_comms.sending.plan import Chunk, Plan
+    from airflow_provider_twilio_comms.sending.recipients import Reader
     from airflow_provider_twilio_comms.sending.request import BulkRequest
 
 __all__ = ["TwilioBulkMessageOperator"]
+
+MAX_RECIPIENTS = 10_000  # of one request, as api/comms says, which DAG files need not import
 
 
 class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
@@ -66,6 +70,7 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
         ``{"content_sid"}``, whose values are the recipients' variables; or ``{"modules"}``
     :param sender: a number, ``whatsapp:+...``, ``rcs:<agent>``, a sender id, a sender pool id, or a mapping;
         left out, the connection's ``default_sender``
+    :param number_column: the column with the number, in files, tables and flat mappings
     :param channel: the recipients' channel: ``phone`` (SMS, MMS and RCS) or ``whatsapp``
     :param send_at: an aware datetime, or a template that renders to one in ISO 8601 with its offset
     :param tags: up to nine tags of your own
@@ -75,6 +80,8 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
     :param timeout: seconds, or a timedelta, for the wait; counted from ``send_at``, if given
     :param poll_interval: seconds, or a timedelta, between two looks
     :param deferrable: wait in the triggerer; ``[operators] default_deferrable`` if left out
+    :param recipients_per_request: at most so many in one request, to go in smaller steps; the same for every
+        try, since a request is what is sent once
     :param send_key: what makes this send this send (a template); DAG, run, task and map index, if left out
     :param on_clear: what a cleared task does: ``resume`` sends what is not sent, ``resend`` sends anew
     :param on_unknown: what to do about a request whose outcome nobody can tell: ``fail``, ``resend`` (it may
@@ -85,6 +92,7 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
 
     template_fields: Sequence[str] = (
         *TwilioGuardedOperator.template_fields,
+        "number_column",
         "sender",
         "send_at",
         "tags",
@@ -98,6 +106,7 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
         recipients: Iterable[Any] | str | XComArg,
         content: str | Mapping[str, Any] | XComArg,
         sender: str | Mapping[str, Any] | None = None,
+        number_column: str | None = None,
         channel: str = "phone",
         send_at: datetime | str | None = None,
         tags: Mapping[str, str] | None = None,
@@ -107,6 +116,7 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
         timeout: timedelta | float = timedelta(hours=24),
         poll_interval: timedelta | float = 30.0,
         deferrable: bool | None = None,
+        recipients_per_request: int = MAX_RECIPIENTS,
         send_key: str | None = None,
         on_clear: Literal["resume", "resend"] = "resume",
         on_unknown: OnUnknown = "fail",
@@ -118,6 +128,7 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
         super().__init__(**kwargs)
         self.hide(recipients=recipients, content=content)
         self.sender = sender
+        self.number_column = number_column
         self.channel = channel
         self.send_at = send_at
         self.tags = tags
@@ -125,6 +136,9 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
         self.timeout = seconds(timeout)
         self.poll_interval = seconds(poll_interval)
         self.deferrable = or_default(deferrable)
+        self.recipients_per_request = count_of(
+            "recipients_per_request", recipients_per_request, MAX_RECIPIENTS
+        )
         self.send_key = send_key
         self.on_clear = one_of("on_clear", on_clear, "resume", "resend")
         self.on_unknown: OnUnknown = one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
@@ -181,6 +195,17 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
         from airflow_provider_twilio_comms.sending.sources import rows_of
 
         return rows_of(resolved(self.shown("recipients")), self.number_column)
+
+    def _reader(self, request: BulkRequest, config: Config) -> Reader:
+        from airflow_provider_twilio_comms.sending.recipients import Reader
+
+        return Reader(
+            column=self.number_column,
+            channel=request.channel,
+            region=self.default_region,
+            allows=config.allows if config.allowed_recipients else None,
+            needed=request.needed,
+        )
 
     def _sending_of(self, plan: Plan, request: BulkRequest, ledger: Ledger) -> Sending:
         from airflow_provider_twilio_comms.sending.once import Sending

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import XComArg
 
+from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationLink
 from airflow_provider_twilio_comms.operators.base import (
     FIRST_EVENT,
@@ -18,8 +19,9 @@ from airflow_provider_twilio_comms.operators.base import (
     or_default,
     seconds,
 )
-from airflow_provider_twilio_comms.operators.guards import TwilioTimedOperator
+from airflow_provider_twilio_comms.operators.guarded import TwilioGuardedOperator
 from airflow_provider_twilio_comms.operators.killing import SENT
+from airflow_provider_twilio_comms.sending.guards import OnDuplicate
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -28,12 +30,14 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
     from airflow_provider_twilio_comms.sending.ledger import Ledger
     from airflow_provider_twilio_comms.sending.letter import Letter
+    from airflow_provider_twilio_comms.sending.plan import Plan
+    from airflow_provider_twilio_comms.sending.recipients import Reader
     from airflow_provider_twilio_comms.sending.single import Single
 
 __all__ = ["TwilioSendMessageOperator"]
 
 
-class TwilioSendMessageOperator(TwilioTimedOperator):
+class TwilioSendMessageOperator(TwilioGuardedOperator):
     """Text one person, or a few, each of them once, and wait until the message is there.
 
     SMS, MMS, WhatsApp and RCS; for many people use
@@ -41,6 +45,8 @@ class TwilioSendMessageOperator(TwilioTimedOperator):
     worker, a lost reply or a cleared task sends to nobody a second time, and one message that fails does not
     keep the others back. Returns ``{"sids", "status", "statuses"}``, where ``status`` is ``ACCEPTED``,
     ``COMPLETED`` or ``DRY_RUN`` and ``statuses`` says how many messages have which of Twilio's statuses.
+    The guards are those of a list; ``on_duplicate`` is ``first`` if left out, and ``quiet_hours`` need a
+    messaging service, which alone can hold a message.
 
     .. code-block:: python
 
@@ -83,7 +89,6 @@ class TwilioSendMessageOperator(TwilioTimedOperator):
     :param on_unknown: what to do about a request whose outcome nobody can tell: ``fail``, ``resend`` (it may
         text people twice) or ``assume_sent`` (it may leave people out)
     :param unknown_after: seconds for which Twilio's list is searched for such a message, since lists lag
-    :param default_region: the country (``US``) of numbers written without a country code
     :param render_content: render ``body`` and ``content_variables`` with Jinja
     """
 
@@ -96,7 +101,7 @@ class TwilioSendMessageOperator(TwilioTimedOperator):
         "content_variables",
     )
     template_fields: Sequence[str] = (
-        *TwilioTimedOperator.template_fields,
+        *TwilioGuardedOperator.template_fields,
         *hidden_fields,
         "messaging_service_sid",
         "content_sid",
@@ -105,6 +110,7 @@ class TwilioSendMessageOperator(TwilioTimedOperator):
         "send_key",
     )
     operator_extra_links = (TwilioOperationLink(),)
+    usual_duplicates: ClassVar[OnDuplicate] = "first"
     _sending: Single | None = None
 
     def __init__(
@@ -129,7 +135,6 @@ class TwilioSendMessageOperator(TwilioTimedOperator):
         on_clear: Literal["resume", "resend"] = "resume",
         on_unknown: Literal["fail", "resend", "assume_sent"] = "fail",
         unknown_after: float = 90.0,
-        default_region: str | None = None,
         render_content: bool = False,
         initial_delay: float = FIRST_EVENT,
         **kwargs: Any,
@@ -150,35 +155,40 @@ class TwilioSendMessageOperator(TwilioTimedOperator):
         self.on_clear = one_of("on_clear", on_clear, "resume", "resend")
         self.on_unknown = one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
         self.unknown_after = unknown_after
-        self.default_region = default_region
         self.render_content = render_content
         self.initial_delay = initial_delay
 
     def rendered_fields(self) -> Sequence[str]:
         """Content is rendered where the author says so, or where another task gives it."""
         content = {"body", "content_variables"}
-        return [
+        mine = [
             name
             for name in self.hidden_fields
             if name not in content
             or self.render_content
             or any(True for _ in XComArg.iter_xcom_references(self.shown(name)))
         ]
+        return [*super().rendered_fields(), *mine]
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_twilio_comms.operators.state import ledger_of
+        from airflow_provider_twilio_comms.sending.letter import addressees_of
 
         with ending_plainly():
             ledger = ledger_of(context, self.send_key, anew=self.on_clear == "resend", noun="message")
             real = self.admitted(context, ledger)
             hook = self.hook
             letter = self._letter(hook.config)
-            if hook.config.dry_run or not real:
-                self.log.info("Dry run: %d messages were checked, and none was sent", len(letter.to))
-                return _result([], "DRY_RUN", {})
-            self._sending = self._sending_of(letter, ledger, context)
-            sids = hook.run(self._sending.once())
-            return self._followed(context, sids, letter)
+            with self._planned(letter, context, ledger.name, real) as plan:
+                letter = letter.sent_to(addressees_of(plan))
+                if hook.config.dry_run or not real:
+                    self.log.info("Dry run: %d messages were checked, and none was sent", len(letter.to))
+                    return _result([], "DRY_RUN", {})
+                self._sending = self._sending_of(letter, plan, ledger, context)
+                sids = hook.run(self._sending.once())
+            send_at = letter.options.get("send_at")
+            start = max(send_at.timestamp() if send_at else 0.0, ledger.held)
+            return self._followed(context, sids, start)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resume with the trigger's event."""
@@ -205,7 +215,8 @@ class TwilioSendMessageOperator(TwilioTimedOperator):
             self.log.warning("Canceled %d messages; too late for %d", len(stopped), len(late))
 
     def _letter(self, config: Config) -> Letter:
-        from airflow_provider_twilio_comms.sending.letter import addresses, letter
+        """The message without those who get it."""
+        from airflow_provider_twilio_comms.sending.letter import Letter
 
         sender, media = self.shown("from_"), self.shown("media_url")
         if not (sender or self.messaging_service_sid):
@@ -221,9 +232,25 @@ class TwilioSendMessageOperator(TwilioTimedOperator):
             "send_at": self.send_at,
             **(self.options or {}),
         }
-        return letter(addresses(self.shown("to"), self.default_region), given, config.allows)
+        letter = Letter.of(given)
+        if self.quiet_hours and not letter.service_sid:
+            problem = "only a messaging service holds messages until they are over"
+            raise InvalidInput.at("quiet_hours", problem, "Give messaging_service_sid")
+        return letter
 
-    def _sending_of(self, letter: Letter, ledger: Ledger, context: Context) -> Single:
+    def _rows(self) -> Iterable[Any]:
+        from airflow_provider_twilio_comms.sending.letter import listed
+
+        return listed(self.shown("to") or ())
+
+    def _reader(self, request: Letter, config: Config) -> Reader:
+        from airflow_provider_twilio_comms.sending.letter import AddresseeReader
+
+        allows = config.allows if config.allowed_recipients else None
+        return AddresseeReader(region=self.default_region, allows=allows, needed=request.needed)
+
+    def _sending_of(self, letter: Letter, plan: Plan, ledger: Ledger, context: Context) -> Single:
+        from airflow_provider_twilio_comms.operators.message_waits import held
         from airflow_provider_twilio_comms.sending.single import Single
 
         started = getattr(context.get("dag_run"), "start_date", None)
@@ -234,9 +261,10 @@ class TwilioSendMessageOperator(TwilioTimedOperator):
             self.unknown_after,
             earliest=started.timestamp() if started else None,
             revive=self.cancel_on_kill,
+            when=held(self._when, letter, plan, ledger) if self.quiet_hours else None,
         )
 
-    def _followed(self, context: Context, sids: list[str], letter: Letter) -> dict[str, Any]:
+    def _followed(self, context: Context, sids: list[str], start: float) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
         context["ti"].xcom_push(SENT, sids)
         if sids:
@@ -244,8 +272,7 @@ class TwilioSendMessageOperator(TwilioTimedOperator):
         known = self._sending.statuses if self._sending else {}
         if self.wait_for == "queued" or not sids:
             return _result(sids, "ACCEPTED", Counter(known.get(sid, "accepted") for sid in sids))
-        send_at = letter.options.get("send_at")
-        patience = self._patience(sids, max(time.time(), send_at.timestamp() if send_at else 0.0))
+        patience = self._patience(sids, max(time.time(), start))
         outcome = patience.waited(self.hook, to_the_end=not self.deferrable)
         if outcome is None:
             self.defer(

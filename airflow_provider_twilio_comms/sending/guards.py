@@ -48,13 +48,13 @@ class Limits:
         segments, cost = report.get("segments"), report.get("cost")
         if self.segments is not None:
             if not segments:
-                raise InvalidInput.at("max_segments", "the text is not known here", _FIX_TEXT)
+                raise InvalidInput.at("max_segments", "segments cannot be counted here", _FIX_TEXT)
             if segments["total"] > self.segments:
                 _over("max_segments", f"{segments['total']:,} segments", f"{self.segments:,}")
         if self.cost is None:
             return
         if not segments:
-            raise InvalidInput.at("max_cost", "the text is not known here", _FIX_TEXT)
+            raise InvalidInput.at("max_cost", "segments cannot be counted here", _FIX_TEXT)
         if not cost or cost["unpriced"]:
             countries = ", ".join(cost["unpriced"][:10]) if cost else "any country"
             raise InvalidInput.at(
@@ -71,7 +71,7 @@ class Limits:
             _over("max_recipients", f"at least {count:,} recipients", f"{self.recipients:,}")
 
 
-_FIX_TEXT = "Give a text, or do without this limit"
+_FIX_TEXT = "Send a text as SMS, or do without this limit"
 
 
 def _over(field: str, found: str, allowed: str) -> None:

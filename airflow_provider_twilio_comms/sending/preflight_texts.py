@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from airflow_provider_twilio_comms.api import content
 from airflow_provider_twilio_comms.api.flows import Flow, made
 
-__all__ = ["Text", "body_of", "renderer", "variables_of"]
+__all__ = ["Template", "Text", "filled", "renderer", "template_of"]
 
 _positional = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 
@@ -29,10 +29,26 @@ class Text(NamedTuple):
     costly: bool = False
 
 
+class Template(NamedTuple):
+    """What a content template at Twilio says, if it has a text, and what its variables are if left out."""
+
+    body: str | None
+    defaults: Mapping[str, str] = {}
+
+    @property
+    def variables(self) -> frozenset[str]:
+        return frozenset(_positional.findall(self.body or ""))
+
+
+def filled(body: str, values: Mapping[str, str]) -> str:
+    """A content template's body with its variables in their places."""
+    return _positional.sub(lambda match: str(values.get(match[1], "")), body)
+
+
 def renderer(given: Mapping[str, Any], template: str | None = None) -> Text:
     """How content, as the API takes it, becomes a text; ``template`` is what a content template says."""
     if template is not None:
-        return Text(lambda values: _positional.sub(lambda match: values.get(match[1], ""), template))
+        return Text(lambda values: filled(template, values))
     for module in given.get("modules", ()):
         if "sms" in module:
             return renderer(module["sms"])
@@ -46,16 +62,12 @@ def renderer(given: Mapping[str, Any], template: str | None = None) -> Text:
     return _liquid(text)
 
 
-def variables_of(template: str) -> frozenset[str]:
-    """The variables of a content template's body."""
-    return frozenset(_positional.findall(template))
-
-
-def body_of(content_sid: str) -> Flow[str | None]:
-    """What a content template says; None where it has no text."""
+def template_of(content_sid: str) -> Flow[Template]:
+    """What a content template says."""
     found = yield from made(content.fetch(content_sid))
     bodies = (shape.get("body") for shape in (found.types or {}).values() if isinstance(shape, Mapping))
-    return next((body for body in bodies if isinstance(body, str) and body), None)
+    body = next((body for body in bodies if isinstance(body, str) and body), None)
+    return Template(body, found.variables or {})
 
 
 def _liquid(text: str) -> Text:

@@ -21,7 +21,7 @@ from airflow_provider_twilio_comms.api.comms.parts import (
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.sending.liquid import undefaulted
-from airflow_provider_twilio_comms.sending.preflight_texts import Text, renderer, variables_of
+from airflow_provider_twilio_comms.sending.preflight_texts import Template, Text, renderer
 from airflow_provider_twilio_comms.sending.recipients import Channel
 
 __all__ = ["BulkRequest"]
@@ -89,13 +89,22 @@ class BulkRequest:
             ) from None
         return len(body or b"") + _TAG_SIZE
 
+    @property
+    def template_sid(self) -> str | None:
+        """The content template at Twilio that says it, if one does."""
+        return self.content.get("content_sid") if isinstance(self.content, Mapping) else None
+
     def text(self) -> Text:
         """What each recipient's text will be."""
+        if self.channel == "WHATSAPP":
+            return Text(None)  # which Twilio neither cuts in segments nor has in its price list for SMS
         return renderer(checked_content(self.content), self.template)
 
-    def with_template(self, body: str | None) -> BulkRequest:
+    def with_template(self, template: Template) -> BulkRequest:
         """The same, with what the content template says, if it has a text."""
-        return self if body is None else replace(self, template=body, needed=variables_of(body))
+        if template.body is None:
+            return self
+        return replace(self, template=template.body, needed=template.variables)
 
     def call(
         self, to: msgspec.Raw, tags: Mapping[str, str], send_at: datetime | None = None

@@ -7,7 +7,7 @@ its text and the time of the attempt. One that another part of this send was sen
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar
@@ -57,8 +57,10 @@ class Single(Steps[Part, Message]):
     """A send of single messages under way.
 
     ``earliest`` is when the first try may have begun, in seconds since 1970, for a ledger that is blank.
-    ``revive`` sends a message again that was canceled before it went out. ``statuses`` are what Twilio said
-    when it took the messages, by SID. One message's failure does not keep the others back.
+    ``revive`` sends a message again that was canceled before it went out. ``when`` gives the time at which a
+    part is to be sent, if it is not the letter's, by its number and the present in seconds since 1970.
+    ``statuses`` are what Twilio said when it took the messages, by SID. One message's failure does not keep
+    the others back.
     """
 
     noun: ClassVar[str] = "message"
@@ -73,6 +75,7 @@ class Single(Steps[Part, Message]):
         *,
         earliest: float | None = None,
         revive: bool = False,
+        when: Callable[[int, float], datetime | None] | None = None,
     ) -> None:
         super().__init__(ledger, on_unknown, lag)
         self.letter = letter
@@ -80,6 +83,7 @@ class Single(Steps[Part, Message]):
         self.failures: dict[int, TwilioError] = {}
         self._earliest = earliest
         self._revive = revive
+        self._when = when
         self._texts: tuple[str, ...] | None = None
 
     def once(self) -> Flow[list[str]]:
@@ -107,10 +111,10 @@ class Single(Steps[Part, Message]):
                 raise self._failure() from error  # the others would not fare better
 
     def request(self, part: Part, time: float) -> Call[Message]:
-        send_at = self.letter.options.get("send_at")
+        send_at = self._when(part.number, time) if self._when else self.letter.options.get("send_at")
         if send_at is not None:
             messages.schedulable(send_at, datetime.fromtimestamp(time, timezone.utc))
-        return self.letter.call(part.number)
+        return self.letter.call(part.number, send_at)
 
     def identity(self, reply: Message) -> str:
         self.statuses[reply.sid] = reply.status or "accepted"

@@ -101,7 +101,7 @@ def test_a_dry_run_checks_and_sends_nothing(emulator: Running) -> None:
         assert message().execute(context(MemoryStore()))["status"] == "DRY_RUN"
         with pytest.raises(AirflowFailException, match="body"):
             message(body="x" * 1601).execute(context(MemoryStore()))
-    assert not emulator.twilio.journal.counts
+    assert {route.partition(" ")[0] for route in emulator.twilio.journal.counts} <= {"GET"}
 
 
 def test_nobody_outside_the_allowed_gets_a_text(emulator: Running) -> None:
