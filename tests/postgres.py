@@ -8,24 +8,31 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from airflow_provider_twilio_comms.demo.processes import Guardian
 
 __all__ = ["Postgres", "installed", "postgres_running"]
 
 
 @dataclass(frozen=True)
 class Postgres:
-    """A server; every user is trusted."""
+    """A server; every user is trusted. ``serve`` is ``pg_ctl`` with one of its words."""
 
     port: int
+    serve: Callable[[str], None]
 
     @property
     def connection(self) -> str:
         """The value of an ``AIRFLOW_CONN_...`` variable."""
         return f"postgres://postgres@127.0.0.1:{self.port}/postgres"
+
+    def restart(self) -> None:
+        """As an upgrade would: whoever is connected is cut off, what is committed stays."""
+        self.serve("restart")
 
     def execute(self, sql: str) -> list[tuple[object, ...]]:
         import psycopg2
@@ -50,7 +57,10 @@ def installed() -> Path | None:
 
 @contextmanager
 def postgres_running() -> Iterator[Postgres]:
-    """A fresh server while the block lasts. The server refuses root, so root runs it as another user."""
+    """A fresh server while the block lasts, or until this process dies.
+
+    The server refuses root, so root runs it as another user.
+    """
     programs = installed()
     assert programs is not None
     folder = Path(tempfile.mkdtemp(prefix="twilio-pg-"))
@@ -69,16 +79,22 @@ def postgres_running() -> Iterator[Postgres]:
             **({"user": user.pw_uid, "group": user.pw_gid} if user else {}),  # type: ignore[call-overload]
         )
 
+    def serve(word: str) -> None:
+        run("pg_ctl", "-o", options, "-l", str(folder / "log"), "-m", "fast", "-w", word)
+        guardian.watch(int((folder / "data" / "postmaster.pid").read_text().split()[0]))
+
+    guardian = Guardian()
     port = _free_port()
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=50"
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200"
     try:
         run("initdb", "-A", "trust", "-U", "postgres", "--no-sync", "--encoding=UTF8", "--locale=C")
-        run("pg_ctl", "-o", options, "-l", str(folder / "log"), "-w", "start")
+        serve("start")
         try:
-            yield Postgres(port)
+            yield Postgres(port, serve)
         finally:
             run("pg_ctl", "-m", "immediate", "-w", "stop")
     finally:
+        guardian.dismiss()
         shutil.rmtree(folder, ignore_errors=True)
 
 

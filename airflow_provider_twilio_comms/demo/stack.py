@@ -56,7 +56,7 @@ __all__ = ["AIRFLOW_COMPONENTS", "Stack", "StackFailed"]
 AIRFLOW_COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 
 # Their log servers are for other machines; here they would only be two more ports to find.
-_FLAGS = {"scheduler": ["--skip-serve-logs"], "triggerer": ["--skip-serve-logs"]}
+_FLAGS = {name: ["--skip-serve-logs"] for name in ("scheduler", "triggerer", "celery")}
 
 # A task runs in a process of this title, under a supervisor of another (SDK, task_runner.py: setproctitle).
 _TASK_TITLE = re.compile(r"airflow worker -- ([0-9a-f]{8}-[0-9a-f-]{27})")
@@ -69,6 +69,8 @@ class Stack:
     :param home: AIRFLOW_HOME; by default a temporary folder that ``stop`` removes.
     :param env: further environment for every Airflow component; wins over the stack's own.
     :param sql_alchemy_conn: another metadata database than SQLite in ``home``; it is migrated on start.
+    :param further: more components than one of each, as their names and what to say to ``airflow``, such as
+        ``{"triggerer-2": ["triggerer"]}``; they run, but Airflow's health does not tell them apart.
     :param emulator: whether to start the emulator, with ``emulator_args``, and set ``twilio_default`` to it.
     """
 
@@ -79,6 +81,7 @@ class Stack:
         home: Path | None = None,
         env: Mapping[str, str] | None = None,
         sql_alchemy_conn: str | None = None,
+        further: Mapping[str, Sequence[str]] | None = None,
         emulator: bool = True,
         emulator_args: Sequence[str] = (),
     ) -> None:
@@ -90,6 +93,7 @@ class Stack:
         self.airflow = Airflow(f"http://127.0.0.1:{self.port}")
         self.emulator = Emulation(free_port()) if emulator else None
         self.components: dict[str, Component] = {}
+        self._commands = {name: [name] for name in AIRFLOW_COMPONENTS} | dict(further or {})
         self._emulator_args = list(emulator_args)
         self._env = airflow_env(self.home, dags.resolve(), self.port, self.sql_alchemy_conn)
         if self.emulator is not None:
@@ -135,8 +139,8 @@ class Stack:
             self._prepare_database()
             if self.emulator is not None:
                 self._add("emulator", [*self.emulator.command, *self._emulator_args])
-            for name in AIRFLOW_COMPONENTS:
-                self._add(name, [sys.executable, "-m", "airflow", name, *_FLAGS.get(name, [])])
+            for name, words in self._commands.items():
+                self._add(name, [sys.executable, "-m", "airflow", *words, *_FLAGS.get(words[0], [])])
             for component in self.components.values():
                 component.start()
             self.wait_healthy(timeout)
@@ -172,12 +176,12 @@ class Stack:
     def wait_healthy(self, timeout: float = 120) -> None:
         """Until every component that runs has reported in since it was started."""
         try:
-            until(self._healthy, timeout=timeout, what="Airflow to be healthy", interval=0.2)
+            until(self.healthy, timeout=timeout, what="Airflow to be healthy", interval=0.2)
         except StackFailed as failure:
             ends = (f"--- {name}\n{tail(self.component_log(name), lines=12)}" for name in self.components)
             raise StackFailed("\n\n".join([str(failure), *ends])) from None
 
-    def _healthy(self) -> bool:
+    def healthy(self) -> bool:
         running = [component for component in self.components.values() if component.pid is not None]
         for component in running:
             component.check()
