@@ -102,7 +102,7 @@ class TwilioError(Exception):
 class InvalidInput(TwilioError, ValueError):
     """Refused before sending. ``field`` and ``row`` (1-based, as a person counts) say where."""
 
-    fields = ("field", "row")
+    fields: ClassVar[tuple[str, ...]] = ("field", "row")
     field: str | None
     row: int | None
 
@@ -127,7 +127,7 @@ class Refused(TwilioError):
 class TransportFailed(TwilioError):
     """No reply. ``sent`` is False only where the request provably never left."""
 
-    fields = ("sent",)
+    fields: ClassVar[tuple[str, ...]] = ("sent",)
     sent: bool
 
 
@@ -139,7 +139,16 @@ class ApiError(TwilioError):
     every error where one reply named several.
     """
 
-    fields = ("status", "code", "detail", "more_info", "request_id", "retry_after", "verdict", "errors")
+    fields: ClassVar[tuple[str, ...]] = (
+        "status",
+        "code",
+        "detail",
+        "more_info",
+        "request_id",
+        "retry_after",
+        "verdict",
+        "errors",
+    )
     status: int
     code: int | None
     detail: str
@@ -169,7 +178,7 @@ class SendUncertain(TwilioError):
     ``operation_ids`` what certainly went out before.
     """
 
-    fields = ("part", "key", "tried", "operation_ids")
+    fields: ClassVar[tuple[str, ...]] = ("part", "key", "tried", "operation_ids")
     part: str | None
     key: str | None
     tried: str | None
@@ -183,7 +192,7 @@ class DeliveryFailed(TwilioError):
     ``operation_ids`` (or message SIDs) where to look.
     """
 
-    fields = ("operation_ids", "stats", "codes", "verdict")
+    fields: ClassVar[tuple[str, ...]] = ("operation_ids", "stats", "codes", "verdict")
     operation_ids: list[str]
     stats: dict[str, int]
     codes: dict[str, int] | None

@@ -19,7 +19,7 @@ from airflow_provider_twilio_comms.exceptions import RateLimited, SendUncertain,
 
 __all__ = ["may_repeat", "outcome", "policy", "untouched"]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 LONGEST = 300.0  # seconds; a longer Retry-After is left to Airflow's own retries
 _backoff = wait_random_exponential(multiplier=0.1, max=30)  # full jitter, from 100 ms, as Twilio advises

@@ -24,7 +24,7 @@ class Emulation:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self.url = f"http://127.0.0.1:{port}"
+        self.url: str = f"http://127.0.0.1:{port}"
         self._session = requests.Session()
         self._session.trust_env = False
 

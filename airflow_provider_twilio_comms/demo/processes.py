@@ -95,7 +95,7 @@ class Guardian:
     """A child that reads our sessions from a pipe and ends them when the pipe closes with us."""
 
     def __init__(self) -> None:
-        self.process = subprocess.Popen(
+        self.process: subprocess.Popen[str] = subprocess.Popen(
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -130,10 +130,10 @@ class Component:
         self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str], guardian: Guardian
     ) -> None:
         self.name = name
-        self.command = list(command)
+        self.command: list[str] = list(command)
         self.log = log
-        self.env = dict(env)
-        self.started = 0.0
+        self.env: dict[str, str] = dict(env)
+        self.started: float = 0.0
         self._guardian = guardian
         self._process: subprocess.Popen[bytes] | None = None
         self._sessions: set[int] = set()

@@ -86,12 +86,12 @@ class Stack:
         emulator_args: Sequence[str] = (),
     ) -> None:
         self._owns_home = home is None
-        self.home = Path(tempfile.mkdtemp(prefix="twilio-airflow-")) if home is None else home.resolve()
+        self.home: Path = Path(tempfile.mkdtemp(prefix="twilio-airflow-")) if home is None else home.resolve()
         self.home.mkdir(parents=True, exist_ok=True)
-        self.sql_alchemy_conn = sql_alchemy_conn or sqlite_url(self.home)
-        self.port = free_port()
-        self.airflow = Airflow(f"http://127.0.0.1:{self.port}")
-        self.emulator = Emulation(free_port()) if emulator else None
+        self.sql_alchemy_conn: str = sql_alchemy_conn or sqlite_url(self.home)
+        self.port: int = free_port()
+        self.airflow: Airflow = Airflow(f"http://127.0.0.1:{self.port}")
+        self.emulator: Emulation | None = Emulation(free_port()) if emulator else None
         self.components: dict[str, Component] = {}
         self._commands = {name: [name] for name in AIRFLOW_COMPONENTS} | dict(further or {})
         self._emulator_args = list(emulator_args)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["accounts", "oauth"]
 
-accounts = Routes("api", "/2010-04-01")
-oauth = Routes("oauth")
+accounts: Routes = Routes("api", "/2010-04-01")
+oauth: Routes = Routes("oauth")
 
 _SUBRESOURCES = {
     "available_phone_numbers": "AvailablePhoneNumbers",

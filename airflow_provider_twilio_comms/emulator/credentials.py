@@ -72,7 +72,7 @@ class Tokens:
     def __init__(self, twilio: Twilio) -> None:
         self._twilio = twilio
         self._ends: dict[str, float] = {}
-        self.issued = 0
+        self.issued: int = 0
 
     def issue(self) -> str:
         self.issued += 1

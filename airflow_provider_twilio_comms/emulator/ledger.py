@@ -16,8 +16,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self.recipients: Counter[str] = Counter()
-        self.requests = 0
-        self.messages = 0
+        self.requests: int = 0
+        self.messages: int = 0
 
     def accept(self, recipients: Iterable[str]) -> None:
         """Count one request that sends."""

@@ -57,7 +57,8 @@ class Routes(list[Route]):
 
     def __init__(self, product: str, prefix: str = "") -> None:
         super().__init__()
-        self.product, self.prefix = product, prefix
+        self.product: str = product
+        self.prefix: str = prefix
 
     def __call__(
         self, method: str, path: str, *, access: Access = "all", test: bool = False

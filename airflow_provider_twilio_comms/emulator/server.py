@@ -124,7 +124,7 @@ class Running:
         except OSError:
             self._socket.close()
             raise
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.url: str = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
             application(twilio),
             backlog=4096,

@@ -51,18 +51,18 @@ class Twilio:
     """
 
     def __init__(self, clock: Clock | None = None, seed: int | None = None, **options: Any) -> None:
-        self.clock = clock or Clock()
-        self.options = Options().changed(options)
-        self.random = random.Random(seed)
-        self.lock = threading.RLock()
+        self.clock: Clock = clock or Clock()
+        self.options: Options = Options().changed(options)
+        self.random: random.Random = random.Random(seed)
+        self.lock: threading.RLock = threading.RLock()
         self.reset()
 
     def reset(self) -> None:
         """Forget everything but the options and the time."""
         with self.lock:
-            self.faults = Faults()
-            self.ledger = Ledger()
-            self.journal = Journal()
+            self.faults: Faults = Faults()
+            self.ledger: Ledger = Ledger()
+            self.journal: Journal = Journal()
             self._parts: dict[type[Any], Any] = {}
 
     def part(self, kind: type[P]) -> P:

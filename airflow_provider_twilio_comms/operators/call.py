@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.operators.base import TwilioOperator, ending_plainly
@@ -74,7 +74,7 @@ class TwilioCallOperator(TwilioOperator):
     :param twilio_conn_id: the connection, of type ``twilio``
     """
 
-    hidden_fields = ("arguments",)
+    hidden_fields: ClassVar[Sequence[str]] = ("arguments",)
     template_fields: Sequence[str] = (*TwilioOperator.template_fields, "call", *hidden_fields, "output_path")
 
     def __init__(

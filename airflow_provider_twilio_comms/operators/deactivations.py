@@ -69,7 +69,7 @@ class TwilioDeactivatedNumbersOperator(TwilioTask, BaseSensorOperator):
         self.day = day
         self.output_path = output_path
         self.twilio_conn_id = twilio_conn_id
-        self.deferrable = or_default(deferrable)
+        self.deferrable: bool = or_default(deferrable)
         self.initial_delay = initial_delay
 
     def execute(self, context: Context) -> Any:

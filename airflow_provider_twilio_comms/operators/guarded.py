@@ -98,16 +98,20 @@ class TwilioGuardedOperator(TwilioTimedOperator):
         super().__init__(**kwargs)
         self.hide(suppress=suppress, allowed_recipients=allowed_recipients)
         self.default_region = default_region
-        self.on_invalid_recipient = one_of("on_invalid_recipient", on_invalid_recipient, "fail", "skip")
+        self.on_invalid_recipient: Literal["fail", "skip"] = one_of(
+            "on_invalid_recipient", on_invalid_recipient, "fail", "skip"
+        )
         self.on_duplicate: OnDuplicate = one_of(
             "on_duplicate", on_duplicate or self.usual_duplicates, "keep", "first", "last"
         )
-        self.on_missing_variable = one_of("on_missing_variable", on_missing_variable, "warn", "fail")
-        self.limits = Limits.checked(max_recipients, max_segments, max_cost)
+        self.on_missing_variable: Literal["warn", "fail"] = one_of(
+            "on_missing_variable", on_missing_variable, "warn", "fail"
+        )
+        self.limits: Limits = Limits.checked(max_recipients, max_segments, max_cost)
         self.quiet_hours = quiet_hours
         self.rejects_path = rejects_path
         self.snapshot_path = snapshot_path
-        self.on_empty = one_of("on_empty", on_empty, "fail", "skip")
+        self.on_empty: Literal["fail", "skip"] = one_of("on_empty", on_empty, "fail", "skip")
 
     def rendered_fields(self) -> Sequence[str]:
         return ("suppress", "allowed_recipients")

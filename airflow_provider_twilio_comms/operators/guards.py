@@ -44,8 +44,10 @@ class TwilioTimedOperator(TwilioKillableOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.sends_nothing = dry_run  # BaseOperator.dry_run is something else
-        self.on_backfill = one_of("on_backfill", on_backfill, "skip", "dry_run", "send")
-        self.max_age = None if max_age is None else seconds(max_age)
+        self.on_backfill: Literal["skip", "dry_run", "send"] = one_of(
+            "on_backfill", on_backfill, "skip", "dry_run", "send"
+        )
+        self.max_age: float | None = None if max_age is None else seconds(max_age)
 
     def admitted(self, context: Context, ledger: _Begun) -> bool:
         """Whether this is the real thing, and not a dry run. Skips the task where it may do neither."""

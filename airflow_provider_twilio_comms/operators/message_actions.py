@@ -87,7 +87,7 @@ class _WhenFinished(_OfMessages):
         self, *, sids: str | Sequence[str], patience: timedelta | float = timedelta(minutes=5), **kwargs: Any
     ) -> None:
         super().__init__(sids=sids, **kwargs)
-        self.patience = seconds(patience)
+        self.patience: float = seconds(patience)
 
     def each(self, call: Callable[[str], Call[Any]]) -> int:
         """Make the call for every message; returns for how many. One that is gone needs nothing done."""
@@ -203,7 +203,7 @@ class TwilioListMessagesOperator(TwilioListOperator):
         "sent_on_or_after",
         "sent_on_or_before",
     )
-    personal = frozenset({"to", "from", "body"})
+    personal: ClassVar[frozenset[str]] = frozenset({"to", "from", "body"})
 
     def __init__(
         self,

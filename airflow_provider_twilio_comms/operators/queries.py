@@ -15,7 +15,7 @@ from airflow_provider_twilio_comms.sending.recipients import BATCH, Batched, Row
 
 __all__ = ["Query", "ordered", "streamed", "tables"]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 FETCH = 2_000  # rows that the database hands over at once
 

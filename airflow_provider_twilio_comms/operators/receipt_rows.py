@@ -22,8 +22,8 @@ class Receipts:
     def __init__(self, read: Reading, redaction: Redaction, max_reasons: int) -> None:
         self._read = read
         self._redaction = redaction
-        self.reasons = max_reasons
-        self.missing = 0
+        self.reasons: int = max_reasons
+        self.missing: int = 0
 
     def of(self, operation_ids: Sequence[str]) -> Iterator[list[Receipt]]:
         """The receipts, some at a time. Raises :class:`OperationGone` before the first of them, where Twilio

@@ -28,7 +28,7 @@ from airflow_provider_twilio_comms.plugins.incoming import Incoming
 
 __all__ = ["config_of", "forgotten", "taken"]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 TAKEN = "twilio://webhook/taken"
 

@@ -11,7 +11,7 @@ from airflow.sdk.plugins_manager import AirflowPlugin
 
 __all__ = ["TwilioWebhookPlugin"]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 PREFIX = "/twilio"
 

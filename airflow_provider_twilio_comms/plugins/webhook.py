@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Webhooks", "application"]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 READ_WITHIN = 10.0  # seconds for a body to arrive
 FRESH = 60.0  # seconds for which the connection's secret is not read again

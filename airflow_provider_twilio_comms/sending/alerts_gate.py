@@ -40,7 +40,7 @@ from airflow_provider_twilio_comms.sending.alerts_board import (
 
 __all__ = ["Entrance", "Ticket"]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LEASE = 20.0  # seconds after which a name at a gate belongs to the dead

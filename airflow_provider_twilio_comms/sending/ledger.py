@@ -19,7 +19,7 @@ from airflow_provider_twilio_comms.exceptions import RecipientsChanged, TwilioEr
 
 __all__ = ["Entry", "Ledger", "Store", "send_id"]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 PATIENCE = 120.0  # seconds for which a write after a request is tried again
 State = Literal["sending", "accepted", "assumed", "refused"]
@@ -74,7 +74,7 @@ class Ledger:
         self._noun = noun
         self._held = 0.0
         # Without a store, or with one that lost what an earlier try began, only Twilio can tell.
-        self.blank = retried and (store is None or self._read("begun") is None)
+        self.blank: bool = retried and (store is None or self._read("begun") is None)
 
     def begin(self, parts: int, now: float) -> None:
         """Note that this send has a ledger, before its first request."""

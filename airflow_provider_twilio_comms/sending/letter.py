@@ -23,7 +23,7 @@ from airflow_provider_twilio_comms.sending.recipients import Address, Reader, Re
 
 __all__ = ["Addressee", "AddresseeReader", "Letter", "addressees_of", "addresses", "letter", "listed"]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, repr=False)

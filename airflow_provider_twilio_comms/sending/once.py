@@ -18,7 +18,7 @@ from airflow_provider_twilio_comms.sending.steps import LAG, SKEW, Found, Steps
 
 __all__ = ["TAG", "Sending"]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 TAG = "airflow_send"
 

@@ -97,8 +97,8 @@ class Tally:
     """Counts of receipts: by status, by Twilio's code, and of failures whose reason nobody asked for."""
 
     def __init__(self) -> None:
-        self.rows = 0
-        self.unexplained = 0
+        self.rows: int = 0
+        self.unexplained: int = 0
         self.statuses: Counter[str] = Counter()
         self.codes: Counter[str] = Counter()
         self.verdicts: Counter[str] = Counter()

@@ -36,7 +36,7 @@ from airflow_provider_twilio_comms.sending.texts import alike, rendered
 
 __all__ = ["Part", "Single"]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 SECOND = timedelta(seconds=2)  # Twilio's times have no fractions
 DAY = 86_400.0

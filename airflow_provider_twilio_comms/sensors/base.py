@@ -39,7 +39,7 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.twilio_conn_id = twilio_conn_id
-        self.deferrable = or_default(deferrable)
+        self.deferrable: bool = or_default(deferrable)
         self.initial_delay = initial_delay
 
     @abstractmethod

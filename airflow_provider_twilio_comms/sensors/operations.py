@@ -51,7 +51,7 @@ class TwilioOperationSensor(TwilioSensor):
     """
 
     template_fields: Sequence[str] = ("twilio_conn_id", "operation_ids")
-    operator_extra_links = (TwilioOperationLink(),)
+    operator_extra_links: tuple[TwilioOperationLink, ...] = (TwilioOperationLink(),)
 
     def __init__(
         self,
@@ -65,7 +65,9 @@ class TwilioOperationSensor(TwilioSensor):
         kwargs.setdefault("poke_interval", 30.0)
         super().__init__(**kwargs)
         self.operation_ids = operation_ids
-        self.criteria = Criteria(one_of("until", until, "processed", "delivered"), min_delivered, max_failed)
+        self.criteria: Criteria = Criteria(
+            one_of("until", until, "processed", "delivered"), min_delivered, max_failed
+        )
 
     def linked(self, context: Context) -> None:
         context["ti"].xcom_push(KEY, self.hook.config.messages_page(self._patience.operation_ids[0]))

@@ -48,7 +48,7 @@ class TwilioLogOperator(TwilioRedacted):
         super().__init__(**kwargs)
         self.interval_start = interval_start
         self.interval_end = interval_end
-        self.lookback = timedelta(seconds=seconds(lookback))
+        self.lookback: timedelta = timedelta(seconds=seconds(lookback))
 
     def source(self) -> Source[Any]:
         """Which list, and how it becomes rows."""
@@ -120,7 +120,7 @@ class TwilioLogToObjectStorageOperator(TwilioLogOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.output_path = output_path
-        self.file_format = one_of("file_format", file_format, "parquet", "jsonl")
+        self.file_format: Literal["parquet", "jsonl"] = one_of("file_format", file_format, "parquet", "jsonl")
 
     def lineage_output(self) -> tuple[str, str]:
         return dataset_of_file(self.output_path)

@@ -80,9 +80,9 @@ class TwilioInboundMessageTrigger(InboundWatcher):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.receiver = receiver
-        self.senders = senders or []
+        self.senders: list[str] = senders or []
         self.pattern = pattern
-        self.show = show or []
+        self.show: list[Literal["from", "to", "body"]] = show or []
         self.look_back = look_back
         self.twilio_conn_id = twilio_conn_id
         self.poll_interval = poll_interval

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.api.flows import Flow, made
@@ -13,6 +13,7 @@ from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.sending.canceling import canceled
 from airflow_provider_twilio_comms.sending.message_waiting import MessageWait, Seen, seen
 from airflow_provider_twilio_comms.triggers.base import WaitingTrigger, undisturbed
+from airflow_provider_twilio_comms.triggers.poller import Source
 
 __all__ = ["TwilioMessagesTrigger"]
 
@@ -61,7 +62,7 @@ class TwilioMessagesTrigger(WaitingTrigger[Seen]):
     :param cancel_on_kill: cancel what is still scheduled when the task is failed from outside
     """
 
-    source = _Messages()
+    source: ClassVar[Source[Any]] = _Messages()
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = ["Notes", "accessors"]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 MOST = 3000  # marks that are kept: the store takes 64 KiB
 QUIET = 60.0  # seconds by which the time may move on without being written

@@ -63,7 +63,7 @@ class TwilioOperationEventTrigger(WatchingTrigger[Tagged]):
         poll_interval: float = 30.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.tags = tags or {}
+        self.tags: dict[str, str] = tags or {}
         self.until = until
         self.receipts_within = receipts_within
         self.look_back = look_back

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from airflow_provider_twilio_comms.api.comms import operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation
 from airflow_provider_twilio_comms.api.flows import Flow, made
 from airflow_provider_twilio_comms.sending.waiting import Wait, observed, total
 from airflow_provider_twilio_comms.triggers.base import WaitingTrigger
+from airflow_provider_twilio_comms.triggers.poller import Source
 
 __all__ = ["TwilioOperationsTrigger"]
 
@@ -50,7 +51,7 @@ class TwilioOperationsTrigger(WaitingTrigger[Operation]):
     :param not_before: no event before this time, in seconds since 1970
     """
 
-    source = _Operations()
+    source: ClassVar[Source[Any]] = _Operations()
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Contents", "routes"]
 
-routes = Routes("content", "/v1")
+routes: Routes = Routes("content", "/v1")
 
 
 class _Change(msgspec.Struct, forbid_unknown_fields=True):

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["deactivations", "media", "storage"]
 
-media = Routes("api", "/2010-04-01/Accounts/{AccountSid}/Messages/{MessageSid}")
-deactivations = Routes("messaging", "/v1")
-storage = Routes("storage")
+media: Routes = Routes("api", "/2010-04-01/Accounts/{AccountSid}/Messages/{MessageSid}")
+deactivations: Routes = Routes("messaging", "/v1")
+storage: Routes = Routes("storage")
 
 VALID = 120  # seconds that an address is good for
 _PIXEL = bytes.fromhex(

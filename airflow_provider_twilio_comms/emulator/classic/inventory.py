@@ -164,9 +164,9 @@ class Inventory:
             Channel(MESSENGER_SENDER_SID, "messenger:104794531907950", "Messenger"),
             Channel(RCS_SENDER_SID, "rcs:emulated_agent", "RCS"),
         )
-        self.numbers = {number.sid: number for number in numbers}
-        self.short_codes = {code.sid: code for code in codes}
-        self.channels = {channel.sid: channel for channel in channels}
+        self.numbers: dict[str, Number] = {number.sid: number for number in numbers}
+        self.short_codes: dict[str, ShortCode] = {code.sid: code for code in codes}
+        self.channels: dict[str, Channel] = {channel.sid: channel for channel in channels}
 
     def owns(self, sender: str) -> bool:
         """Whether a number, a short code or a channel address is the account's, to send with."""

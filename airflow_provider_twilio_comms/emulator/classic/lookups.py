@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["routes"]
 
-routes = Routes("lookups", "/v2")
+routes: Routes = Routes("lookups", "/v2")
 
 
 class _Asked(Person, total=False):

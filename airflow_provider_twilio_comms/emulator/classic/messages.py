@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["routes", "within"]
 
-routes = Routes("api", "/2010-04-01/Accounts/{AccountSid}/Messages")
+routes: Routes = Routes("api", "/2010-04-01/Accounts/{AccountSid}/Messages")
 
 
 class _Update(TypedDict, total=False):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["routes"]
 
-routes = Routes("api", "/2010-04-01/Accounts/{AccountSid}")
+routes: Routes = Routes("api", "/2010-04-01/Accounts/{AccountSid}")
 _KINDS = "{Kind:Local|Mobile|TollFree}"
 _SPELLED = {kind: "".join(word.capitalize() for word in kind.split("_")) for kind in COUNTRIES["GB"].prefixes}
 _INVALID = {"PhoneNumber": 21421, "AreaCode": 21451, "BundleSid": 21649, "AddressSid": 21631}

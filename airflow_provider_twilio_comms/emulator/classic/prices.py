@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["routes"]
 
-routes = Routes("pricing", "/v1")
+routes: Routes = Routes("pricing", "/v1")
 _LIST = "/{Of:Messaging|PhoneNumbers}/Countries"
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["routes"]
 
-routes = Routes("messaging", "/v1/Services/{ServiceSid}")
+routes: Routes = Routes("messaging", "/v1/Services/{ServiceSid}")
 _LIST = f"/{{List:{'|'.join(LISTS)}}}"
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LISTS", "Entry", "Service", "Services", "routes"]
 
-routes = Routes("messaging", "/v1")
+routes: Routes = Routes("messaging", "/v1")
 LISTS = ("PhoneNumbers", "ShortCodes", "AlphaSenders", "DestinationAlphaSenders", "ChannelSenders")
 _DEFAULTS: dict[str, Any] = {
     "inbound_request_url": None,

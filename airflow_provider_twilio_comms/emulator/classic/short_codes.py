@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["routes"]
 
-routes = Routes("api", "/2010-04-01/Accounts/{AccountSid}/SMS")
+routes: Routes = Routes("api", "/2010-04-01/Accounts/{AccountSid}/SMS")
 
 
 @routes("GET", "/ShortCodes.json")

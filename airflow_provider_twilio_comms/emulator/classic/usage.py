@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["routes"]
 
-routes = Routes("api", "/2010-04-01/Accounts/{AccountSid}")
+routes: Routes = Routes("api", "/2010-04-01/Accounts/{AccountSid}")
 _PERIODS = "{Period:AllTime|Daily|LastMonth|Monthly|ThisMonth|Today|Yearly|Yesterday}"
 _CATEGORIES = {
     "sms-outbound": ("Outbound SMS", "segments", "messages"),

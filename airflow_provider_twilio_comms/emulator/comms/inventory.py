@@ -92,9 +92,9 @@ class Inventory:
             Sender(f"comms_sender_{_ULID}q5", "+15005550007", "SMS", status="DEACTIVATED"),
             Sender(f"comms_sender_{_ULID}q6", "hello@example.com", "EMAIL", "Hello"),
         )
-        self.senders = {sender.id: sender for sender in senders}
+        self.senders: dict[str, Sender] = {sender.id: sender for sender in senders}
         members = {id_: _BORN for id_ in (SMS_SENDER_ID, RCS_SENDER_ID, WHATSAPP_SENDER_ID)}
-        self.pools = {
+        self.pools: dict[str, Pool] = {
             POOL_ID: Pool(POOL_ID, "Everything", {}, _BORN, _BORN, None, members),
             SMS_POOL_ID: Pool(SMS_POOL_ID, "SMS only", {}, _BORN, _BORN, None, {SMS_SENDER_ID: _BORN}),
         }

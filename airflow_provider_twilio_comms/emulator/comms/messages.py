@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["routes", "row"]
 
-routes = Routes("comms", VERSION)
+routes: Routes = Routes("comms", VERSION)
 _CHANNELS = ("SMS", "RCS", "WHATSAPP")
 _STATUSES = (
     *("QUEUED", "SENT", "SCHEDULED", "DELIVERED", "READ", "FAILED", "UNDELIVERED"),

@@ -57,7 +57,7 @@ class Recipients:
         self.others: dict[int, tuple[Party, ...]] = {}
         self._variables: dict[int, bytes] = {}
         self.plans: list[Plan] = []
-        self.plan_of = array("H")
+        self.plan_of: array[int] = array("H")
         self.members: list[Sequence[int]] = []
 
     def __len__(self) -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["routes", "view"]
 
-routes = Routes("comms", VERSION)
+routes: Routes = Routes("comms", VERSION)
 _STATUSES = ("SCHEDULED", "PROCESSING", "COMPLETED", "CANCELED")
 
 

@@ -22,7 +22,7 @@ class Outbox:
         self._operations: list[Operation] = []
         self._by_id: dict[str, Operation] = {}
         self._by_key: dict[str, Operation] = {}
-        self.count = 0
+        self.count: int = 0
 
     def add(self, operation: Operation) -> None:
         self._forget()

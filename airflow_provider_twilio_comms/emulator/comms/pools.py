@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["routes"]
 
-routes = Routes("comms", VERSION + "/SenderPools")
+routes: Routes = Routes("comms", VERSION + "/SenderPools")
 
 
 class Reference(Strict):

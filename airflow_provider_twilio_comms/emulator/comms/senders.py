@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["listed", "routes"]
 
-routes = Routes("comms", VERSION)
+routes: Routes = Routes("comms", VERSION)
 _CHANNELS = ("SMS", "RCS", "EMAIL", "WHATSAPP", "PUSH")
 _STATUSES = ("ACTIVATED", "DEACTIVATED")
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["accepted", "routes"]
 
 MOST_BYTES = 10_000_000
-routes = Routes("comms", VERSION)
+routes: Routes = Routes("comms", VERSION)
 _SEND, _COUNTED = msgspec.json.Decoder(Send), msgspec.json.Decoder(Counted)
 
 
