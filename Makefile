@@ -3,7 +3,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-OLD := .venv-airflow-3.2
 ARGS ?=
 
 # Nothing here asks questions, and pip's chatter would hide ours.
@@ -12,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_SYSTEM_CERTS ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo airflow emulator test bench chaos lint lock test-airflow-3.2 clean
+.PHONY: help setup demo airflow emulator test bench chaos e2e docs lint dist audit types matrix lock clean
 
 help: ## list what there is
 	@grep -E '^[a-z][a-z0-9.-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -37,14 +36,28 @@ bench: setup ## measure what a send costs, in pairs with the floor below it
 chaos: setup ## kill, freeze and cut off a real Airflow while it sends, and count who was texted twice or lost
 	$(BIN)/python -m tests.chaos $(ARGS)
 
+e2e: setup ## a whole deployment (PostgreSQL, Redis, Celery, two workers, two triggerers), killed and restarted
+	$(BIN)/python -m pytest tests/e2e -m e2e $(ARGS)
+
+docs: setup ## the documentation, into build/site; the suite builds and checks it too
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet $(ARGS)
+
 lint: setup ## style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# What an old Airflow's dependencies warn of is not ours to mend: there, warnings are shown and are no errors.
-test-airflow-3.2: $(OLD)/.done ## the suite's in-process part on the oldest Airflow supported
-	$(OLD)/bin/python -m pytest -m "not stack" -W default $(ARGS)
+dist: setup ## build what is shipped, check it, install it elsewhere and use it there
+	$(BIN)/python -m tests.dist
+
+audit: setup ## known vulnerabilities of what we depend on
+	$(BIN)/python -m tests.dist.audit $(ARGS)
+
+types: setup ## whether everything public has a type that every type checker reads the same way
+	$(BIN)/python -m tests.dist.completeness
+
+matrix: setup ## the suite's in-process part on Airflow 3.2 and 3.3 and Python 3.10 to 3.13, as far as they are here
+	$(BIN)/python -m tests.dist.matrix $(ARGS)
 
 lock: setup ## write constraints.txt anew after a change of dependencies; UPGRADE=--upgrade for newest versions
 	echo "uv pip hatchling" | tr ' ' '\n' | $(BIN)/uv pip compile --universal --python-version 3.10 $(UPGRADE) \
@@ -52,7 +65,7 @@ lock: setup ## write constraints.txt anew after a change of dependencies; UPGRAD
 		--quiet --output-file constraints.txt pyproject.toml -
 
 clean: ## remove what the other words made
-	rm -rf $(VENV) $(OLD) build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-* build dist .mypy_cache .ruff_cache .pytest_cache
 
 $(BIN)/uv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later, please: make PYTHON=...")'
@@ -62,11 +75,4 @@ $(BIN)/uv:
 $(VENV)/.done: pyproject.toml constraints.txt Makefile airflow_provider_twilio_comms/__init__.py | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(VENV) --constraint constraints.txt --build-constraint constraints.txt \
 		--editable '.[demo,emulator,parquet]' --group dev
-	touch $@
-
-# An old Airflow does not work with today's versions of what it needs, hence the date.
-$(OLD)/.done: pyproject.toml Makefile | $(BIN)/uv
-	test -x $(OLD)/bin/python || $(PYTHON) -m venv --without-pip $(OLD)
-	$(BIN)/uv pip install --quiet --python $(OLD) --exclude-newer 2026-06-15 apache-airflow==3.2.2 \
-		--editable '.[demo,emulator,parquet]' --group test
 	touch $@

@@ -1,0 +1,1 @@
+"""What is shipped, and where it runs: ``make dist``, ``make matrix``, ``make audit``, ``make types``."""
