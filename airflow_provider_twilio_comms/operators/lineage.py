@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_twilio_comms.exceptions import scrub
@@ -11,26 +12,30 @@ from airflow_provider_twilio_comms.operators.base import TwilioOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-__all__ = ["COUNTS", "TwilioAnnouncing"]
-
-COUNTS = "twilio_counts"  # the XCom from which lineage takes the counts
+__all__ = ["TwilioAnnouncing"]
 
 
 class TwilioAnnouncing(TwilioOperator):
     """Base of the operators that send to a list. Only counts are told, never a number or a text."""
 
+    _counts: Mapping[str, Any] = MappingProxyType({})
+
     def announce(self, context: Context, result: Mapping[str, Any]) -> None:
-        """Put the counts into the events of the task's outlets, and keep them for lineage."""
+        """Put the counts into the events of the task's outlets, and keep them for lineage, which is
+        asked for in the same process."""
         from airflow_provider_twilio_comms.operators.outcomes import announced
 
         counts = {name: result[name] for name in ("status", "recipients", "rejected", "stats")}
         counts["operations"] = len(result["operation_ids"])
-        context["ti"].xcom_push(COUNTS, counts)
+        self._counts = counts
         announced(context, self.outlets, counts)
 
     def lineage_inputs(self) -> Iterable[tuple[str, str]]:
-        """Where recipients come from: OpenLineage's namespaces and names."""
-        return ()
+        """Where recipients come from, as OpenLineage names it: a file, or nothing that has a name."""
+        from airflow_provider_twilio_comms.operators.outcomes import dataset_of_file
+
+        recipients = self.shown("recipients")
+        return [dataset_of_file(recipients)] if isinstance(recipients, str) else ()
 
     def lineage_sql(self) -> str | None:
         """The statement that reads the recipients."""
@@ -42,9 +47,7 @@ class TwilioAnnouncing(TwilioOperator):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """The same with the counts."""
-        map_index = getattr(task_instance, "map_index", -1)
-        pulled = task_instance.xcom_pull(task_ids=self.task_id, key=COUNTS, map_indexes=map_index)
-        return self._lineage(pulled if isinstance(pulled, Mapping) else {})
+        return self._lineage(self._counts)
 
     def _lineage(self, counts: Mapping[str, Any]) -> Any:
         from airflow_provider_twilio_comms.operators.outcomes import lineage

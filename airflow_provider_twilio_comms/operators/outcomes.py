@@ -36,9 +36,14 @@ def dataset_of_file(path: str) -> Name:
 
 
 def dataset_of_table(conn_id: str, table: str) -> Name:
-    """How OpenLineage names a table, as far as a connection tells without being opened."""
+    """How OpenLineage names a table; as far as a connection tells, where its provider cannot say."""
     from airflow.sdk import BaseHook
 
+    from airflow_provider_twilio_comms.operators.queries import Query, tables
+
+    named = tables(Query(f"SELECT * FROM {table}", conn_id))
+    if named:
+        return named[0]
     found = BaseHook.get_connection(conn_id)
     host = f"{found.host}:{found.port}" if found.port else found.host or ""
     schema = f"{found.schema}." if found.schema and found.conn_type != "sqlite" else ""

@@ -99,10 +99,11 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
     def lineage_inputs(self) -> Iterable[tuple[str, str]]:
         from airflow_provider_twilio_comms.operators.outcomes import dataset_of_file
 
+        first = super().lineage_inputs()
         if self.receipts:
-            return [dataset_of_file(self.receipts)]
+            return [dataset_of_file(self.receipts), *first]
         account = f"twilio://{self.hook.config.account_sid}"
-        return [(account, f"operations/{each}") for each in named(self.operation_ids)]
+        return [*((account, f"operations/{each}") for each in named(self.operation_ids)), *first]
 
     def _request(self, config: Config) -> BulkRequest:
         request = super()._request(config)
