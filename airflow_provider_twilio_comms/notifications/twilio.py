@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow.sdk import BaseNotifier
 
-from airflow_provider_twilio_comms.exceptions import InvalidInput, scrub
+from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError, scrub
+from airflow_provider_twilio_comms.hooks import metrics
 from airflow_provider_twilio_comms.notifications.settings import (
     accessors,
     at_least_one,
@@ -22,6 +23,7 @@ from airflow_provider_twilio_comms.notifications.settings import (
     window_of,
 )
 from airflow_provider_twilio_comms.operators.native import NumbersStayText
+from airflow_provider_twilio_comms.sending.counting import verdict_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -155,6 +157,8 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             yield
         except Exception as error:
             log.error("THE ALERT WAS NOT SENT. %s: %s", type(error).__name__, scrub(str(error)))
+            verdict = verdict_of(error) if isinstance(error, TwilioError) else "unknown"
+            metrics.count("twilio.alerts.failed", 1, conn_id=self.twilio_conn_id, verdict=verdict)
 
     def _alert(self, context: Context, hook: TwilioHook, writable: bool = True) -> Flow[int]:
         from airflow_provider_twilio_comms.api.flows import aside
@@ -192,6 +196,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             recovering=recovering,
             without_store=self.without_store,
         )
+            counting=metrics.counting("alerts", conn_id=self.twilio_conn_id),
 
     def _gates(self, context: dict[str, Any], to: Sequence[str]) -> list[Gate]:
         """A deadline's own, since each triggerer runs its callback; the key's; the connection's."""

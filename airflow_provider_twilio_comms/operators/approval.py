@@ -14,6 +14,7 @@ from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError
+from airflow_provider_twilio_comms.hooks import metrics
 from airflow_provider_twilio_comms.operators.base import (
     FIRST_EVENT,
     TwilioOperator,
@@ -225,6 +226,7 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
         sending = Single(letter(voters, given, config.allows), ledger, earliest=opened)
         try:
             self.hook.run(sending.once())
+        sending.counting = metrics.counting("messages", conn_id=self.twilio_conn_id, kind="question")
         except TwilioError as error:
             if not sending.ids:
                 raise

@@ -9,9 +9,15 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_twilio_comms.api.classic.messages import SOONEST
+from airflow_provider_twilio_comms.hooks import metrics
 from airflow_provider_twilio_comms.operators.base import FIRST_EVENT
 from airflow_provider_twilio_comms.operators.waits import Lasting
-from airflow_provider_twilio_comms.sending.message_waiting import MessageOutcome, MessageWait, judged
+from airflow_provider_twilio_comms.sending.message_waiting import (
+    MessageOutcome,
+    MessageWait,
+    by_verdict,
+    judged,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.sending.ledger import Ledger
@@ -55,10 +61,15 @@ class MessagePatience(Lasting[MessageOutcome]):
             cancel_on_kill=cancel_on_kill,
         )
 
-    def verdict(self, outcome: MessageOutcome | Mapping[str, Any] | None) -> dict[str, int]:
+    def verdict(self, outcome: MessageOutcome | Mapping[str, Any] | None, conn_id: str) -> dict[str, int]:
         """How many messages have which status, if that is good enough."""
         if not isinstance(outcome, MessageOutcome):
             outcome = MessageOutcome.from_event(outcome)
+        tags = {"conn_id": conn_id, "kind": "message"}
+        metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
+        if outcome.status == "done":  # else a later try waits for them again
+            arrived = sum(status in ("delivered", "read") for status in outcome.statuses.values())
+            metrics.arrived(arrived, by_verdict(outcome), **tags)
         return judged(self.wait(), outcome)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import XComArg
 
+from airflow_provider_twilio_comms.hooks import metrics
 from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationLink
 from airflow_provider_twilio_comms.operators.base import (
     FIRST_EVENT,
@@ -217,6 +218,7 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
             return request.call(plan.to(chunk), tags, send_at)
 
         self._sending = sending = Sending(plan, ledger, call, self.on_unknown, self.unknown_after)
+        sending.counting = metrics.counting("messages", conn_id=self.twilio_conn_id, kind="bulk")
         return sending
 
     def _ledger(self, context: Context) -> Ledger:

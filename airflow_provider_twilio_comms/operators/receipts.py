@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput
+from airflow_provider_twilio_comms.hooks import metrics
 from airflow_provider_twilio_comms.operators.base import count_of, ending_plainly, ids_of
 from airflow_provider_twilio_comms.operators.outcomes import (
     announced,
@@ -147,6 +148,8 @@ class TwilioReceiptsOperator(TwilioRedacted):
         if missing:
             self.log.warning("Twilio counts %s messages more than it lists", f"{missing:,}")
         place = {"output_path": self.output_path} if self.output_path else {"table": self.table}
+        for verdict, count in counts["verdicts"].items():
+            metrics.count("twilio.receipts.failed", count, conn_id=self.twilio_conn_id, verdict=verdict)
         result = {"operation_ids": ids, **counts, "missing": missing, **place}
         announced(context, self.outlets, result)
         self._rows = counts["rows"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow.sdk import XComArg
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput
+from airflow_provider_twilio_comms.hooks import metrics
 from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationLink
 from airflow_provider_twilio_comms.operators.base import (
     FIRST_EVENT,
@@ -194,7 +195,9 @@ class TwilioSendMessageOperator(TwilioGuardedOperator):
         """Resume with the trigger's event."""
         sids = self.sent_before(context)
         with ending_plainly():
-            return _result(sids, "COMPLETED", self._patience(sids, time.time()).verdict(event))
+            return _result(
+                sids, "COMPLETED", self._patience(sids, time.time()).verdict(event, self.twilio_conn_id)
+            )
 
     def under_way(self, sent: Any) -> tuple[Sequence[str], int]:
         return sent or [], len(sent or [])
@@ -254,7 +257,7 @@ class TwilioSendMessageOperator(TwilioGuardedOperator):
         from airflow_provider_twilio_comms.sending.single import Single
 
         started = getattr(context.get("dag_run"), "start_date", None)
-        return Single(
+        sending = Single(
             letter,
             ledger,
             self.on_unknown,
@@ -264,6 +267,8 @@ class TwilioSendMessageOperator(TwilioGuardedOperator):
             when=held(self._when, letter, plan, ledger) if self.quiet_hours else None,
         )
 
+        sending.counting = metrics.counting("messages", conn_id=self.twilio_conn_id, kind="message")
+        return sending
     def _followed(self, context: Context, sids: list[str], start: float) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
         context["ti"].xcom_push(SENT, sids)
@@ -280,7 +285,7 @@ class TwilioSendMessageOperator(TwilioGuardedOperator):
                 method_name="execute_complete",
                 timeout=patience.backstop,
             )
-        return _result(sids, "COMPLETED", patience.verdict(outcome))
+        return _result(sids, "COMPLETED", patience.verdict(outcome, self.twilio_conn_id))
 
     def _patience(self, sids: list[str], start: float) -> MessagePatience:
         from airflow_provider_twilio_comms.operators.message_waits import MessagePatience

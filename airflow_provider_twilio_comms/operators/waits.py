@@ -10,9 +10,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_twilio_comms.exceptions import DeliveryFailed, TwilioError
+from airflow_provider_twilio_comms.hooks import metrics
 from airflow_provider_twilio_comms.operators.base import FIRST_EVENT
 from airflow_provider_twilio_comms.sending.criteria import Criteria
-from airflow_provider_twilio_comms.sending.verdict import explained, failure_codes, judged
+from airflow_provider_twilio_comms.sending.verdict import (
+    by_verdict,
+    explained,
+    failure_codes,
+    judged,
+)
 from airflow_provider_twilio_comms.sending.waiting import (
     Ending,
     Outcome,
@@ -21,6 +27,7 @@ from airflow_provider_twilio_comms.sending.waiting import (
     Waiting,
     finished,
     polled,
+    total,
 )
 
 if TYPE_CHECKING:
@@ -98,13 +105,27 @@ def verdict(
     """The counts, if they are good enough. A failure is told with the codes that were the reason."""
     if not isinstance(outcome, Outcome):
         outcome = Outcome.from_event(outcome)
+    tags = {"conn_id": hook.twilio_conn_id, "kind": "bulk"}
+    metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
     try:
-        return judged(criteria, outcome, operation_ids)
+        stats = judged(criteria, outcome, operation_ids)
     except DeliveryFailed as error:
-        if not (error.stats.get("failed") or error.stats.get("undelivered")):
+        found = _codes(hook, error, operation_ids)
+        if type(error) is DeliveryFailed:  # no later try waits for them again
+            lost = total(outcome.operations.values())
+            metrics.arrived(lost.arrived, by_verdict(lost, found or {}), **tags)
+        if found is None:
             raise
-        try:
-            found = hook.run(failure_codes(operation_ids))
-        except TwilioError:
-            raise error from None  # the codes would be nice to have
         raise explained(error, found) from None
+    metrics.arrived(stats.arrived, by_verdict(stats, {}), **tags)
+    return stats
+
+
+def _codes(hook: TwilioHook, error: DeliveryFailed, operation_ids: list[str]) -> dict[int, int] | None:
+    """How often each code was the reason; None where nothing failed, or nobody can tell."""
+    if not (error.stats.get("failed") or error.stats.get("undelivered")):
+        return None
+    try:
+        return hook.run(failure_codes(operation_ids))
+    except TwilioError:
+        return None  # the codes would be nice to have

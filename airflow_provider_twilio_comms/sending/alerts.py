@@ -18,6 +18,7 @@ from airflow_provider_twilio_comms.exceptions import (
 from airflow_provider_twilio_comms.sending.alerts_board import Board, Gate, StoreFailed
 from airflow_provider_twilio_comms.sending.alerts_gate import Entrance, Ticket
 from airflow_provider_twilio_comms.sending.alerts_text import Alert
+from airflow_provider_twilio_comms.sending.counting import Counting, uncounted, verdict_of
 from airflow_provider_twilio_comms.sending.letter import Letter
 
 __all__ = ["Order", "alerted"]
@@ -31,7 +32,7 @@ class Order:
 
     ``gates`` are passed in their order; ``recovering`` are those whose end is told, once, in place of
     ``alert``; ``without_store`` says what happens where nobody can tell whether another one was sent;
-    ``write`` makes the message, and may block.
+    ``write`` makes the message, and may block; ``counting`` hears what became of it.
     """
 
     alert: Alert
@@ -40,6 +41,7 @@ class Order:
     quiet: bool = False
     recovering: Sequence[Gate] | None = None
     without_store: Literal["send", "hold"] = "send"
+    counting: Counting = uncounted
 
 
 def alerted(order: Order, board: Board) -> Flow[int]:
@@ -55,8 +57,9 @@ def alerted(order: Order, board: Board) -> Flow[int]:
     sent, uncertain = 0, 0
     try:
         letter = yield from aside(partial(order.write, alert))
-        sent, uncertain = yield from _posted(letter)
+        sent, uncertain = yield from _posted(letter, order.counting)
     except TwilioError as error:
+        order.counting("failed", 1, verdict=verdict_of(error))
         log.error("The alert about %s was not sent: %s", alert.what, error)
     try:
         if sent or uncertain:
@@ -74,6 +77,7 @@ def _let(order: Order, board: Board) -> Flow[Ticket | None]:
     try:
         if order.quiet:
             log.info("Quiet hours: the alert about %s is held back", order.alert.what)
+            order.counting("held_back", 1, reason="quiet_hours")
             for gate in [gate for gate in order.gates if gate.counted][:1]:
                 yield from entrance.held(gate)
             return None
@@ -90,8 +94,12 @@ def _let(order: Order, board: Board) -> Flow[Ticket | None]:
             order.alert.what,
             "sent, and others may be sent beside it" if order.without_store == "send" else "not sent",
         )
-        return Ticket() if order.without_store == "send" else None
+        if order.without_store == "send":
+            return Ticket()
+        order.counting("held_back", 1, reason="no_store")
+        return None
     if ticket is None:
+        order.counting("held_back", 1, reason="storm")
         log.info("The alert about %s is held back: one was sent within its window", order.alert.what)
     return ticket
 
@@ -113,7 +121,7 @@ def _recovered(order: Order, board: Board) -> Flow[Ticket | None]:
     )
 
 
-def _posted(letter: Letter) -> Flow[tuple[int, int]]:
+def _posted(letter: Letter, counting: Counting) -> Flow[tuple[int, int]]:
     """Send it to everyone; returns how many messages Twilio took, and of how many nobody knows."""
     sent = uncertain = 0
     for number in range(len(letter.to)):
@@ -122,12 +130,16 @@ def _posted(letter: Letter) -> Flow[tuple[int, int]]:
             message = yield from made(letter.call(number))
         except SendUncertain as error:
             uncertain += 1
+            counting("uncertain", 1)
             log.error("Nobody knows whether %s was alerted, and it is not tried again: %s", whom, error)
         except TwilioError as error:
             log.error("THE ALERT WAS NOT SENT to %s. %s: %s", whom, type(error).__name__, error)
-            if isinstance(error, (AuthenticationFailed, TransportFailed)):
+            hopeless = isinstance(error, (AuthenticationFailed, TransportFailed))
+            counting("failed", len(letter.to) - number if hopeless else 1, verdict=verdict_of(error))
+            if hopeless:
                 break  # the others would not fare better
         else:
             sent += 1
+            counting("sent", 1)
             log.info("Twilio accepted the alert to %s as %s", whom, message.sid)
     return sent, uncertain

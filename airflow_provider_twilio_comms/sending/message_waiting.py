@@ -28,7 +28,16 @@ from airflow_provider_twilio_comms.exceptions import (
 )
 from airflow_provider_twilio_comms.sending.waiting import Problem, Status, Waiting
 
-__all__ = ["MessageOutcome", "MessageStatus", "MessageWait", "Seen", "checked_until", "judged", "seen"]
+__all__ = [
+    "MessageOutcome",
+    "MessageStatus",
+    "MessageWait",
+    "Seen",
+    "by_verdict",
+    "checked_until",
+    "judged",
+    "seen",
+]
 
 # What is as good as a status, or better. A status that is not here is waited for as it stands.
 _AS_GOOD = {
@@ -175,6 +184,12 @@ def judged(wait: MessageWait, outcome: MessageOutcome) -> dict[str, int]:
             **carried,
         )
     return counts
+
+
+def by_verdict(outcome: MessageOutcome) -> dict[str, int]:
+    """How many messages have failed, by what to do about it."""
+    lost = [sid for sid, status in outcome.statuses.items() if status in ("failed", "undelivered")]
+    return dict(Counter(codes.verdict(outcome.codes.get(sid)).value for sid in lost))
 
 
 def _failed(

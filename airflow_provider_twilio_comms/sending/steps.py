@@ -28,6 +28,7 @@ from airflow_provider_twilio_comms.exceptions import (
     TransportFailed,
     TwilioError,
 )
+from airflow_provider_twilio_comms.sending.counting import Counting, uncounted, verdict_of
 from airflow_provider_twilio_comms.sending.criteria import OnUnknown
 from airflow_provider_twilio_comms.sending.ledger import Entry, Ledger
 
@@ -66,7 +67,7 @@ class Steps(ABC, Generic[P, R]):
     """One send under way, in parts whose requests are answered with an ``R``.
 
     ``lag`` is for how many seconds an absence from Twilio's list proves nothing; ``ids`` are Twilio's, of
-    everything that is sent, earlier tries' included.
+    everything that is sent, earlier tries' included. ``counting`` hears what this try adds.
     """
 
     ledger: Ledger
@@ -76,6 +77,7 @@ class Steps(ABC, Generic[P, R]):
     sent: int = 0
     claimed: set[str] = field(default_factory=set)  # ids that belong to a part: no other was sent as them
     stopped: bool = False
+    counting: Counting = uncounted
 
     noun: ClassVar[str] = "part"
     in_order: ClassVar[bool] = True  # what follows a part that was not sent was not sent either
@@ -144,6 +146,7 @@ class Steps(ABC, Generic[P, R]):
         time = yield from now()
         call = self.request(part, time)
         self.ledger.sending(part.number, part.fingerprint, part.count, time)
+        self.counting("sent", part.count)
         try:
             reply = yield from made(call)
         except SendUncertain as error:
@@ -153,6 +156,7 @@ class Steps(ABC, Generic[P, R]):
         except (ApiError, Refused, TransportFailed) as error:
             if _not_taken(error):
                 self._settle(part, "refused", None)
+                self.counting("refused", part.count, verdict=verdict_of(error))
             raise
         else:
             identity = self.identity(reply)
@@ -177,6 +181,7 @@ class Steps(ABC, Generic[P, R]):
         log.info("Twilio accepted %s %d as %s", self.noun, part.number + 1, identity)  # first of all
         self.count(part, identity)
         self._settle(part, "accepted", identity)
+        self.counting("accepted", part.count)
 
     def told(self, part: P, seconds: float) -> None:
         """Say how far it is, so many seconds after the beginning."""
@@ -185,6 +190,7 @@ class Steps(ABC, Generic[P, R]):
         """Settle a part of unknown outcome. Returns whether it is settled; if not, it may be sent again."""
         if (yield from self._found(part, since, known=True)):
             return True
+        self.counting("uncertain", part.count, on_unknown=self.on_unknown)
         if self.on_unknown == "assume_sent":
             log.warning("%s: taken as sent, as on_unknown='assume_sent' says", self.name(part))
             self._settle(part, "assumed", None)

@@ -19,7 +19,7 @@ from airflow_provider_twilio_comms.exceptions import (
 from airflow_provider_twilio_comms.sending.criteria import Criteria
 from airflow_provider_twilio_comms.sending.waiting import Outcome, total
 
-__all__ = ["explained", "failure_codes", "judged"]
+__all__ = ["by_verdict", "explained", "failure_codes", "judged"]
 
 SHOWN = 5  # operations that an error names
 
@@ -91,6 +91,15 @@ def explained(error: DeliveryFailed, found: Mapping[int, int]) -> DeliveryFailed
         else error.message
     )
     return type(error)(text, **{**{name: getattr(error, name) for name in error.fields}, "codes": counted})
+
+
+def by_verdict(stats: Stats, found: Mapping[int, int]) -> dict[str, int]:
+    """How many messages will not arrive, by what to do about it; ``not-asked`` where nobody asked why."""
+    counts = Counter({codes.Verdict.RECIPIENT.value: stats.unaddressable})
+    for code, count in found.items():
+        counts[codes.verdict(code).value] += count
+    counts["not-asked"] = max(0, stats.failed + stats.undelivered - sum(found.values()))
+    return dict(counts)
 
 
 def failure_codes(operation_ids: Sequence[str], limit: int = 50) -> Flow[dict[int, int]]:

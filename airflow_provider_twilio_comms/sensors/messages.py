@@ -57,7 +57,7 @@ class TwilioMessageSensor(TwilioSensor):
         self.until = until
 
     def judged(self, outcome: MessageOutcome | dict[str, Any]) -> dict[str, Any]:
-        statuses = self._patience.verdict(outcome)
+        statuses = self._patience.verdict(outcome, self.twilio_conn_id)
         return {"sids": self._patience.sids, "status": "COMPLETED", "statuses": statuses}
 
     def waiting(self) -> MessagePatience:

@@ -13,7 +13,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 from airflow_provider_twilio_comms.api.flows import Flow
 from airflow_provider_twilio_comms.client.aio import AsyncClient
 from airflow_provider_twilio_comms.exceptions import RateLimited, TransportFailed, TwilioError
+from airflow_provider_twilio_comms.hooks import metrics
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
 __all__ = ["Poller", "Source", "Watch"]
@@ -123,6 +124,7 @@ class Poller(Generic[T]):
         finally:
             poller._leave(watch)
             if not poller._watches:
+                poller._tell_crowd()
                 del cls._running[key]
                 await poller._end()
 
@@ -165,6 +167,7 @@ class Poller(Generic[T]):
             await self._task
 
     async def _poll(self) -> None:
+        await asyncio.to_thread(metrics.ready)
         await asyncio.sleep(GATHER)
         try:
             while True:
@@ -172,9 +175,12 @@ class Poller(Generic[T]):
                     async with TwilioHook(self.conn_id).connected() as client:
                         while True:
                             began = time.time()
-                            await self._tell(await self._patiently(client))
+                            look = await self._patiently(client)
+                            self._counted(time.time() - began, look.values())
+                            await self._tell(look)
                             await self._rest(began)
                 except TwilioError as error:  # the connection cannot be read
+                    self._counted(0.0, [error])
                     await self._tell(dict.fromkeys(self._wanted, error))
                     await self._rest(time.time())
         except Exception as bug:
@@ -231,6 +237,25 @@ class Poller(Generic[T]):
         told = {watch for watch in self._watches if not news.isdisjoint(watch.names)}
         await self._wake(told | self._due(time.time()))
 
+    @property
+    def _tags(self) -> dict[str, str]:
+        return {"conn_id": self.conn_id, "resource": self.source.name}
+
+    def _counted(self, seconds: float, found: Iterable[Any]) -> None:
+        failed = any(isinstance(each, TwilioError) for each in found)
+        metrics.polled(seconds, failed=failed, **self._tags)
+        self._tell_crowd()
+
+    def _tell_crowd(self) -> None:
+        """How many wait on this event loop, whatever their interval."""
+        loop = asyncio.get_running_loop()
+        alike = [
+            poller.crowd
+            for key, poller in self._running.items()
+            if key[0] is loop and poller._tags == self._tags
+        ]
+        metrics.gauge("twilio.waits.running", sum(alike), **self._tags)
+
     def _due(self, moment: float) -> set[Watch[T]]:
         return {watch for watch in self._watches if watch.deadline <= moment}
 
@@ -250,6 +275,7 @@ class Poller(Generic[T]):
             left = min(due, first + GATHER) - time.time()
             with suppress(asyncio.TimeoutError):
                 if left <= 0:
+                    metrics.timing("twilio.polls.lag", -left, **self._tags)
                     break
                 await asyncio.wait_for(self._sooner.wait(), left)
                 await asyncio.sleep(min(GATHER, self.interval))  # those who join together are looked at once

@@ -24,6 +24,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow_provider_twilio_comms.client.aio import AsyncClient
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.exceptions import TwilioError
+from airflow_provider_twilio_comms.hooks import metrics
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
 __all__ = ["Round", "WatchingTrigger"]
@@ -154,6 +155,7 @@ class _Poll(Generic[T]):
 
     async def rounds(self) -> AsyncGenerator[Round[T], None]:
         """Looks for ever. After one that failed the connection is read anew: it may have been mended."""
+        await asyncio.to_thread(metrics.ready)
         while True:
             hook = TwilioHook(self.conn_id)
             try:
@@ -166,7 +168,9 @@ class _Poll(Generic[T]):
                             yield look
                             await asyncio.sleep(self.interval)
             except TwilioError as error:  # the connection cannot be read
-                yield self._next(error=error)
+                look = self._next(error=error)
+                self._counted(look)
+                yield look
                 await asyncio.sleep(self.interval)
 
     async def stored(self, number: int) -> None:
@@ -176,9 +180,15 @@ class _Poll(Generic[T]):
     async def _round(self, client: AsyncClient, config: Config) -> Round[T]:
         look = self._next(config=config)
         try:
-            return replace(look, found=await self.kind.look(client, look.since, look.wants, self.memory))
+            look = replace(look, found=await self.kind.look(client, look.since, look.wants, self.memory))
         except TwilioError as error:  # an exception would end every watcher of the connection
-            return replace(look, error=error)
+            look = replace(look, error=error)
+        self._counted(look)
+        return look
+
+    def _counted(self, look: Round[T]) -> None:
+        tags = {"conn_id": self.conn_id, "resource": f"{self.kind.topic}-watch"}
+        metrics.polled(time.time() - look.at, failed=look.error is not None, **tags)
 
     def _next(self, **values: Any) -> Round[T]:
         self.number += 1
