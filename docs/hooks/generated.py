@@ -2,129 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import pkgutil
 import re
 import textwrap
-from collections.abc import Callable, Iterator
-from datetime import timedelta
-from functools import cache
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 from airflow_provider_twilio_comms import exceptions
 from airflow_provider_twilio_comms.api import codes
+from airflow_provider_twilio_comms.hooks import metrics
 from airflow_provider_twilio_comms.provider_info import get_provider_info
-from docs.hooks.docstrings import described
+from docs.hooks.found import API, arguments, calls, classes, functions, template_fields
 from docs.hooks.reach import NAME, reached
 
-__all__ = ["KINDS", "PAGES", "arguments", "calls", "classes", "template_fields"]
-
-API = f"{NAME}.api"
-# Folder of the package -> what of it is for use, besides what the provider's description lists.
-KINDS = ("operators", "sensors", "transfers", "triggers", "notifications", "decorators", "hooks")
-_PLURAL = {"operators": "Operator", "sensors": "Sensor", "transfers": "Operator", "triggers": "Trigger"}
-_SUFFIX = {**_PLURAL, "notifications": "Notifier", "hooks": "Hook", "decorators": "task"}
-# Arguments that are for tests more than for people, and so are not in the docstrings.
-_MORE = {
-    "initial_delay": "seconds after the deferral before which the trigger says nothing, since Airflow 3.3 "
-    "can fail a task that resumes sooner with LocalExecutor",
-    "poke_interval": "seconds between two looks (Airflow's own)",
-    "twilio_conn_id": "the connection, of type ``twilio``",
-}
-
-# What a class asks of its base otherwise than its base asks for it: another default, or no argument at all.
-_DIFFERS = {
-    ("ObjectStorageToTwilioOperator", "recipients"): None,
-    ("SqlToTwilioOperator", "recipients"): None,
-    ("SqlToTwilioOperator", "on_empty"): "skip",
-    ("TwilioPreflightOperator", "on_backfill"): "dry_run",
-    ("TwilioResendFailedOperator", "on_duplicate"): "first",
-    ("TwilioResendFailedOperator", "on_empty"): "skip",
-}
-
-
-class Call(NamedTuple):
-    """A function that describes a request: module and name below ``api``, request, Twilio's page."""
-
-    name: str
-    request: str
-    page: str
-
-
-@cache
-def modules(folder: str) -> tuple[str, ...]:
-    """The dotted names of a folder's modules."""
-    package = importlib.import_module(f"{NAME}.{folder}")
-    found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-    return tuple(sorted(each.name for each in found if not each.ispkg))
-
-
-@cache
-def classes(kind: str) -> tuple[type[Any], ...]:
-    """The classes of a kind that are for use: not those that only others derive from."""
-    found = []
-    for name in modules(kind):
-        module = importlib.import_module(name)
-        public = (getattr(module, each) for each in getattr(module, "__all__", ()))
-        found += [each for each in public if isinstance(each, type) and each.__module__ == name]
-    bases = {base for each in found for base in each.__mro__[1:]}
-    listed = _listed()
-    ours = [each for each in found if each.__name__.endswith(_SUFFIX[kind])]
-    return tuple(each for each in ours if each not in bases or each.__module__ in listed)
-
-
-def _listed() -> set[str]:
-    info = get_provider_info()
-    return {module for kind in KINDS for entry in info.get(kind, ()) for module in _modules_of(entry)}
-
-
-def _modules_of(entry: Any) -> list[str]:
-    if isinstance(entry, str):
-        return [entry.rpartition(".")[0]]
-    return list(entry.get("python-modules") or [entry["python-module"]])
-
-
-def functions(kind: str) -> list[Callable[..., Any]]:
-    """The functions that a DAG file may call: ``send_each`` and the decorators."""
-    found = []
-    for name in modules(kind):
-        module = importlib.import_module(name)
-        public = (getattr(module, each) for each in getattr(module, "__all__", ()))
-        found += [
-            each for each in public if inspect.isfunction(each) and ".. code-block" in (each.__doc__ or "")
-        ]
-    return found
-
-
-def arguments(cls: type[Any]) -> Iterator[tuple[str, str, str, str]]:
-    """Name, type, default and meaning of each argument, its bases' in this package included."""
-    seen: set[str] = set()
-    said: dict[str, str] = dict(_MORE)
-    for base in reversed(cls.__mro__):
-        if base.__module__.startswith(NAME):
-            said |= described(inspect.cleandoc(base.__doc__ or ""))
-    for base in cls.__mro__:
-        if not base.__module__.startswith(NAME) or "__init__" not in vars(base):
-            continue
-        for name, each in inspect.signature(vars(base)["__init__"]).parameters.items():
-            if name in seen or name == "self" or each.kind is each.VAR_KEYWORD:
-                continue
-            seen.add(name)
-            default = _DIFFERS.get((cls.__name__, name), each.default)
-            if default is not None or each.default is None:
-                yield name, str(each.annotation), _default(default), said.get(name, "")
-
-
-def _default(value: Any) -> str:
-    if value is inspect.Parameter.empty:
-        return "required"
-    return f"`{value}`" if isinstance(value, timedelta) else f"`{value!r}`"
-
-
-def template_fields(cls: type[Any]) -> list[str]:
-    """The arguments in which Jinja is rendered, in the order of their names."""
-    return sorted(set(getattr(cls, "template_fields", ())))
+__all__ = ["PAGES"]
 
 
 def _class(cls: type[Any]) -> str:
@@ -150,23 +40,6 @@ def _page(title: str, intro: str, kind: str) -> Callable[[], str]:
         return f"# {title}\n\n{intro}\n\n" + "\n".join(sections)
 
     return made
-
-
-@cache
-def calls() -> tuple[Call, ...]:
-    """Every function of ``api`` that describes a request, sorted by name."""
-    found = []
-    for path in modules("api"):
-        module = importlib.import_module(path)
-        for name in getattr(module, "__all__", ()):
-            function = getattr(module, name)
-            text = function.__doc__ or "" if inspect.isfunction(function) else ""
-            request = re.search(r"``((?:GET|POST|PUT|PATCH|DELETE) \S+)``", text)
-            if request:
-                page = re.search(r"https://\S*\w", f"{text} {module.__doc__} {inspect.getsource(module)}")
-                assert page, f"{path}.{name} names no page of Twilio's"
-                found.append(Call(f"{path.removeprefix(f'{API}.')}.{name}", request[1], page[0]))
-    return tuple(sorted(found))
 
 
 def _coverage() -> str:
@@ -237,6 +110,22 @@ def _connection() -> str:
     )
 
 
+def _metrics() -> str:
+    rows = [
+        f"| `{name}` | {metric.kind} | {', '.join(f'`{tag}`' for tag in metric.tags)} | {metric.meaning} |"
+        for name, metric in metrics.METRICS.items()
+    ]
+    tags = [f"| `{name}` | {meaning} |" for name, meaning in metrics.TAGS.items()]
+    return (
+        "# Metrics\n\n"
+        "Counted through Airflow's own metrics: StatsD, Datadog or OpenTelemetry, as `[metrics]` in its "
+        "configuration says, with its prefix before each name. Timers are in milliseconds. Plain StatsD "
+        "drops tags, as it does with Airflow's own.\n\n"
+        "| metric | kind | tags | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n\n"
+        "## Tags\n\n| tag | values |\n|---|---|\n" + "\n".join(tags) + "\n"
+    )
+
+
 def _option(default: Any) -> str:
     return "" if default is None else f"`{default}`"
 
@@ -294,4 +183,5 @@ PAGES: dict[str, Callable[[], str]] = {
     ),
     "reference/connection.md": _connection,
     "reference/errors.md": _errors,
+    "reference/metrics.md": _metrics,
 }

@@ -1,0 +1,143 @@
+"""What the code has to offer: the classes that are for use, their arguments, and the calls."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import cache
+from typing import Any, NamedTuple
+
+from airflow_provider_twilio_comms.provider_info import get_provider_info
+from docs.hooks.docstrings import described
+from docs.hooks.reach import NAME
+
+__all__ = ["API", "KINDS", "Call", "arguments", "calls", "classes", "functions", "template_fields"]
+
+API = f"{NAME}.api"
+# Folder of the package -> what of it is for use, besides what the provider's description lists.
+KINDS = ("operators", "sensors", "transfers", "triggers", "notifications", "decorators", "hooks")
+_PLURAL = {"operators": "Operator", "sensors": "Sensor", "transfers": "Operator", "triggers": "Trigger"}
+_SUFFIX = {**_PLURAL, "notifications": "Notifier", "hooks": "Hook", "decorators": "task"}
+# Arguments that are for tests more than for people, and so are not in the docstrings.
+_MORE = {
+    "initial_delay": "seconds after the deferral before which the trigger says nothing, since Airflow 3.3 "
+    "can fail a task that resumes sooner with LocalExecutor",
+    "poke_interval": "seconds between two looks (Airflow's own)",
+    "twilio_conn_id": "the connection, of type ``twilio``",
+}
+
+# What a class asks of its base otherwise than its base asks for it: another default, or no argument at all.
+_DIFFERS = {
+    ("ObjectStorageToTwilioOperator", "recipients"): None,
+    ("SqlToTwilioOperator", "recipients"): None,
+    ("SqlToTwilioOperator", "on_empty"): "skip",
+    ("TwilioPreflightOperator", "on_backfill"): "dry_run",
+    ("TwilioResendFailedOperator", "on_duplicate"): "first",
+    ("TwilioResendFailedOperator", "on_empty"): "skip",
+}
+
+
+class Call(NamedTuple):
+    """A function that describes a request: module and name below ``api``, request, Twilio's page."""
+
+    name: str
+    request: str
+    page: str
+
+
+@cache
+def modules(folder: str) -> tuple[str, ...]:
+    """The dotted names of a folder's modules."""
+    package = importlib.import_module(f"{NAME}.{folder}")
+    found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    return tuple(sorted(each.name for each in found if not each.ispkg))
+
+
+@cache
+def classes(kind: str) -> tuple[type[Any], ...]:
+    """The classes of a kind that are for use: not those that only others derive from."""
+    found = []
+    for name in modules(kind):
+        module = importlib.import_module(name)
+        public = (getattr(module, each) for each in getattr(module, "__all__", ()))
+        found += [each for each in public if isinstance(each, type) and each.__module__ == name]
+    bases = {base for each in found for base in each.__mro__[1:]}
+    listed = _listed()
+    ours = [each for each in found if each.__name__.endswith(_SUFFIX[kind])]
+    return tuple(each for each in ours if each not in bases or each.__module__ in listed)
+
+
+def _listed() -> set[str]:
+    info = get_provider_info()
+    return {module for kind in KINDS for entry in info.get(kind, ()) for module in _modules_of(entry)}
+
+
+def _modules_of(entry: Any) -> list[str]:
+    if isinstance(entry, str):
+        return [entry.rpartition(".")[0]]
+    return list(entry.get("python-modules") or [entry["python-module"]])
+
+
+def functions(kind: str) -> list[Callable[..., Any]]:
+    """The functions that a DAG file may call: ``send_each`` and the decorators."""
+    found = []
+    for name in modules(kind):
+        module = importlib.import_module(name)
+        public = (getattr(module, each) for each in getattr(module, "__all__", ()))
+        found += [
+            each for each in public if inspect.isfunction(each) and ".. code-block" in (each.__doc__ or "")
+        ]
+    return found
+
+
+def arguments(cls: type[Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Name, type, default and meaning of each argument, its bases' in this package included."""
+    seen: set[str] = set()
+    said: dict[str, str] = dict(_MORE)
+    for base in reversed(cls.__mro__):
+        if base.__module__.startswith(NAME):
+            said |= described(inspect.cleandoc(base.__doc__ or ""))
+    for base in cls.__mro__:
+        if not base.__module__.startswith(NAME) or "__init__" not in vars(base):
+            continue
+        for name, each in inspect.signature(vars(base)["__init__"]).parameters.items():
+            if name in seen or name == "self" or each.kind is each.VAR_KEYWORD:
+                continue
+            seen.add(name)
+            default = _DIFFERS.get((cls.__name__, name), each.default)
+            if name == "on_duplicate" and default is None:
+                default = cls.usual_duplicates
+            if default is not None or each.default is None:
+                yield name, str(each.annotation), _default(default), said.get(name, "")
+
+
+def _default(value: Any) -> str:
+    if value is inspect.Parameter.empty:
+        return "required"
+    return f"`{value}`" if isinstance(value, timedelta) else f"`{value!r}`"
+
+
+def template_fields(cls: type[Any]) -> list[str]:
+    """The arguments in which Jinja is rendered, in the order of their names."""
+    return sorted(set(getattr(cls, "template_fields", ())))
+
+
+@cache
+def calls() -> tuple[Call, ...]:
+    """Every function of ``api`` that describes a request, sorted by name."""
+    found = []
+    for path in modules("api"):
+        module = importlib.import_module(path)
+        for name in getattr(module, "__all__", ()):
+            function = getattr(module, name)
+            text = function.__doc__ or "" if inspect.isfunction(function) else ""
+            request = re.search(r"``((?:GET|POST|PUT|PATCH|DELETE) \S+)``", text)
+            if request:
+                page = re.search(r"https://\S*\w", f"{text} {module.__doc__} {inspect.getsource(module)}")
+                assert page, f"{path}.{name} names no page of Twilio's"
+                found.append(Call(f"{path.removeprefix(f'{API}.')}.{name}", request[1], page[0]))
+    return tuple(sorted(found))

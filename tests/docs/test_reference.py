@@ -1,0 +1,150 @@
+"""The reference holds everything that is for use, in words, and is true of the code."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import re
+
+import pytest
+from airflow.sdk import BaseOperator
+
+from airflow_provider_twilio_comms.operators.call import MODULES
+from airflow_provider_twilio_comms.provider_info import get_provider_info
+from airflow_provider_twilio_comms.transfers.object_storage_to_twilio import ObjectStorageToTwilioOperator
+from airflow_provider_twilio_comms.transfers.sql_to_twilio import SqlToTwilioOperator
+
+if importlib.util.find_spec("griffe") is None:
+    pytest.skip("the documentation's tools are not installed (group docs)", allow_module_level=True)
+
+from docs.hooks.found import KINDS, arguments, calls, classes, functions
+from docs.hooks.generated import PAGES
+from docs.hooks.reach import NAME, reached
+
+API = f"{NAME}.api"
+ALL = [each for kind in KINDS for each in classes(kind)]
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    return {path: made() for path, made in PAGES.items()}
+
+
+def test_every_module_that_the_provider_names_is_there() -> None:
+    info = get_provider_info()
+    named = {name for kind in KINDS for entry in info.get(kind, ()) for name in modules_of(entry)}
+    assert named - {each.__module__ for each in ALL} == set()
+    (decorator,) = info["task-decorators"]
+    assert decorator["class-name"] in {
+        f"{each.__module__}.{each.__name__}" for kind in KINDS for each in functions(kind)
+    }
+
+
+def modules_of(entry: object) -> list[str]:
+    if isinstance(entry, str):
+        return [entry.rpartition(".")[0]]
+    assert isinstance(entry, dict)
+    return list(entry.get("python-modules") or [entry["python-module"]])
+
+
+def test_every_public_class_of_a_listed_module_is_there() -> None:
+    there = {each.__name__ for each in ALL}
+    for module in {each.__module__ for each in ALL}:
+        for name in importlib.import_module(module).__all__:
+            if name.startswith("Twilio"):
+                assert name in there
+
+
+def test_every_class_and_function_is_on_a_page(pages: dict[str, str]) -> None:
+    text = "".join(pages.values())
+    for each in (*ALL, *(function for kind in KINDS for function in functions(kind))):
+        assert f"::: {each.__module__}.{each.__name__}\n" in text
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_every_argument_has_a_meaning(cls: type) -> None:
+    assert [name for name, _, _, meaning in arguments(cls) if not meaning] == []
+
+
+def test_defaults_that_a_class_changes_are_the_real_ones() -> None:
+    given = {"task_id": "t", "content": "x", "dag": None}
+    made: dict[str, BaseOperator] = {
+        "SqlToTwilioOperator": SqlToTwilioOperator(sql="SELECT 1", sql_conn_id="c", **given),
+        "ObjectStorageToTwilioOperator": ObjectStorageToTwilioOperator(path="p", **given),
+    }
+    for module, name, more in (
+        ("operators.preflight", "TwilioPreflightOperator", {"recipients": ()}),
+        ("operators.resend_failed", "TwilioResendFailedOperator", {"receipts": "r"}),
+        ("operators.messages", "TwilioBulkMessageOperator", {"recipients": ()}),
+    ):
+        made[name] = getattr(importlib.import_module(f"{NAME}.{module}"), name)(**more, **given)
+    for name, task in made.items():
+        told = {each: default for each, _, default, _ in arguments(type(task))}
+        for argument in ("on_backfill", "on_duplicate", "on_empty", "on_invalid_recipient", "number_column"):
+            assert told[argument] == f"`{getattr(task, argument)!r}`", (name, argument)
+    assert "recipients" not in {each for each, *_ in arguments(SqlToTwilioOperator)}
+
+
+def test_every_call_has_one_row_and_a_description(pages: dict[str, str]) -> None:
+    described = set()
+    for module in MODULES:
+        for name in importlib.import_module(f"{API}.{module}").__all__:
+            function = getattr(importlib.import_module(f"{API}.{module}"), name)
+            if inspect.isfunction(function) and re.search(
+                r"``(GET|POST|PUT|PATCH|DELETE) ", function.__doc__ or ""
+            ):
+                described.add(f"{module}.{name}")
+    listed = {call.name for call in calls()}
+    assert described <= listed
+    assert listed - described == {"oauth.token"}
+    rows = re.findall(r"^\| `\w+ \S+` \| \[`([\w.]+)`\]", pages["reference/coverage.md"], re.M)
+    assert sorted(rows) == sorted(listed)
+    text = pages["reference/calls-classic.md"] + pages["reference/calls-comms.md"]
+    text += pages["reference/calls-other.md"]
+    assert set(re.findall(rf"^::: {API}\.([\w.]+)$", text, re.M)) == {
+        name.rpartition(".")[0] for name in listed
+    }
+
+
+def test_every_call_names_a_page_of_twilio_s() -> None:
+    assert all(re.match(r"https://www\.twilio\.com/docs/", call.page) for call in calls())
+
+
+@pytest.mark.parametrize(
+    ("call", "makers"),
+    [
+        ("classic.incoming_numbers.release", {"TwilioReleaseNumberOperator"}),
+        ("messaging.services.delete", {"TwilioDeleteMessagingServiceOperator"}),
+        ("classic.messages.redact", {"TwilioRedactMessageOperator"}),
+        ("classic.messages.send", {"TwilioSendMessageOperator", "TwilioApprovalOperator"}),
+        ("comms.operations.list", {"TwilioOperationSensor"}),
+        ("messaging.senders.create_alpha_sender", {"TwilioMessagingServiceOperator"}),
+        ("content.create", set()),
+    ],
+)
+def test_who_makes_a_call_is_read_from_the_source(call: str, makers: set[str]) -> None:
+    module, _, name = call.rpartition(".")
+    found = {
+        each.__name__
+        for each in (*classes("operators"), *classes("sensors"))
+        if (f"{API}.{module}", name) in reached((each.__module__, each.__name__))
+    }
+    assert makers <= found
+    if len(makers) < 2 and call != "comms.operations.list":
+        assert found == makers
+
+
+def test_every_field_option_metric_and_error_is_there(pages: dict[str, str]) -> None:
+    info = get_provider_info()
+    (connection,) = info["connection-types"]
+    for name in (*connection["conn-fields"], *info["config"]["twilio"]["options"]):
+        assert f"| `{name}` |" in pages["reference/connection.md"]
+    from airflow_provider_twilio_comms import exceptions
+    from airflow_provider_twilio_comms.hooks.metrics import METRICS
+
+    for name in METRICS:
+        assert f"| `{name}` |" in pages["reference/metrics.md"]
+    for name in exceptions.__all__:
+        if isinstance(getattr(exceptions, name), type):
+            assert f"::: {NAME}.exceptions.{name}\n" in pages["reference/errors.md"]

@@ -1,0 +1,113 @@
+"""The documentation builds without a warning, links to what exists, and loads nothing from outside."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pytest
+
+from tests.docs.blocks import ROOT
+
+pytest.importorskip("mkdocs", reason="the documentation's tools are not installed (group docs)")
+
+
+class Page(HTMLParser):
+    """The ids and links of a page, and what it loads to be shown."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        self.ids |= {found[name] for name in ("id", "name") if name in found}
+        if tag == "a" and "href" in found:
+            self.links.append(found["href"])
+        elif tag == "link" and found.get("rel") not in ("canonical", "next", "prev"):
+            self.loads.append(found["href"])
+        elif "src" in found:
+            self.loads.append(found["src"])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``make docs`` builds, with the same command."""
+    folder = tmp_path_factory.mktemp("site")
+    recipe = re.search(r"^docs:.*\n\t(.*)$", (ROOT / "Makefile").read_text(), re.M)
+    assert recipe
+    command = recipe[1].replace("$(BIN)/python", sys.executable).replace("$(ARGS)", f"--site-dir {folder}")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    done = subprocess.run(command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[str, Page]:
+    """Every page by its path below the site."""
+    found = {str(path.relative_to(site)): Page(path.read_text()) for path in site.rglob("*.html")}
+    return {path: page for path, page in found.items() if path != "404.html"}
+
+
+def links(pages: dict[str, Page]) -> Iterator[tuple[str, str]]:
+    for path, page in pages.items():
+        for link in page.links:
+            yield path, link
+
+
+def test_every_page_is_in_the_navigation(pages: dict[str, Page]) -> None:
+    assert len(pages) > 20
+    linked = {urljoin(path, urlsplit(link).path) for path, link in links({"index.html": pages["index.html"]})}
+    assert set(pages) - {"index.html"} <= linked
+
+
+def test_every_link_leads_somewhere(site: Path, pages: dict[str, Page]) -> None:
+    lost = []
+    for path, link in links(pages):
+        parts = urlsplit(link)
+        if parts.scheme or parts.netloc:
+            continue
+        target = urljoin(path, parts.path) if parts.path not in ("", ".") else path
+        if target not in pages:
+            if not (site / target).exists():
+                lost.append((path, link))
+        elif parts.fragment and unquote(parts.fragment) not in pages[target].ids:
+            lost.append((path, link))
+    assert lost == []
+
+
+def test_links_outside_are_well_formed_and_encrypted(pages: dict[str, Page]) -> None:
+    wrong = []
+    for path, link in links(pages):
+        parts = urlsplit(link)
+        if not (parts.scheme or parts.netloc):
+            continue
+        named = parts.scheme == "https" and re.fullmatch(r"([a-z0-9-]+\.)+[a-z]{2,}", parts.netloc)
+        if not named or re.search(r"[\s<>\"']|[.,;]$", link):
+            wrong.append((path, link))
+    assert wrong == []
+
+
+def test_nothing_is_loaded_from_outside(site: Path, pages: dict[str, Page]) -> None:
+    loaded = {(path, each) for path, page in pages.items() for each in page.loads}
+    assert loaded
+    assert {each for path, each in loaded if urlsplit(each).netloc} == set()
+    styles = "".join(path.read_text() for path in site.rglob("*.css"))
+    assert re.findall(r"url\([\"']?https?:", styles) == []
+
+
+def test_links_in_the_readme_lead_somewhere() -> None:
+    found = re.findall(r"\]\(([^)\s]+)\)", (ROOT / "README.md").read_text())
+    assert found
+    for link in found:
+        assert link.startswith("https://") or (ROOT / link.partition("#")[0]).exists(), link
