@@ -26,6 +26,7 @@ from tests.transfers.logged import bounds, day, log
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
+    from tests.postgres import Postgres
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
 
@@ -110,6 +111,25 @@ def test_receipts_go_to_the_same_databases(emulator: Running, ask: Ask) -> None:
         receipts.execute(context())
         assert ask("SELECT count(*), count(DISTINCT message_id) FROM receipts") == [(1501, 1501)]
     assert ask("SELECT recipient, code FROM receipts WHERE verdict = 'retry'") == [("+12025559003", 30003)]
+
+
+def test_postgresql_makes_the_same_hashes_to_join_on(emulator: Running, postgres: Postgres) -> None:
+    secret, ours, other = "a-secret-of-the-house", "+12025550123", "+12025550124"
+    postgres.execute("DROP TABLE IF EXISTS log, receipts, guests; CREATE EXTENSION IF NOT EXISTS pgcrypto")
+    postgres.execute(f"CREATE TABLE guests AS SELECT unnest(ARRAY['{ours}', '{other}']) AS phone")
+    emulator.twilio.change(pace=0.0)
+    log(emulator, day(2, 1), to=ours)
+    log(emulator, day(2, 2), to=f"whatsapp:{ours}")
+    place: dict[str, Any] = {"sql_conn_id": "bookings", "create_table": True, "hash_secret": secret}
+    TwilioMessagesToSqlOperator(task_id="log", table="log", **place, **bounds(2)).execute(context())
+    sent = bulk([ours]).execute(context())
+    TwilioReceiptsOperator(task_id="r", operation_ids=sent, table="receipts", **place).execute(context())
+    for table, count in (("log", 2), ("receipts", 1)):
+        joined = f"""
+            SELECT phone, count(*) FROM guests
+            JOIN {table} ON recipient = encode(hmac(phone, '{secret}', 'sha256'), 'hex') GROUP BY phone
+        """
+        assert postgres.execute(joined) == [(ours, count)]
 
 
 def test_a_text_arrives_as_it_was(emulator: Running, ask: Ask) -> None:
