@@ -34,11 +34,12 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.sending.alerts import Order
     from airflow_provider_twilio_comms.sending.alerts_board import Gate
     from airflow_provider_twilio_comms.sending.alerts_text import Alert
+    from airflow_provider_twilio_comms.sending.guards_hours import QuietHours
     from airflow_provider_twilio_comms.sending.letter import Letter
 
 __all__ = ["TwilioNotifier"]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 HOUR = 3600.0
 _NO = frozenset({"", "false", "0", "no", "none", "off"})
@@ -113,21 +114,21 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.to = to if isinstance(to, str) else list(to)
+        self.to: str | list[str] = to if isinstance(to, str) else list(to)
         self.text = text
-        self.sender = {"from_": from_, "messaging_service_sid": messaging_service_sid}
+        self.sender: dict[str, str | None] = {"from_": from_, "messaging_service_sid": messaging_service_sid}
         self.content_sid = content_sid
         self.content_variables = content_variables
         self.twilio_conn_id = twilio_conn_id
         self.severity = severity
         self.dedupe_key = dedupe_key
-        self.window = window_of(window)
-        self.max_per_hour = at_least_one("max_per_hour", max_per_hour)
+        self.window: float = window_of(window)
+        self.max_per_hour: int | None = at_least_one("max_per_hour", max_per_hour)
         self.on_recovery = on_recovery
         self.send_if = send_if
-        self.quiet_hours = quiet_hours_of(quiet_hours)
-        self.always_for = frozenset(always_for)
-        self.max_segments = at_least_one("max_segments", max_segments) or 1
+        self.quiet_hours: tuple[QuietHours, str] | None = quiet_hours_of(quiet_hours)
+        self.always_for: frozenset[str] = frozenset(always_for)
+        self.max_segments: int = at_least_one("max_segments", max_segments) or 1
         if without_store not in ("send", "hold"):
             raise InvalidInput.at("without_store", f"{without_store!r} is unknown", "Use send or hold")
         self.without_store = without_store
@@ -156,9 +157,9 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         try:
             yield
         except Exception as error:
-            log.error("THE ALERT WAS NOT SENT. %s: %s", type(error).__name__, scrub(str(error)))
             verdict = verdict_of(error) if isinstance(error, TwilioError) else "unknown"
             metrics.count("twilio.alerts.failed", 1, conn_id=self.twilio_conn_id, verdict=verdict)
+            log.error("THE ALERT WAS NOT SENT. %s: %s", type(error).__name__, scrub(str(error)))
 
     def _alert(self, context: Context, hook: TwilioHook, writable: bool = True) -> Flow[int]:
         from airflow_provider_twilio_comms.api.flows import aside
@@ -195,8 +196,8 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             quiet=self._quiet(),
             recovering=recovering,
             without_store=self.without_store,
-        )
             counting=metrics.counting("alerts", conn_id=self.twilio_conn_id),
+        )
 
     def _gates(self, context: dict[str, Any], to: Sequence[str]) -> list[Gate]:
         """A deadline's own, since each triggerer runs its callback; the key's; the connection's."""

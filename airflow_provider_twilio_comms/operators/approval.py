@@ -115,12 +115,14 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
             raise InvalidInput.at("code_digits", f"{code_digits} is not possible", "Give 4 to 8")
         super().__init__(subject=subject, body=body, options=list(options), defaults=default, **kwargs)
         self.hide(approvers=approvers, from_=from_)
-        self.rejects = [option for option in rejects if option in options]
-        self.on_reject = one_of("on_reject", on_reject, "skip", "fail", "go_on")
-        self.timeout = seconds(timeout)
+        self.rejects: list[str] = [option for option in rejects if option in options]
+        self.on_reject: Literal["skip", "fail", "go_on"] = one_of(
+            "on_reject", on_reject, "skip", "fail", "go_on"
+        )
+        self.timeout: float = seconds(timeout)
         self.messaging_service_sid = messaging_service_sid
         self.code_digits = code_digits
-        self.poll_interval = seconds(poll_interval)
+        self.poll_interval: float = seconds(poll_interval)
         self.send_key = send_key
         self.default_region = default_region
         self.initial_delay = initial_delay
@@ -224,9 +226,9 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
             sender = config.default_sender
         given = {"from_": sender, "messaging_service_sid": self.messaging_service_sid, "body": text}
         sending = Single(letter(voters, given, config.allows), ledger, earliest=opened)
+        sending.counting = metrics.counting("messages", conn_id=self.twilio_conn_id, kind="question")
         try:
             self.hook.run(sending.once())
-        sending.counting = metrics.counting("messages", conn_id=self.twilio_conn_id, kind="question")
         except TwilioError as error:
             if not sending.ids:
                 raise

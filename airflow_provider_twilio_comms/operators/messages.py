@@ -99,7 +99,7 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
         "tags",
         "send_key",
     )
-    operator_extra_links = (TwilioOperationLink(),)
+    operator_extra_links: tuple[TwilioOperationLink, ...] = (TwilioOperationLink(),)
 
     def __init__(
         self,
@@ -133,15 +133,15 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
         self.channel = channel
         self.send_at = send_at
         self.tags = tags
-        self.criteria = Criteria(wait_for, min_delivered, max_failed)
-        self.timeout = seconds(timeout)
-        self.poll_interval = seconds(poll_interval)
-        self.deferrable = or_default(deferrable)
-        self.recipients_per_request = count_of(
+        self.criteria: Criteria = Criteria(wait_for, min_delivered, max_failed)
+        self.timeout: float = seconds(timeout)
+        self.poll_interval: float = seconds(poll_interval)
+        self.deferrable: bool = or_default(deferrable)
+        self.recipients_per_request: int = count_of(
             "recipients_per_request", recipients_per_request, MAX_RECIPIENTS
         )
         self.send_key = send_key
-        self.on_clear = one_of("on_clear", on_clear, "resume", "resend")
+        self.on_clear: Literal["resume", "resend"] = one_of("on_clear", on_clear, "resume", "resend")
         self.on_unknown: OnUnknown = one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
         self.unknown_after = unknown_after
         self.render_content = render_content

@@ -22,6 +22,7 @@ from airflow_provider_twilio_comms.operators.base import (
 )
 from airflow_provider_twilio_comms.operators.guarded import TwilioGuardedOperator
 from airflow_provider_twilio_comms.operators.killing import SENT
+from airflow_provider_twilio_comms.sending.criteria import OnUnknown
 from airflow_provider_twilio_comms.sending.guards import OnDuplicate
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class TwilioSendMessageOperator(TwilioGuardedOperator):
         "options",
         "send_key",
     )
-    operator_extra_links = (TwilioOperationLink(),)
+    operator_extra_links: tuple[TwilioOperationLink, ...] = (TwilioOperationLink(),)
     usual_duplicates: ClassVar[OnDuplicate] = "first"
     _sending: Single | None = None
 
@@ -134,7 +135,7 @@ class TwilioSendMessageOperator(TwilioGuardedOperator):
         cancel_on_kill: bool = False,
         send_key: str | None = None,
         on_clear: Literal["resume", "resend"] = "resume",
-        on_unknown: Literal["fail", "resend", "assume_sent"] = "fail",
+        on_unknown: OnUnknown = "fail",
         unknown_after: float = 90.0,
         render_content: bool = False,
         initial_delay: float = FIRST_EVENT,
@@ -147,14 +148,14 @@ class TwilioSendMessageOperator(TwilioGuardedOperator):
         self.content_sid = content_sid
         self.send_at = send_at
         self.options = options
-        self.wait_for = one_of("wait_for", wait_for, "queued", "sent", "delivered")
-        self.timeout = seconds(timeout)
-        self.poll_interval = seconds(poll_interval)
-        self.deferrable = or_default(deferrable)
+        self.wait_for: str = one_of("wait_for", wait_for, "queued", "sent", "delivered")
+        self.timeout: float = seconds(timeout)
+        self.poll_interval: float = seconds(poll_interval)
+        self.deferrable: bool = or_default(deferrable)
         self.cancel_on_kill = cancel_on_kill
         self.send_key = send_key
-        self.on_clear = one_of("on_clear", on_clear, "resume", "resend")
-        self.on_unknown = one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
+        self.on_clear: Literal["resume", "resend"] = one_of("on_clear", on_clear, "resume", "resend")
+        self.on_unknown: OnUnknown = one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
         self.unknown_after = unknown_after
         self.render_content = render_content
         self.initial_delay = initial_delay
@@ -266,9 +267,9 @@ class TwilioSendMessageOperator(TwilioGuardedOperator):
             revive=self.cancel_on_kill,
             when=held(self._when, letter, plan, ledger) if self.quiet_hours else None,
         )
-
         sending.counting = metrics.counting("messages", conn_id=self.twilio_conn_id, kind="message")
         return sending
+
     def _followed(self, context: Context, sids: list[str], start: float) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
         context["ti"].xcom_push(SENT, sids)

@@ -23,7 +23,7 @@ from airflow_provider_twilio_comms.sending.letter import Letter
 
 __all__ = ["Order", "alerted"]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

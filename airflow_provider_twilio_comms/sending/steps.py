@@ -34,7 +34,7 @@ from airflow_provider_twilio_comms.sending.ledger import Entry, Ledger
 
 __all__ = ["LAG", "SKEW", "Found", "Part", "Steps"]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 LAG = 90.0  # seconds by which a list may be late, and after which an absence counts
 SKEW = 300.0  # seconds by which two clocks may differ
