@@ -1,0 +1,96 @@
+"""The metrics, log lines and numbers that the documentation names are the code's."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+
+from airflow_provider_twilio_comms import exceptions
+from airflow_provider_twilio_comms.hooks.metrics import METRICS, TAGS
+from airflow_provider_twilio_comms.operators.base import FIRST_EVENT
+from airflow_provider_twilio_comms.sending import approving, ledger, plan, steps, waiting
+from airflow_provider_twilio_comms.triggers import inbound, poller
+from tests.docs.blocks import PAGES, ROOT
+
+PACKAGE = ROOT / "airflow_provider_twilio_comms"
+OPERATING = (ROOT / "docs" / "operating.md").read_text()
+SECTION = OPERATING.split("## Log lines")[1].split("\n## ")[0]
+LINES = re.findall(r"^\| `(.+?)` \| (?:info|warning|error) \|", SECTION, re.M)
+ENOUGH = 10  # characters that tell a log line from any other
+
+
+@cache
+def texts() -> frozenset[str]:
+    """Every text in the package's source."""
+    return frozenset(_texts())
+
+
+def _texts() -> Iterator[str]:
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def said(text: str, line: str) -> bool:
+    """Whether a text of the source is this line, its ``%s`` filled in, or holds it."""
+    literal = re.sub(r"%[-.\d]*[sdf]", "", text)
+    if line in text:
+        return True
+    pattern = ".+".join(map(re.escape, re.split(r"%[-.\d]*[sdf]", text)))
+    return len(literal.strip()) > ENOUGH and re.search(pattern, line) is not None
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_log_line_is_in_the_source(line: str) -> None:
+    assert line in exceptions.__all__ or any(said(text, line) for text in texts())
+
+
+def test_log_lines_are_looked_at() -> None:
+    assert len(LINES) > 12
+    assert not any(said(text, "nothing of the kind is ever logged here") for text in texts())
+
+
+def test_metrics_and_their_tags_exist() -> None:
+    named = set(re.findall(r"`(twilio\.[a-z_.]+[a-z])`", OPERATING))
+    assert named
+    assert named <= set(METRICS)
+    for name, when in re.findall(r"^\| `(twilio\.\w+\.\w+)` \| (.*?) \|", OPERATING, re.M):
+        assert {each for each in re.findall(r"`(\w+)`", when) if each in TAGS} <= set(METRICS[name].tags)
+
+
+@pytest.mark.parametrize(
+    ("page", "words", "number"),
+    [
+        ("waiting.md", "Twenty in a row end the wait", waiting.FLAKY == 20),
+        ("waiting.md", "three if the error is one of configuration", waiting.HOPELESS == 3),
+        ("waiting.md", "may answer 404 for a minute", waiting.GRACE == 60),
+        ("waiting.md", "up to five things are asked for one by one", poller.FEW == 5),
+        ("waiting.md", "stretches to twice its length", poller.SLOWEST == 2),
+        ("waiting.md", "tells nothing in the first ten seconds", FIRST_EVENT == 10),
+        ("sending-once.md", "tried again for two minutes", ledger.PATIENCE == 120),
+        ("sending-once.md", "up to 90 seconds", steps.LAG == 90),
+        ("operating.md", "above 8 MB", plan.IN_MEMORY == 8_000_000),
+        ("replies.md", "up to ten minutes late", inbound.LAG == 600),
+        ("replies.md", "After 20 wrong codes", approving.MOST_WRONG == 20),
+    ],
+)
+def test_a_number_in_words_is_the_one_in_the_code(page: str, words: str, number: bool) -> None:
+    text = " ".join((ROOT / "docs" / page).read_text().split())
+    assert words in text
+    assert number
+
+
+def test_no_argument_is_named_that_no_operator_has() -> None:
+    """A table whose first column is headed ``argument`` lists arguments that exist."""
+    source = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    named = set()
+    for path in PAGES:
+        for table in re.findall(r"^\| argument \|.*\n(?:\|.*\n)+", path.read_text(), re.M):
+            named |= set(re.findall(r"^\| `(\w+)` \|", table, re.M))
+    assert len(named) > 15
+    assert {name for name in named if not re.search(rf"^        {name}: ", source, re.M)} == set()
