@@ -157,11 +157,12 @@ def run(times: int = 3) -> dict[str, float]:
     ours = f"{_cost(pair.ours)}  ratio {pair.cpu_ratio:.2f}"
     report(
         f"SQL: {COUNT:,} rows with three variables from PostgreSQL, to the emulator's null sink",
-        f"CPU of the client process, peak RSS over the start; {times} pairs, the median ratio",
+        f"CPU of the client process, peak RSS over the start, {COUNT // 10_000} requests; {times} pairs, the "
+        "median ratio",
         {
             "bare (named cursor, msgspec, requests)": _cost(pair.floor),
             "SqlToTwilioOperator": f"{ours}  {ours_per_s:,.0f} rows/s",
-            f"the twilio package, {SAMPLE:,} rows": f"{_cost([hand])}  {hand_per_s:,.0f} rows/s",
+            f"the twilio package, {SAMPLE:,} rows and requests": f"{_cost([hand])}  {hand_per_s:,.0f} rows/s",
         },
     )
     return {
