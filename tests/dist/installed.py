@@ -97,15 +97,17 @@ class Installed:
     def emulator_answers(self) -> None:
         """Its command starts, the printed connection works with the hook, and SIGTERM ends it."""
         command = [self.python, "-m", f"{NAME}.emulator", "--port", "0"]
-        started = subprocess.Popen(command, cwd=self.here, env=self.env, stdout=subprocess.PIPE, text=True)
-        try:
-            assert started.stdout
-            url = started.stdout.readline().split()[-1]
-            name, _, connection = shlex.split(started.stdout.readline())[0].partition("=")
-            self.run(self.python, "-c", _TEST_CONNECTION, url, **{name: connection})
-        finally:
-            started.terminate()
-            code = started.wait(20)
+        with subprocess.Popen(
+            command, cwd=self.here, env=self.env, stdout=subprocess.PIPE, text=True
+        ) as started:
+            try:
+                assert started.stdout
+                url = started.stdout.readline().split()[-1]
+                name, _, connection = shlex.split(started.stdout.readline())[0].partition("=")
+                self.run(self.python, "-c", _TEST_CONNECTION, url, **{name: connection})
+            finally:
+                started.terminate()
+                code = started.wait(20)
         assert code == 0, f"the emulator ended with {code}"
 
     def demo(self) -> str:
