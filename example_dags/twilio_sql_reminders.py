@@ -2,7 +2,7 @@
 
 The connection ``bookings`` is a PostgreSQL with the tables of ``data/bookings.sql``. A backfill of this DAG
 counts and sends nothing: ``on_backfill`` of the send is ``skip`` unless you say otherwise, and the preflight
-only counts. Whoever would be woken gets the reminder in the morning, on their own clock.
+only counts.
 """
 
 from __future__ import annotations

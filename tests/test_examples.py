@@ -16,6 +16,7 @@ from airflow.sdk import DAG
 from airflow_provider_twilio_comms.emulator.classic.outbox import Messages
 from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
 from airflow_provider_twilio_comms.provider_info import get_provider_info
+from tests.example_results import CHECKS, month_of_messages
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -44,6 +45,8 @@ def test_an_example_runs(
     if "bookings.sql" in path.read_text():
         postgres = request.getfixturevalue("postgres")
         postgres.execute((path.parent / "data" / "bookings.sql").read_text())
+    if path.stem == "twilio_message_log":
+        month_of_messages(emulator)
     emulator.twilio.change(pace=0.5)
     found = list(dags(path))
     assert found
@@ -56,6 +59,8 @@ def test_an_example_runs(
             run = run_dag(dag, conf)
         states = {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
         assert set(states.values()) == {"success"}, states
+        if dag.dag_id in CHECKS:
+            CHECKS[dag.dag_id](emulator, run, tmp_path)
 
 
 @contextmanager

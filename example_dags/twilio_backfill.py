@@ -1,0 +1,47 @@
+"""Thank each day's guests, and run a week again without texting anybody::
+
+    airflow backfill create --dag-id twilio_backfill --from-date 2027-03-01 --to-date 2027-03-07
+
+``on_backfill`` of every operator that sends is ``skip`` if left out, since a backfill that texts last week's
+guests once more is the classic accident. The preflight only counts, so it runs in a backfill too: each run is
+green, and says how many people were not texted.
+
+The connection ``bookings`` is a PostgreSQL with the tables of ``data/bookings.sql``.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import DAG, task
+
+from airflow_provider_twilio_comms.operators.preflight import TwilioPreflightOperator
+from airflow_provider_twilio_comms.transfers.sql_to_twilio import SqlToTwilioOperator
+
+THANKS = {
+    "sql_conn_id": "bookings",
+    "sql": "SELECT phone, guest FROM bookings WHERE starts_at::date = %(day)s::date ORDER BY id",
+    "parameters": {"day": "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"},
+    "number_column": "phone",
+    "content": "Thank you for coming, {{ guest | default: 'dear guest' }}.",
+    "sender": "+15005550006",
+    "suppress": {"sql": "SELECT phone FROM do_not_text", "conn_id": "bookings"},
+}
+
+with DAG(
+    "twilio_backfill",
+    schedule="@daily",
+    start_date=pendulum.datetime(2026, 1, 1),
+    catchup=False,
+    is_paused_upon_creation=True,
+    tags=["twilio"],
+):
+    preflight = TwilioPreflightOperator(task_id="preflight", **THANKS)
+    send = SqlToTwilioOperator(task_id="send", **THANKS, wait_for="accepted")
+
+    @task(trigger_rule="none_failed")
+    def told(found: dict, sent: dict | None) -> str:
+        """How many there were, and how many of them were texted."""
+        return f"{found['recipients']} guests, {sent['recipients'] if sent else 0} texted"
+
+    preflight >> send
+    told(preflight.output, send.output)

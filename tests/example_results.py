@@ -1,0 +1,88 @@
+"""What examples leave behind: rows in PostgreSQL, files, people who were texted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyarrow import parquet
+
+from airflow_provider_twilio_comms.emulator.classic.outbox import Messages
+from tests.transfers.logged import TODAY, day, log
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+
+    from airflow_provider_twilio_comms.emulator.server import Running
+
+__all__ = ["CHECKS", "asked", "month_of_messages"]
+
+WANTED = "FROM bookings WHERE starts_at::date = (now() AT TIME ZONE 'UTC')::date"
+
+
+def asked(statement: str) -> list[tuple[Any, ...]]:
+    """The rows of the database that the connection ``bookings`` names."""
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    return [tuple(row) for row in PostgresHook("bookings").get_records(statement)]
+
+
+def xcom(run: DagRun, task_id: str) -> Any:
+    (instance,) = [ti for ti in run.get_task_instances() if ti.task_id == task_id]
+    return instance.xcom_pull(task_ids=task_id)
+
+
+def reminders(emulator: Running, run: DagRun, folder: Path) -> None:
+    """Everyone with a table tonight is texted once, but for those who do not want it; each has a receipt."""
+    wanted = {phone for (phone,) in asked(f"SELECT phone {WANTED} EXCEPT SELECT phone FROM do_not_text")}
+    texted = emulator.twilio.ledger.to_dict()["recipients"]
+    assert len(wanted) == 196
+    assert texted == dict.fromkeys(wanted, 1)
+    rows = asked("SELECT recipient, status, operation_id FROM reminder_receipts")
+    (operation,) = xcom(run, "send")["operation_ids"]
+    ours = [(recipient, status) for recipient, status, sent in rows if sent == operation]
+    assert {recipient for recipient, _ in ours} == wanted
+    assert len(ours) == 196
+    statuses = Counter(status for _, status in ours)
+    assert xcom(run, "receipts")["statuses"] == statuses
+    assert xcom(run, "report").startswith(f"{statuses['DELIVERED'] + statuses['READ']} of 196 reminded")
+    assert xcom(run, "preflight")["rejected"] == {"suppressed": 4}
+
+
+def thanks(emulator: Running, run: DagRun, folder: Path) -> None:
+    """Outside a backfill it sends."""
+    assert xcom(run, "told") == "196 guests, 196 texted"
+    assert set(emulator.twilio.ledger.to_dict()["recipients"].values()) == {1}
+
+
+def month_of_messages(emulator: Running) -> None:
+    """Ten messages on each of the last 32 days."""
+    log(emulator, *(day(before, hour) for before in range(32, 0, -1) for hour in range(1, 21, 2)))
+
+
+def message_log(emulator: Running, run: DagRun, folder: Path) -> None:
+    """A file for each day, and in each the messages of that day."""
+    box = emulator.twilio.part(Messages).by_sid
+    for before in range(1, 31):
+        start = day(before)
+        name = f"messages_{start:%Y%m%dT%H%M%SZ}_{start + timedelta(days=1):%Y%m%dT%H%M%SZ}.parquet"
+        rows = parquet.read_table(folder / "messages" / name).to_pylist()
+        sent = {sid for sid, message in box.items() if 0 <= message.start - start.timestamp() < 86_400}
+        assert {row["sid"] for row in rows} == sent
+        assert len(rows) == 10
+        assert {row["body"] for row in rows} == {None}
+        assert {len(row["recipient"]) for row in rows} == {64}
+    assert len(list((folder / "messages").glob("*.parquet"))) == 30
+    (usage,) = (folder / "usage").glob("*.parquet")
+    days = {row["start_date"] for row in parquet.read_table(usage).to_pylist()}
+    assert days == {(TODAY - timedelta(days=before)).date() for before in range(1, 31)}
+
+
+CHECKS: dict[str, Callable[[Running, DagRun, Path], None]] = {
+    "twilio_sql_reminders": reminders,
+    "twilio_backfill": thanks,
+    "twilio_message_log": message_log,
+}
