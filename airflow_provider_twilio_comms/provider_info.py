@@ -87,11 +87,15 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "name": "twilio_webhooks",
                 "plugin-class": f"{_PACKAGE}.plugins.plugin.TwilioWebhookPlugin",
-            }
+            },
+            {
+                "name": "twilio_delivery",
+                "plugin-class": f"{_PACKAGE}.plugins.delivery.plugin.TwilioDeliveryPlugin",
+            },
         ],
         "config": {
             "twilio": {
-                "description": "Twilio's webhooks, taken by the API server at /twilio.",
+                "description": "The API server: the delivery view, and Twilio's webhooks, taken at /twilio.",
                 "options": _OPTIONS,
             }
         },
@@ -184,6 +188,11 @@ def _option(
 
 
 _OPTIONS: dict[str, Any] = {
+    "delivery_view": _option(
+        "Whether Airflow's UI has a page of what was sent, and a tab of it at task instances.",
+        "boolean",
+        "True",
+    ),
     "webhook_enabled": _option("Whether the API server takes webhooks.", "boolean", "False"),
     "webhook_public_url": _option(
         "What Twilio calls and signs, up to and with /twilio. Never taken from a request.",

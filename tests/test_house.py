@@ -91,7 +91,7 @@ LAYERS: dict[str, set[str]] = {
     "upkeep": {"sending", "client", "api", "exceptions"},
     "hooks": {"client", "api", "exceptions"},
     "triggers": {"hooks", "sending", "upkeep", "client", "api", "exceptions"},
-    "links": set(),
+    "links": {"sending"},
     "operators": {"triggers", "hooks", "links", "sending", "upkeep", "client", "api", "exceptions"},
     "plugins": {"hooks", "sending", "client", "api", "exceptions"},
     "provider_info": set(),

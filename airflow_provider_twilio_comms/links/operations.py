@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperatorLink
 
+from airflow_provider_twilio_comms.sending.marks import MARK
+
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
 __all__ = ["TwilioOperationLink"]
 
-KEY = "twilio_messages_url"
+KEY = MARK
 
 
 class TwilioOperationLink(BaseOperatorLink):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseOperator, XComArg
+from airflow.sdk import BaseOperator, XComArg, get_current_context
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -23,6 +24,7 @@ from airflow_provider_twilio_comms.exceptions import (
     WaitTimedOut,
 )
 from airflow_provider_twilio_comms.operators.native import NumbersStayText
+from airflow_provider_twilio_comms.sending.marks import OUTCOME
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
@@ -40,6 +42,7 @@ __all__ = [
     "seconds",
 ]
 
+log: logging.Logger = logging.getLogger(__name__)
 
 # With LocalExecutor, Airflow 3.3 can fail a task that resumes within seconds of its deferral.
 FIRST_EVENT = 10.0
@@ -161,9 +164,24 @@ def ending_plainly() -> Iterator[None]:
     try:
         yield
     except TwilioError as error:
+        if isinstance(error, DeliveryFailed):
+            _left(error)
         if _final(error):
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
         raise
+
+
+def _left(error: DeliveryFailed) -> None:
+    """Leave the counts in XCom: a task that fails has no result."""
+    try:
+        ti: Any = get_current_context()["ti"]
+    except RuntimeError:  # no task is running
+        return
+    counts = {"operation_ids": error.operation_ids, "stats": error.stats, "codes": error.codes}
+    try:
+        ti.xcom_push(OUTCOME, counts)
+    except Exception as problem:  # what failed is more important
+        log.warning("The counts could not be left in XCom: %s", type(problem).__name__)
 
 
 def _final(error: TwilioError) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
 from airflow_provider_twilio_comms.operators.base import TwilioOperator
+from airflow_provider_twilio_comms.sending.marks import SENT
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SENT", "TwilioKillableOperator"]
 
-SENT = "twilio_sent"  # the XCom that survives the deferral
 SHOWN = 20  # ids that the log names
 
 

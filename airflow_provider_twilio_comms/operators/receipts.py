@@ -16,6 +16,7 @@ from airflow_provider_twilio_comms.operators.outcomes import (
     lineage,
 )
 from airflow_provider_twilio_comms.operators.redacted import TwilioRedacted
+from airflow_provider_twilio_comms.sending.marks import OUTCOME
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -151,6 +152,7 @@ class TwilioReceiptsOperator(TwilioRedacted):
         for verdict, count in counts["verdicts"].items():
             metrics.count("twilio.receipts.failed", count, conn_id=self.twilio_conn_id, verdict=verdict)
         result = {"operation_ids": ids, **counts, "missing": missing, **place}
+        context["ti"].xcom_push(OUTCOME, {"operation_ids": ids, "codes": counts["codes"], "complete": True})
         announced(context, self.outlets, result)
         self._rows = counts["rows"]
         return result

@@ -1,0 +1,218 @@
+"""Many sends together: totals, counters over time, and why messages failed. Pure: no Airflow, no clock."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from airflow_provider_twilio_comms.api import codes
+from airflow_provider_twilio_comms.api.codes import Verdict
+from airflow_provider_twilio_comms.plugins.delivery.sends import Part, Send
+
+__all__ = [
+    "ADVICE",
+    "Bucket",
+    "Counters",
+    "Failure",
+    "Overview",
+    "Point",
+    "accepted_over_time",
+    "over_time",
+    "overview",
+]
+
+SHOWN = 5  # tasks that a reason names
+
+ADVICE: dict[Verdict, str] = {
+    Verdict.RETRY: "Try again later as it is: TwilioResendFailedOperator texts these once more.",
+    Verdict.RECIPIENT: "Nothing is wrong here. Correct the number, or drop it from the list.",
+    Verdict.OPT_OUT: "Never text them again: leave them out with suppress.",
+    Verdict.CONFIGURATION: "Mend the account, the sender or the message first, then send again.",
+    Verdict.UNKNOWN: "Look at the messages at Twilio before anything is sent again.",
+}
+_UNREACHED = "no sender could reach them on this channel"
+_UNASKED = "Twilio was not asked why"
+_ASK = "TwilioReceiptsOperator asks for the reason of each."
+
+
+class Counters(NamedTuple):
+    """Messages: ``open`` are on their way, or nobody has looked yet."""
+
+    delivered: int = 0
+    failed: int = 0
+    open: int = 0
+
+    @property
+    def total(self) -> int:
+        return sum(self)
+
+    def plus(self, other: Counters) -> Counters:
+        return Counters(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+class Bucket(NamedTuple):
+    """The messages of what was begun from ``start`` on, until the next bucket's."""
+
+    start: datetime
+    counters: Counters
+
+
+class Point(NamedTuple):
+    """How many recipients' messages Twilio had accepted by then."""
+
+    at: datetime
+    accepted: int
+
+
+@dataclass
+class Failure:
+    """A reason: ``code`` is Twilio's, None where there is none; ``tasks`` are some of those it befell."""
+
+    code: int | None
+    meaning: str
+    verdict: str
+    advice: str
+    count: int = 0
+    sampled: bool = False
+    tasks: list[Send] = field(default_factory=list)
+
+    def add(self, count: int, send: Send, sampled: bool) -> None:
+        self.count += count
+        self.sampled |= sampled
+        if len(self.tasks) < SHOWN:
+            self.tasks.append(send)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """``operations`` and ``messages`` count ids of Twilio's once, whoever sent them or waits for them."""
+
+    sends: list[Send]
+    in_flight: int
+    operations_in_flight: int
+    operations_done: int
+    uncertain: int
+    counters: Counters
+    failures: list[Failure]
+
+
+def overview(found: Iterable[Send]) -> Overview:
+    """Totals of all; receipts count as reasons only, and are not listed."""
+    everything = list(found)
+    sends = [send for send in everything if send.kind != "receipts"]
+    counted = _counted(sends)
+    going = {name for send in sends if send.in_flight for name in _operations(send)}
+    known = {name for send in sends for name in _operations(send)}
+    total = Counters()
+    for send in counted:
+        total = total.plus(counters_of(send))
+    return Overview(
+        sends,
+        sum(send.in_flight for send in sends),
+        len(going),
+        len(known - going),
+        sum(send.uncertain for send in sends),
+        total,
+        _failures(counted, [send for send in everything if send.kind == "receipts"]),
+    )
+
+
+def counters_of(send: Send) -> Counters:
+    """Twilio's counters as far as the task has seen them; what it has not seen is open."""
+    if send.stats is None:
+        return Counters(open=send.recipients)
+    stats = send.stats
+    return Counters(stats.arrived, stats.lost, max(stats.asked - stats.arrived - stats.lost, 0))
+
+
+def over_time(sends: Iterable[Send], since: datetime, until: datetime, buckets: int) -> list[Bucket]:
+    """Counters by when the task began, in that many equal stretches of time."""
+    width = (until - since) / buckets
+    sums = [Counters()] * buckets
+    for send in _counted(list(sends)):
+        if send.began and since <= send.began <= until:
+            place = min(int((send.began - since) / width), buckets - 1)
+            sums[place] = sums[place].plus(counters_of(send))
+    return [Bucket(since + place * width, each) for place, each in enumerate(sums)]
+
+
+def accepted_over_time(began: datetime | None, parts: Sequence[Part], most: int = 200) -> list[Point]:
+    """How a send went out, from its ledger; thinned to about ``most`` points."""
+    taken = sorted((part.at, part.people) for part in parts if part.state in ("accepted", "assumed"))
+    if not taken:
+        return []
+    start = min(began or taken[0][0], taken[0][0])
+    points, sum_ = [Point(start, 0)], 0
+    for at, people in taken:
+        sum_ += people
+        points.append(Point(at, sum_))
+    step = max(1, -(-len(points) // most))
+    return [*points[:-1:step], points[-1]]
+
+
+def _operations(send: Send) -> Collection[str]:
+    return [name for name in send.ids if name.startswith("comms_")]
+
+
+def _counted(sends: Sequence[Send]) -> list[Send]:
+    """Those whose counters add up without counting a message twice.
+
+    Whoever only waits counts in place of the sends that did not wait themselves, once.
+    """
+    seen = {name for send in sends if send.kind != "wait" and send.stats for name in send.ids}
+    waits = []
+    for send in sends:
+        if send.kind == "wait" and send.stats and send.ids and seen.isdisjoint(send.ids):
+            waits.append(send)
+            seen.update(send.ids)
+    followed = {name for send in waits for name in send.ids}
+    return [
+        send
+        for send in sends
+        if send.kind != "wait" and (send.stats or not send.ids or not followed.issuperset(send.ids))
+    ] + waits
+
+
+def _failures(sends: Iterable[Send], receipts: Sequence[Send]) -> list[Failure]:
+    """The most frequent reasons first. Receipts know of every message, a task that failed of some."""
+    found: dict[tuple[int | None, str], Failure] = {}
+    latest = {name: receipt for receipt in reversed(receipts) for name in receipt.ids}
+    used: dict[int, Counter[int]] = {}
+    for send in sends:
+        lost = counters_of(send).failed
+        if not lost:
+            continue
+        unreached = min(send.stats.unaddressable, lost) if send.stats else 0
+        if unreached:
+            _reason(found, None, _UNREACHED).add(unreached, send, False)
+        receipt = latest.get(send.ids[0]) if send.ids else None
+        left = used.setdefault(id(receipt), Counter(dict(receipt.codes))) if receipt else None
+        lost -= unreached
+        for code, count in (receipt or send).codes:
+            # One task may have read the receipts of several sends: its counts are given out once.
+            share = min(count, lost) if left is None else min(left[code], lost)
+            if share:
+                _reason(found, code, "").add(share, send, receipt is None and send.sampled)
+                lost -= share
+                if left is not None:
+                    left[code] -= share
+        if lost:
+            _reason(found, None, _UNASKED).add(lost, send, False)
+    return sorted(found.values(), key=lambda each: (-each.count, each.code or 0))
+
+
+def _reason(found: dict[tuple[int | None, str], Failure], code: int | None, why: str) -> Failure:
+    if (code, why) not in found:
+        if why == _UNASKED:
+            made = Failure(None, why, "", _ASK)
+        elif code is None:
+            made = Failure(None, why, Verdict.RECIPIENT.value, ADVICE[Verdict.RECIPIENT])
+        else:
+            known = codes.known(code)
+            verdict = codes.verdict(code)
+            made = Failure(code, known.meaning if known else "not listed", verdict.value, ADVICE[verdict])
+        found[code, why] = made
+    return found[code, why]

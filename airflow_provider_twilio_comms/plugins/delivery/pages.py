@@ -1,0 +1,92 @@
+"""What the templates of the delivery view are given: slices of long lists, words and addresses. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from airflow_provider_twilio_comms.plugins.delivery import charts
+from airflow_provider_twilio_comms.plugins.delivery.overview import counters_of
+from airflow_provider_twilio_comms.plugins.delivery.sends import PHASES, Key, Send
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["WHY", "Slice", "environment", "of_airflow", "of_ours", "words"]
+
+SIZE = 50
+WHY = {
+    401: "Sign in to Airflow, then open this page again.",
+    403: "Your role may not read task instances and XComs of this DAG.",
+    404: "There is no such page.",
+}
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A page of a list: ``page`` counts from 1, ``first`` and ``last`` from 1 too."""
+
+    items: Sequence[Any]
+    page: int
+    pages: int
+    first: int
+    last: int
+    total: int
+
+    @classmethod
+    def of(cls, every: Sequence[Any], page: int, size: int = SIZE) -> Slice:
+        """The page asked for, or the nearest there is."""
+        pages = max(1, -(-len(every) // size))
+        page = min(max(page, 1), pages)
+        items = every[(page - 1) * size : page * size]
+        first = (page - 1) * size + 1 if items else 0
+        return cls(items, page, pages, first, first + len(items) - 1 if items else 0, len(every))
+
+
+def environment(folder: Path) -> Environment:
+    """Templates that escape whatever they are given."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        autoescape=True,
+        loader=FileSystemLoader(folder),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    made.globals.update(
+        counters_of=counters_of,
+        words=words,
+        bar=charts.bar,
+        of_airflow=of_airflow,
+        of_ours=of_ours,
+        phases=PHASES,
+    )
+    made.filters.update(moment=charts.moment, count="{:,}".format, query=urlencode)
+    return made
+
+
+def words(send: Send) -> str:
+    """What a task is about, in few words."""
+    if send.kind == "wait":
+        return "waits for others' sends"
+    noun = "message" if send.kind == "messages" else "operation"
+    count = f"{len(send.ids):,} {noun}{'' if len(send.ids) == 1 else 's'}"
+    if send.phase == "sending" and send.planned:
+        return f"{count} of {send.planned:,}"
+    return count
+
+
+def of_airflow(key: Key) -> str:
+    """The task instance's own page in Airflow's UI, below its root."""
+    dag, run, task = (quote(part, safe="") for part in key[:3])
+    mapped = f"/mapped/{key.map_index}" if key.map_index >= 0 else ""
+    return f"/dags/{dag}/runs/{run}/tasks/{task}{mapped}"
+
+
+def of_ours(key: Key) -> str:
+    """The task instance's page in this view, relative to the overview."""
+    return f"task?{urlencode(key._asdict())}"

@@ -1,0 +1,9 @@
+"""The names under which a task leaves ids and counts in XCom, for its later tries and for whoever looks."""
+
+from __future__ import annotations
+
+__all__ = ["MARK", "OUTCOME", "SENT"]
+
+SENT = "twilio_sent"  # what was sent, before anything is waited for
+MARK = "twilio_messages_url"  # where that is to be seen in Twilio's console
+OUTCOME = "twilio_outcome"  # counts and codes: of a task that failed, or that has read receipts

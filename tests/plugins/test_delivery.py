@@ -1,0 +1,267 @@
+"""The delivery view's reading, sums and pictures, without Airflow and without a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from airflow_provider_twilio_comms.api.codes import Verdict
+from airflow_provider_twilio_comms.api.comms.operations import Stats
+from airflow_provider_twilio_comms.plugins.delivery import charts, pages
+from airflow_provider_twilio_comms.plugins.delivery.overview import (
+    ADVICE,
+    Bucket,
+    Counters,
+    Point,
+    accepted_over_time,
+    counters_of,
+    over_time,
+    overview,
+)
+from airflow_provider_twilio_comms.plugins.delivery.sends import Found, Key, Note, Part, Send, read
+
+AT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+KEY = Key("campaign", "manual__1", "send")
+ONE, TWO = "comms_operation_01", "comms_operation_02"
+SID = "SM" + "0" * 31
+COUNTS = {"total": 100, "delivered": 80, "read": 5, "failed": 10, "unaddressable": 2}
+
+
+def found(state: str | None = "success", notes: tuple[Note, ...] = (), **xcoms: Any) -> Found:
+    return Found(KEY, state, AT, AT + timedelta(minutes=1), xcoms, notes)
+
+
+def note(name: str, value: Any, seconds: int = 0, ledger: str = "ab" * 10) -> Note:
+    return Note(f"twilio.{ledger}.{name}", json.dumps(value), AT + timedelta(seconds=seconds))
+
+
+def send(**values: Any) -> Send:
+    return Send(**{"key": KEY, "kind": "operations", "phase": "done", "began": AT, **values})
+
+
+BULK = {"twilio_sent": {"operation_ids": [ONE, TWO], "recipients": 100, "rejected": 3}}
+
+
+def test_a_bulk_send_is_read() -> None:
+    one = read(found(**BULK, return_value={"operation_ids": [ONE, TWO], "stats": COUNTS}))
+    assert one
+    assert (one.kind, one.phase, one.ids, one.recipients, one.rejected) == (
+        "operations",
+        "done",
+        (ONE, TWO),
+        100,
+        3,
+    )
+    assert counters_of(one) == Counters(delivered=85, failed=12, open=3)
+    assert not one.in_flight
+
+
+def test_single_messages_are_read() -> None:
+    statuses = {"delivered": 2, "failed": 1, "accepted": 1}
+    ids = [SID + each for each in "0123"]
+    one = read(found(twilio_sent=ids, return_value={"sids": ids, "statuses": statuses}))
+    assert one
+    assert (one.kind, one.ids, one.recipients) == ("messages", tuple(ids), 4)
+    assert counters_of(one) == Counters(2, 1, 1)
+    failed = read(found("failed", twilio_sent=ids, twilio_outcome={"stats": statuses, "codes": {"30003": 1}}))
+    assert failed
+    assert (counters_of(failed), failed.codes, failed.sampled) == (Counters(2, 1, 1), ((30003, 1),), True)
+
+
+def test_a_sensor_and_receipts_are_read_and_other_tasks_are_not() -> None:
+    link = "https://console.twilio.com/messages"
+    waiting = read(found("deferred", twilio_messages_url=link))
+    assert waiting
+    assert (waiting.kind, waiting.phase) == ("wait", "waiting")
+    receipts = read(found(twilio_outcome={"operation_ids": [ONE], "codes": {"30003": 2}, "complete": True}))
+    assert receipts
+    assert (receipts.kind, receipts.codes, receipts.sampled) == ("receipts", ((30003, 2),), False)
+    assert read(found(return_value={"operation_ids": [ONE], "stats": COUNTS})) is None
+    assert read(found(notes=(Note("twilio.read.x", "{}", AT), Note("other", "1", AT)))) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "sent", "phase"),
+    [
+        ("running", False, "sending"),
+        ("running", True, "waiting"),
+        ("deferred", True, "waiting"),
+        ("up_for_reschedule", True, "waiting"),
+        ("up_for_retry", False, "to go on"),
+        (None, True, "to go on"),
+        ("success", True, "done"),
+        ("failed", False, "failed"),
+        ("removed", True, "skipped"),
+        ("a state of tomorrow", True, "to go on"),
+    ],
+)
+def test_the_phase_follows_the_tasks_state(state: str | None, sent: bool, phase: str) -> None:
+    one = read(found(state, (note("begun", {"parts": 1, "since": 0.0}),), **(BULK if sent else {})))
+    assert one
+    assert one.phase == phase
+
+
+def test_the_ledger_tells_of_requests_that_came_back_and_of_one_that_did_not() -> None:
+    notes = (
+        note("begun", {"parts": 3, "since": AT.timestamp() - 60}, 0),
+        note("1", {"state": "sending", "count": 50, "since": 1.0}, 9),
+        note("0", {"state": "accepted", "count": 100, "operation_id": ONE}, 5),
+        note("0", {"state": "accepted", "count": 7, "operation_id": TWO}, 1, "cd" * 10),  # of a send before
+    )
+    one = read(found("failed", notes))
+    assert one
+    assert [(part.number, part.state, part.people, part.identity) for part in one.parts] == [
+        (0, "accepted", 100, ONE),
+        (1, "sending", 50, None),
+    ]
+    assert (one.planned, one.ids, one.recipients, one.uncertain) == (3, (ONE,), 100, 1)
+    assert one.began == AT - timedelta(seconds=60)
+    going = read(found("running", notes))
+    assert going
+    assert going.uncertain == 0
+
+
+NUMBER, TEXT = "+12025550101", "Hello Zoë"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        NUMBER,
+        [NUMBER, TEXT],
+        {"operation_ids": [NUMBER, ONE + TEXT], "recipients": NUMBER, "stats": {NUMBER: 1, "total": TEXT}},
+        {"operation_ids": NUMBER, "stats": [TEXT], "codes": {NUMBER: 1, TEXT: 2, "30003": -1}},
+        {"statuses": {TEXT: True}, "codes": [NUMBER]},
+        None,
+        7,
+    ],
+    ids=repr,
+)
+def test_what_an_author_puts_into_our_xcoms_is_not_shown(value: Any) -> None:
+    xcoms = dict.fromkeys(("twilio_sent", "twilio_outcome", "return_value", "twilio_messages_url"), value)
+    one = read(found(notes=(note("begun", value), note("0", value), note("1", TEXT)), **xcoms))
+    shown = repr(one) + repr(overview([one] if one else []))
+    assert NUMBER not in shown
+    assert TEXT not in shown
+
+
+def test_notes_that_are_no_json_are_left_alone() -> None:
+    one = read(found(notes=(note("begun", {}), Note(f"twilio.{'ab' * 10}.0", "{", AT))))
+    assert one
+    assert one.parts == ()
+
+
+def test_an_operation_counts_once_whoever_waits_for_it() -> None:
+    sent = send(ids=(ONE,), recipients=100)
+    waits = send(kind="wait", ids=(ONE,), stats=Stats(**COUNTS), key=KEY._replace(task_id="wait"))
+    again = send(kind="wait", ids=(ONE,), stats=Stats(**COUNTS), key=KEY._replace(task_id="again"))
+    going = send(phase="waiting", ids=(TWO,), recipients=40)
+    both = overview([sent, waits, again, going])
+    assert both.counters == Counters(85, 12, 43)
+    assert (both.operations_done, both.operations_in_flight, both.in_flight) == (1, 1, 1)
+    assert overview([send(ids=(ONE,), stats=Stats(**COUNTS)), waits]).counters == Counters(85, 12, 3)
+
+
+def test_failures_are_told_with_verdict_and_advice() -> None:
+    sampled = send(
+        phase="failed", ids=(ONE,), stats=Stats(**COUNTS), codes=((21610, 3), (99999, 1)), sampled=True
+    )
+    unreached, unasked, opted, unlisted = sorted(
+        overview([sampled]).failures, key=lambda each: (each.code or 0, each.count)
+    )
+    assert (unreached.count, unreached.verdict) == (2, "recipient")
+    assert (unasked.count, unasked.verdict, unasked.meaning) == (6, "", "Twilio was not asked why")
+    assert (opted.code, opted.count, opted.sampled) == (21610, 3, True)
+    assert (opted.meaning, opted.advice) == ("the recipient opted out", ADVICE[Verdict.OPT_OUT])
+    assert (unlisted.code, unlisted.meaning, unlisted.verdict) == (99999, "not listed", "unknown")
+
+
+def test_receipts_explain_every_failure_of_the_sends_they_were_read_of() -> None:
+    sends = [
+        send(ids=(name,), stats=Stats(**COUNTS), codes=((21610, 1),), key=KEY._replace(run_id=name))
+        for name in (ONE, TWO)
+    ]
+    receipts = send(kind="receipts", ids=(ONE, TWO), codes=((30003, 15), (30005, 5)))
+    told = overview([*sends, receipts])
+    reasons = {(each.code, each.count, each.sampled) for each in told.failures}
+    assert reasons == {(30003, 15, False), (30005, 5, False), (None, 4, False)}
+    assert [each.kind for each in told.sends] == ["operations", "operations"]
+
+
+def test_counters_over_time_fall_into_equal_stretches() -> None:
+    until = AT + timedelta(hours=4)
+    one = send(stats=Stats(**COUNTS), ids=(ONE,))
+    late = send(began=until, recipients=7, ids=(TWO,))
+    early = send(began=AT - timedelta(seconds=1), recipients=9)
+    buckets = over_time([one, late, early], AT, until, 4)
+    assert [bucket.start for bucket in buckets] == [AT + timedelta(hours=hour) for hour in range(4)]
+    assert [bucket.counters.total for bucket in buckets] == [100, 0, 0, 7]
+
+
+def test_what_was_accepted_grows_and_is_thinned() -> None:
+    parts = [Part(n, "accepted", 10, None, AT + timedelta(seconds=n)) for n in range(1000)]
+    points = accepted_over_time(AT, [*parts, Part(1000, "sending", 10, None, AT)])
+    assert len(points) <= 202
+    assert (points[0], points[-1]) == (Point(AT, 0), Point(AT + timedelta(seconds=999), 10_000))
+    assert all(one.accepted <= two.accepted for one, two in pairwise(points))
+    assert accepted_over_time(AT, []) == []
+
+
+@pytest.mark.parametrize(("count", "top"), [(0, 0), (1, 1), (3, 4), (10, 10), (11, 20), (61_000, 80_000)])
+def test_the_scale_ends_at_a_round_number(count: int, top: int) -> None:
+    picture = charts.columns([Bucket(AT, Counters(count, 0, 0))], "Messages")
+    assert f">{top:,}</text>" in picture
+
+
+def test_pictures_have_a_text_and_no_style_of_their_own() -> None:
+    buckets = [Bucket(AT + timedelta(days=day), Counters(day, 1, 0)) for day in range(30)]
+    points = [Point(AT, 0), Point(AT + timedelta(minutes=5), 10_000)]
+    for picture in (
+        charts.columns(buckets, 'a "label" <b>'),
+        charts.steps(points, 'a "label" <b>'),
+        charts.steps(points[:1], 'a "label" <b>'),
+        charts.steps([], 'a "label" <b>'),
+    ):
+        assert 'aria-label="a &#34;label&#34; &lt;b&gt;"' in picture
+        assert not re.search(r"style=|<script|href|url\(", picture)
+        assert "nan" not in picture
+    assert picture.count("<text") == 1
+    assert "<title>2026-11-20 12:00: 0 delivered, 1 failed, 0 open</title>" in charts.columns(buckets, "x")
+    assert charts.bar(Counters(1, 1, 2)).count("<rect") == 4
+    assert charts.bar(Counters()).count("<rect") == 1
+
+
+@pytest.mark.parametrize(
+    ("page", "shown", "first", "last"), [(1, 50, 1, 50), (3, 20, 101, 120), (9, 20, 101, 120), (0, 50, 1, 50)]
+)
+def test_a_long_list_is_shown_a_page_at_a_time(page: int, shown: int, first: int, last: int) -> None:
+    slice_ = pages.Slice.of(range(120), page)
+    assert (len(slice_.items), slice_.first, slice_.last, slice_.pages) == (shown, first, last, 3)
+    assert pages.Slice.of([], page).first == 0
+
+
+def test_addresses_take_any_name() -> None:
+    key = Key("a/b", "manual__2026-11-20T12:00:00+00:00", "t", 3)
+    assert (
+        pages.of_airflow(key) == "/dags/a%2Fb/runs/manual__2026-11-20T12%3A00%3A00%2B00%3A00/tasks/t/mapped/3"
+    )
+    assert "run_id=manual__2026-11-20T12%3A00%3A00%2B00%3A00" in pages.of_ours(key)
+    assert pages.of_airflow(KEY) == "/dags/campaign/runs/manual__1/tasks/send"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"ids": (ONE,)}, "1 operation"),
+        ({"ids": (ONE,), "phase": "sending", "planned": 1000}, "1 operation of 1,000"),
+        ({"ids": (SID, SID), "kind": "messages"}, "2 messages"),
+        ({"kind": "wait", "ids": (ONE,)}, "waits for others' sends"),
+    ],
+)
+def test_what_a_task_is_about_is_told_in_words(values: dict[str, Any], words: str) -> None:
+    assert pages.words(send(**values)) == words
