@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pendulum
+from airflow.providers.openlineage.plugins.listener import get_openlineage_listener
 from airflow.sdk import DAG, chain
 
 from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
@@ -103,6 +104,7 @@ def test_the_listener_hears_of_every_transfer(
     with DAG("lineage", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
         transfers(tmp_path)
     assert run_dag(dag).state == "success"
+    get_openlineage_listener().before_stopping(None)  # its processes hold our pipes open
     account = f"twilio://{json.loads(emulator.connection)['login']}"
     database = f"postgres://127.0.0.1:{postgres.port}"
     file, messages = ("file", str(tmp_path / "people.csv")), (account, "messages")
