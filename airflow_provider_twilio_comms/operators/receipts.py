@@ -99,7 +99,7 @@ class TwilioReceiptsOperator(TwilioRedacted):
         self.table = table
         self.create_table = create_table
         self.max_reasons = max_reasons
-        self.concurrency = count_of("concurrency", concurrency, THREADS)
+        self.concurrency: int = count_of("concurrency", concurrency, THREADS)
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_twilio_comms.operators.reading import reading
@@ -148,9 +148,9 @@ class TwilioReceiptsOperator(TwilioRedacted):
             )
         if missing:
             self.log.warning("Twilio counts %s messages more than it lists", f"{missing:,}")
-        place = {"output_path": self.output_path} if self.output_path else {"table": self.table}
         for verdict, count in counts["verdicts"].items():
             metrics.count("twilio.receipts.failed", count, conn_id=self.twilio_conn_id, verdict=verdict)
+        place = {"output_path": self.output_path} if self.output_path else {"table": self.table}
         result = {"operation_ids": ids, **counts, "missing": missing, **place}
         context["ti"].xcom_push(OUTCOME, {"operation_ids": ids, "codes": counts["codes"], "complete": True})
         announced(context, self.outlets, result)
