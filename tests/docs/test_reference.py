@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import inspect
@@ -18,6 +19,7 @@ from airflow_provider_twilio_comms.transfers.sql_to_twilio import SqlToTwilioOpe
 if importlib.util.find_spec("griffe") is None:
     pytest.skip("the documentation's tools are not installed (group docs)", allow_module_level=True)
 
+from docs.hooks.docstrings import markdown
 from docs.hooks.found import KINDS, arguments, calls, classes, functions
 from docs.hooks.generated import PAGES
 from docs.hooks.reach import NAME, reached
@@ -65,6 +67,17 @@ def test_every_class_and_function_is_on_a_page(pages: dict[str, str]) -> None:
 @pytest.mark.parametrize("cls", ALL)
 def test_every_argument_has_a_meaning(cls: type) -> None:
     assert [name for name, _, _, meaning in arguments(cls) if not meaning] == []
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_the_example_of_a_class_parses(cls: type) -> None:
+    for code in re.findall(r"^```python\n(.*?)^```", markdown(inspect.getdoc(cls) or ""), re.M | re.S):
+        ast.parse(code)
+
+
+def test_examples_of_classes_are_found() -> None:
+    shown = [cls for cls in ALL if "```python" in markdown(inspect.getdoc(cls) or "")]
+    assert len(shown) > 15
 
 
 def test_defaults_that_a_class_changes_are_the_real_ones() -> None:
