@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 from airflow_provider_twilio_comms.provider_info import get_provider_info
 from docs.hooks.docstrings import described
 from docs.hooks.reach import NAME
+from docs.hooks.reach import modules as modules_read
 
 __all__ = ["API", "KINDS", "Call", "arguments", "calls", "classes", "functions", "template_fields"]
 
@@ -112,7 +114,31 @@ def arguments(cls: type[Any]) -> Iterator[tuple[str, str, str, str]]:
             if name == "on_duplicate" and default is None:
                 default = cls.usual_duplicates
             if default is not None or each.default is None:
-                yield name, str(each.annotation), _default(default), said.get(name, "")
+                yield name, _spelled(str(each.annotation), base), _default(default), said.get(name, "")
+
+
+def _spelled(annotation: str, cls: type[Any]) -> str:
+    """A type with its choices written out, where they have a name of their own."""
+
+    def choices(found: re.Match[str]) -> str:
+        module = choices_of(cls.__module__)
+        return module.get(found[0], found[0])
+
+    return re.sub(r"\b[A-Z]\w+\b", choices, annotation)
+
+
+@cache
+def choices_of(module: str) -> dict[str, str]:
+    """The names in a module that stand for a choice of texts, and what they stand for."""
+    tree = ast.parse(inspect.getsource(importlib.import_module(module)))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    places = {alias.name: str(node.module) for node in imports for alias in node.names}
+    found = {}
+    for name, place in places.items():
+        defined = modules_read()[place].defined.get(name) if place in modules_read() else None
+        if defined is not None and (text := ast.unparse(defined)).startswith("Literal["):
+            found[name] = text
+    return found
 
 
 def _default(value: Any) -> str:

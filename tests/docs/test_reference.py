@@ -69,6 +69,12 @@ def test_every_argument_has_a_meaning(cls: type) -> None:
     assert [name for name, _, _, meaning in arguments(cls) if not meaning] == []
 
 
+def test_choices_are_written_out() -> None:
+    kinds = {name: kind for cls in ALL for name, kind, *_ in arguments(cls)}
+    assert kinds["wait_for"] == "Literal['accepted', 'processed', 'delivered']"
+    assert kinds["redact"] == "Literal['none', 'numbers', 'text', 'all']"
+
+
 @pytest.mark.parametrize("cls", ALL)
 def test_the_example_of_a_class_parses(cls: type) -> None:
     for code in re.findall(r"^```python\n(.*?)^```", markdown(inspect.getdoc(cls) or ""), re.M | re.S):
