@@ -14,6 +14,7 @@ from typing import IO, Any, ClassVar, Generic, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_twilio_comms.api.wire import Call, Effect, Method, Page
+from airflow_provider_twilio_comms.exceptions import ApiError
 
 __all__ = [
     "Aside",
@@ -25,8 +26,10 @@ __all__ = [
     "aside",
     "every_item",
     "every_page",
+    "fetched",
     "made",
     "now",
+    "removed",
     "saved",
     "waited",
 ]
@@ -101,6 +104,27 @@ def made(call: Call[T]) -> Flow[T]:
     """The flow of a single call."""
     result: T = yield call
     return result
+
+
+def fetched(call: Call[T]) -> Flow[T | None]:
+    """The flow of a single call; None where Twilio says 404: it is not there, yet or any more."""
+    try:
+        return (yield from made(call))
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def removed(call: Call[None]) -> Flow[bool]:
+    """Delete something; returns whether it was there."""
+    try:
+        yield from made(call)
+    except ApiError as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
 
 
 def waited(seconds: float) -> Flow[float]:

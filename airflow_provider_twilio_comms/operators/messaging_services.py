@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_twilio_comms.operators.base import TwilioOperator, ending_plainly
+from airflow_provider_twilio_comms.operators.resources import TwilioResourceOperator
 from airflow_provider_twilio_comms.operators.rows import TwilioListOperator
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class TwilioMessagingServiceOperator(TwilioOperator):
         )
 
 
-class TwilioDeleteMessagingServiceOperator(TwilioOperator):
+class TwilioDeleteMessagingServiceOperator(TwilioResourceOperator):
     """Delete a messaging service; its numbers stay the account's. One that is gone is done.
 
     Returns ``{"sid", "deleted"}``, where ``deleted`` tells whether it was still there.
@@ -138,12 +139,6 @@ class TwilioDeleteMessagingServiceOperator(TwilioOperator):
     :param sid: the service (a template)
     :param twilio_conn_id: the connection, of type ``twilio``
     """
-
-    template_fields: Sequence[str] = (*TwilioOperator.template_fields, "sid")
-
-    def __init__(self, *, sid: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.sid = sid
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_twilio_comms.upkeep.services import deleted

@@ -5,10 +5,11 @@ They are senders and nobody's private numbers, so results show them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_twilio_comms.operators.base import TwilioOperator, ending_plainly
+from airflow_provider_twilio_comms.operators.resources import TwilioResourceOperator, TwilioSettingsOperator
 from airflow_provider_twilio_comms.operators.rows import TwilioListOperator
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_twilio_comms.api.classic.available_numbers import Kind
     from airflow_provider_twilio_comms.api.flows import Flow
+    from airflow_provider_twilio_comms.api.wire import Call
     from airflow_provider_twilio_comms.operators.tables import Take
 
 __all__ = [
@@ -119,7 +121,7 @@ class TwilioBuyNumberOperator(TwilioOperator):
         }
 
 
-class TwilioUpdateNumberOperator(TwilioOperator):
+class TwilioUpdateNumberOperator(TwilioSettingsOperator):
     """Change how a number of the account behaves. Returns ``{"sid", "changed"}``; nothing is changed twice.
 
     https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource#update-an-incomingphonenumber-resource
@@ -130,23 +132,13 @@ class TwilioUpdateNumberOperator(TwilioOperator):
     :param twilio_conn_id: the connection, of type ``twilio``
     """
 
-    template_fields: Sequence[str] = (*TwilioOperator.template_fields, "sid", "settings")
-
-    def __init__(self, *, sid: str, settings: Mapping[str, Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.sid = sid
-        self.settings = settings
-
-    def execute(self, context: Context) -> dict[str, Any]:
+    def calls(self) -> tuple[Callable[[str], Call[Any]], Callable[..., Call[Any]]]:
         from airflow_provider_twilio_comms.api.classic import incoming_numbers
-        from airflow_provider_twilio_comms.upkeep.settings import updated
 
-        with ending_plainly():
-            flow = updated(incoming_numbers.fetch, incoming_numbers.update, self.sid, self.settings)
-            return {"sid": self.sid, "changed": self.hook.run(flow)}
+        return incoming_numbers.fetch, incoming_numbers.update
 
 
-class TwilioReleaseNumberOperator(TwilioOperator):
+class TwilioReleaseNumberOperator(TwilioResourceOperator):
     """Give a number back. One that is gone is done. Returns ``{"sid", "released"}``.
 
     https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource#delete-an-incomingphonenumber-resource
@@ -154,12 +146,6 @@ class TwilioReleaseNumberOperator(TwilioOperator):
     :param sid: the number's SID, ``PN...`` (a template)
     :param twilio_conn_id: the connection, of type ``twilio``
     """
-
-    template_fields: Sequence[str] = (*TwilioOperator.template_fields, "sid")
-
-    def __init__(self, *, sid: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.sid = sid
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_twilio_comms.upkeep.numbers import released
@@ -252,7 +238,7 @@ class TwilioListNumbersOperator(TwilioListOperator):
         return every_page(incoming_numbers.list(self.kind, **only), take, limit)
 
 
-class TwilioUpdateShortCodeOperator(TwilioOperator):
+class TwilioUpdateShortCodeOperator(TwilioSettingsOperator):
     """Change what happens to messages that come in on a short code. Returns ``{"sid", "changed"}``.
 
     https://www.twilio.com/docs/messaging/api/short-code-resource#update-a-shortcode-resource
@@ -262,17 +248,7 @@ class TwilioUpdateShortCodeOperator(TwilioOperator):
     :param twilio_conn_id: the connection, of type ``twilio``
     """
 
-    template_fields: Sequence[str] = (*TwilioOperator.template_fields, "sid", "settings")
-
-    def __init__(self, *, sid: str, settings: Mapping[str, Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.sid = sid
-        self.settings = settings
-
-    def execute(self, context: Context) -> dict[str, Any]:
+    def calls(self) -> tuple[Callable[[str], Call[Any]], Callable[..., Call[Any]]]:
         from airflow_provider_twilio_comms.api.classic import short_codes
-        from airflow_provider_twilio_comms.upkeep.settings import updated
 
-        with ending_plainly():
-            flow = updated(short_codes.fetch, short_codes.update, self.sid, self.settings)
-            return {"sid": self.sid, "changed": self.hook.run(flow)}
+        return short_codes.fetch, short_codes.update

@@ -17,9 +17,8 @@ import msgspec
 from airflow_provider_twilio_comms.api import codes
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.api.classic.messages import FINAL, Message
-from airflow_provider_twilio_comms.api.flows import Flow, made
+from airflow_provider_twilio_comms.api.flows import Flow, fetched
 from airflow_provider_twilio_comms.exceptions import (
-    ApiError,
     DeliveryFailed,
     InvalidInput,
     OperationGone,
@@ -149,12 +148,8 @@ def checked_until(until: str) -> str:
 
 def seen(sid: str) -> Flow[Seen | None]:
     """Look at a message; None where Twilio does not know it, yet or any more."""
-    try:
-        return Seen.of((yield from made(messages.fetch(sid))))
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
+    message = yield from fetched(messages.fetch(sid))
+    return None if message is None else Seen.of(message)
 
 
 def judged(wait: MessageWait, outcome: MessageOutcome) -> dict[str, int]:

@@ -11,8 +11,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from airflow_provider_twilio_comms.api import pricing
-from airflow_provider_twilio_comms.api.flows import Flow, made
-from airflow_provider_twilio_comms.exceptions import ApiError
+from airflow_provider_twilio_comms.api.flows import Flow, fetched
 from airflow_provider_twilio_comms.sending.places import UNKNOWN
 
 __all__ = ["Span", "priced", "prices"]
@@ -32,11 +31,8 @@ def prices(countries: Iterable[str]) -> Flow[dict[str, Span]]:
     for country in countries:
         if country == UNKNOWN:
             continue
-        try:
-            listed = yield from made(pricing.fetch(country))
-        except ApiError as error:
-            if error.status != 404:
-                raise
+        listed = yield from fetched(pricing.fetch(country))
+        if listed is None:
             continue
         costs = [
             price.current_price if price.current_price is not None else price.base_price

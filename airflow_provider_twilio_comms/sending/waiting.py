@@ -15,7 +15,7 @@ import msgspec
 
 from airflow_provider_twilio_comms.api.comms import operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation, Stats
-from airflow_provider_twilio_comms.api.flows import Flow, made, now, waited
+from airflow_provider_twilio_comms.api.flows import Flow, fetched, now, waited
 from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, Refused, TwilioError
 from airflow_provider_twilio_comms.sending.criteria import amount_of
 
@@ -180,12 +180,7 @@ def total(found: Iterable[Operation]) -> Stats:
 
 def observed(operation_id: str) -> Flow[Operation | None]:
     """Read an operation; None where Twilio does not know it, yet or any more."""
-    try:
-        return (yield from made(operations.fetch(operation_id)))
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
+    return (yield from fetched(operations.fetch(operation_id)))
 
 
 def polled(wait: Waiting[T, End], known: dict[str, T | None]) -> Flow[End | None]:

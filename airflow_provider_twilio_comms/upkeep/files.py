@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import IO, NamedTuple
 
 from airflow_provider_twilio_comms.api.classic import media
-from airflow_provider_twilio_comms.api.flows import Flow, every_item, made, saved
+from airflow_provider_twilio_comms.api.flows import Flow, every_item, made, removed, saved
 from airflow_provider_twilio_comms.api.resources import Elsewhere
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import ApiError, ServerFailed
@@ -63,10 +63,5 @@ def deleted(files: Iterable[File]) -> Flow[int]:
     """Delete files; returns how many were still there."""
     count = 0
     for file in files:
-        try:
-            yield from made(media.delete(file.message_sid, file.sid))
-            count += 1
-        except ApiError as error:
-            if error.status != 404:
-                raise
+        count += yield from removed(media.delete(file.message_sid, file.sid))
     return count

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from airflow_provider_twilio_comms.api.classic import available_numbers, incoming_numbers
 from airflow_provider_twilio_comms.api.classic.incoming_numbers import IncomingNumber
-from airflow_provider_twilio_comms.api.flows import Flow, every_item, made, now, waited
+from airflow_provider_twilio_comms.api.flows import Flow, every_item, made, now, removed, waited
 from airflow_provider_twilio_comms.client.retry import untouched
 from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, ServerFailed, TransportFailed
 from airflow_provider_twilio_comms.sending.ledger import Entry, Ledger
@@ -80,13 +80,7 @@ def bought(purchase: Purchase) -> Flow[Bought]:
 
 def released(sid: str) -> Flow[bool]:
     """Give a number back; returns whether the account had it."""
-    try:
-        yield from made(incoming_numbers.release(sid))
-    except ApiError as error:
-        if error.status == 404:
-            return False
-        raise
-    return True
+    return (yield from removed(incoming_numbers.release(sid)))
 
 
 PURCHASE = "purchase"  # the fingerprint: what is bought may change between tries, that it is one may not

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_twilio_comms.api.classic import incoming_numbers, short_codes
-from airflow_provider_twilio_comms.api.flows import Flow, every_item, made, waited
+from airflow_provider_twilio_comms.api.flows import Flow, every_item, made, removed, waited
 from airflow_provider_twilio_comms.api.messaging import senders, services
 from airflow_provider_twilio_comms.api.messaging.services import Service
 from airflow_provider_twilio_comms.api.wire import Call, Page
@@ -99,13 +99,7 @@ def _checked(declared: Declared, wanted: Mapping[str, Sequence[str]]) -> None:
 
 def deleted(sid: str) -> Flow[bool]:
     """Delete a service; returns whether it was there."""
-    try:
-        yield from made(services.delete(sid))
-    except ApiError as error:
-        if error.status == 404:
-            return False
-        raise
-    return True
+    return (yield from removed(services.delete(sid)))
 
 
 def _found(declared: Declared) -> Flow[Service | None]:
@@ -158,7 +152,7 @@ def _pooled(
     if service is None or dry_run:
         return
     into = [_added(pool.create(service.sid, key)) for key in new]
-    out = [_removed(pool.delete(service.sid, there[key].sid)) for key in old]
+    out = [removed(pool.delete(service.sid, there[key].sid)) for key in old]
     for step in [*out, *into] if pool.out_first else [*into, *out]:
         yield from step
 
@@ -188,14 +182,6 @@ def _added(call: Call[Any]) -> Flow[None]:
             if last:
                 raise
         yield from waited(1.0)
-
-
-def _removed(call: Call[None]) -> Flow[None]:
-    try:
-        yield from made(call)
-    except ApiError as error:
-        if error.status != 404:
-            raise
 
 
 def _as_given(given: Sequence[str]) -> Flow[Sequence[str]]:

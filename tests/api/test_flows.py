@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from airflow_provider_twilio_comms.api.comms import operations
-from airflow_provider_twilio_comms.api.flows import Done, Flow, Pause, advance, made, now, waited
+from airflow_provider_twilio_comms.api.flows import (
+    Done,
+    Flow,
+    Pause,
+    advance,
+    fetched,
+    made,
+    now,
+    removed,
+    waited,
+)
+from airflow_provider_twilio_comms.exceptions import ApiError
 
 
 def test_a_call_is_a_flow_of_one_step() -> None:
@@ -18,6 +29,20 @@ def test_a_call_is_a_flow_of_one_step() -> None:
     with pytest.raises(StopIteration) as stop:
         flow.send("the reply, read")
     assert stop.value.value == "the reply, read"
+
+
+@pytest.mark.parametrize(("flow", "there", "gone"), [(fetched, "the reply", None), (removed, True, False)])
+def test_what_is_not_there_is_no_error(flow: Any, there: Any, gone: Any) -> None:
+    flowing = flow("a call")
+    assert advance(flowing) == "a call"
+    assert advance(flowing, "the reply") == Done(there)
+    flowing = flow("a call")
+    advance(flowing)
+    assert advance(flowing, error=ApiError("gone", status=404)) == Done(gone)
+    flowing = flow("a call")
+    advance(flowing)
+    with pytest.raises(ApiError):
+        advance(flowing, error=ApiError("broken", status=500))
 
 
 def test_a_flow_can_wait_and_ask_the_time() -> None:
