@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any
 
 from airflow.sdk.configuration import conf
@@ -29,6 +30,9 @@ class TwilioWebhookPlugin(AirflowPlugin):
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """The app. Where it cannot be built, the API server starts without it, and the log says why."""
         if not conf.getboolean("twilio", "webhook_enabled", fallback=False):
+            return []
+        if find_spec("airflow.models.asset_state_store") is None:
+            log.error("Twilio's webhooks are not taken: they are enabled, but they need Airflow 3.3 or later")
             return []
         try:
             from airflow_provider_twilio_comms.plugins.settings import Settings

@@ -103,7 +103,7 @@ def run(airflow: str, version: str, python: Path, more: Sequence[str]) -> Cell:
 
 def summary(log: str) -> str:
     """What pytest said at its end: ``12 passed, 1 skipped in 3.4s``; empty if it never got there."""
-    found = re.findall(r"^=* ?(\d+ (?:failed|passed|skipped|error).*? in [\d.]+s)", log, re.M)
+    found = re.findall(r"^=* ?(\d+ (?:failed|passed|skipped|deselected|error).*? in [\d.]+s)", log, re.M)
     return found[-1] if found else ""
 
 

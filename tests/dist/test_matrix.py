@@ -34,6 +34,7 @@ def test_a_program_that_only_bears_the_name_is_none(tmp_path: Path, monkeypatch:
         ("==== 12 passed, 1 skipped in 3.41s ====", "12 passed, 1 skipped in 3.41s"),
         ("1 failed, 411 passed in 40.08s", "1 failed, 411 passed in 40.08s"),
         ("= 9 passed, 3 deselected in 61.20s (0:01:01) =", "9 passed, 3 deselected in 61.20s"),
+        ("6 deselected, 1 error in 15.44s", "6 deselected, 1 error in 15.44s"),
         ("ERROR: found no such file", ""),
     ],
 )

@@ -14,7 +14,7 @@ from airflow_provider_twilio_comms.plugins.settings import Settings
 from airflow_provider_twilio_comms.plugins.signature import Secret
 from airflow_provider_twilio_comms.provider_info import get_provider_info
 from tests.conftest import environment
-from tests.plugins.test_webhook import PUBLIC, app, post, written
+from tests.plugins.test_webhook import PUBLIC, STORED, app, post, written
 
 GIVEN = {
     "AIRFLOW__TWILIO__WEBHOOK_ENABLED": "True",
@@ -29,6 +29,16 @@ def test_webhooks_are_off_until_they_are_configured() -> None:
     assert TwilioWebhookPlugin().fastapi_apps == []
 
 
+def test_on_an_airflow_without_a_store_the_api_server_starts_without_webhooks(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "airflow.models.asset_state_store", None)
+    with environment(**GIVEN):
+        assert TwilioWebhookPlugin().fastapi_apps == []
+    assert "they need Airflow 3.3" in caplog.text
+
+
+@STORED
 def test_the_plugin_mounts_the_webhooks() -> None:
     with environment(**GIVEN):
         (mounted,) = TwilioWebhookPlugin().fastapi_apps
@@ -71,14 +81,17 @@ def test_every_option_of_webhooks_is_declared_and_secrets_are_marked() -> None:
     }
 
 
+@STORED
 async def test_the_connections_auth_token_signs_webhooks(emulator: Running) -> None:
     assert (await post(app(secrets=(), conn_id="twilio_default"), written())).status == 204
 
 
+@STORED
 async def test_without_any_secret_webhooks_are_asked_to_come_again() -> None:
     assert (await post(app(secrets=(), conn_id="no_such"), written())).status == 503
 
 
+@STORED
 @pytest.mark.parametrize(
     ("template", "twiml"),
     [
