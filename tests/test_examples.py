@@ -55,7 +55,7 @@ def test_an_example_runs(
         for task in dag.tasks:
             hurry(task)
         conf = {"folder": str(tmp_path)} if "folder" in dag.params else None
-        with answering(emulator) if "on_call" in dag.params else nullcontext():
+        with answering(emulator) if dag.dag_id == "twilio_approval" else nullcontext():
             run = run_dag(dag, conf)
         states = {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
         assert set(states.values()) == {"success"}, states
