@@ -61,7 +61,11 @@ def _coverage() -> str:
     return _COVERAGE + "\n".join(rows) + "\n"
 
 
-_COVERAGE = """# Twilio's API, and who calls it
+_COVERAGE = """---
+hide: [toc]
+---
+
+# Twilio's API, and who calls it
 
 Every request that this package can make: Twilio's endpoint, the call that describes it, and the tasks whose
 code leads to that call, read from the source. A task need not make all of them in a run: prices are read for
