@@ -44,8 +44,10 @@ async def test_two_hundred_waits_share_one_poll(twilio: Running) -> None:
     ends = await asyncio.gather(*(fired(trigger(name)) for name in names))
     rounds = (time.monotonic() - began) / (0.3 * 0.85) + 2
     assert {end["status"] for end in ends} == {"done"}
-    assert 2 <= twilio.twilio.journal.counts[LIST] <= rounds
-    assert set(twilio.twilio.journal.counts) == {LIST}
+    counts = twilio.twilio.journal.counts
+    assert 2 <= counts[LIST] <= rounds
+    assert set(counts) <= {LIST, FETCH}
+    assert counts.get(FETCH, 0) <= FEW * rounds  # where a few end last, they are asked for singly
 
 
 @pytest.mark.parametrize(("count", "route"), [(FEW, FETCH), (FEW + 1, LIST)])
