@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from airflow_provider_twilio_comms.emulator.server import Running
 from airflow_provider_twilio_comms.exceptions import InvalidInput
+from airflow_provider_twilio_comms.plugins.delivery.plugin import TwilioDeliveryPlugin
 from airflow_provider_twilio_comms.plugins.plugin import TwilioWebhookPlugin
 from airflow_provider_twilio_comms.plugins.settings import Settings
 from airflow_provider_twilio_comms.plugins.signature import Secret
@@ -110,9 +112,10 @@ async def test_the_reply_to_an_inbound_webhook_is_a_template(template: str, twim
         assert answer.headers["content-type"].startswith("text/xml")
 
 
-def test_loading_the_webhook_plugin_loads_nothing_else() -> None:
+@pytest.mark.parametrize("plugin", [TwilioWebhookPlugin, TwilioDeliveryPlugin])
+def test_loading_a_plugin_loads_nothing_else(plugin: type[Any]) -> None:
     base = "import sys, airflow.sdk.plugins_manager, airflow.sdk.configuration; before = set(sys.modules)"
-    load = f"from {TwilioWebhookPlugin.__module__} import TwilioWebhookPlugin as P; P().on_load()"
+    load = f"from {plugin.__module__} import {plugin.__name__} as P; P().on_load()"
     show = "print(*(name for name in set(sys.modules) - before if not name.startswith('airflow_provider_')))"
     program = f"{base}\n{load}\n{show}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

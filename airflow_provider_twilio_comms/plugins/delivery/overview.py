@@ -24,7 +24,7 @@ __all__ = [
     "overview",
 ]
 
-SHOWN = 5  # tasks that a reason names
+SHOWN = 3  # tasks that a reason names
 
 ADVICE: dict[Verdict, str] = {
     Verdict.RETRY: "Try again later as it is: TwilioResendFailedOperator texts these once more.",
@@ -69,7 +69,7 @@ class Point(NamedTuple):
 
 @dataclass
 class Failure:
-    """A reason: ``code`` is Twilio's, None where there is none; ``tasks`` are some of those it befell."""
+    """A reason: ``code`` is Twilio's, if there is one; ``tasks`` are the newest of those it befell."""
 
     code: int | None
     meaning: str
@@ -82,7 +82,8 @@ class Failure:
     def add(self, count: int, send: Send, sampled: bool) -> None:
         self.count += count
         self.sampled |= sampled
-        if len(self.tasks) < SHOWN:
+        named = {(each.key.dag_id, each.key.task_id) for each in self.tasks}
+        if len(named) < SHOWN and (send.key.dag_id, send.key.task_id) not in named:
             self.tasks.append(send)
 
 

@@ -19,10 +19,6 @@ document.addEventListener("click", (event) => {
   }
 });
 
-document.addEventListener("change", (event) => {
-  if (event.target.matches("form.filters select")) event.target.form.requestSubmit();
-});
-
 // While something is going on the page is read again, unless somebody is busy in it.
 async function refresh() {
   const main = document.querySelector("main[data-going]");
