@@ -1,6 +1,6 @@
-"""Thank each day's guests, and run a week again without texting anybody::
+"""A campaign of January that thanked some of the guests each day. A week of it again, and nobody is texted::
 
-    airflow backfill create --dag-id twilio_backfill --from-date 2027-03-01 --to-date 2027-03-07
+    airflow backfill create --dag-id twilio_backfill --from-date 2026-01-05 --to-date 2026-01-11
 
 ``on_backfill`` of every operator that sends is ``skip`` if left out, since a backfill that texts last week's
 guests once more is the classic accident. The preflight only counts, so it runs in a backfill too: each run is
@@ -19,7 +19,11 @@ from airflow_provider_twilio_comms.transfers.sql_to_twilio import SqlToTwilioOpe
 
 THANKS = {
     "sql_conn_id": "bookings",
-    "sql": "SELECT phone, guest FROM bookings WHERE starts_at::date = %(day)s::date ORDER BY id",
+    "sql": """
+        SELECT phone, guest FROM bookings
+        WHERE mod(id, 31) = extract(day FROM %(day)s::date)
+        ORDER BY id
+    """,
     "parameters": {"day": "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"},
     "number_column": "phone",
     "content": "Thank you for coming, {{ guest | default: 'dear guest' }}.",
@@ -31,8 +35,8 @@ with DAG(
     "twilio_backfill",
     schedule="@daily",
     start_date=pendulum.datetime(2026, 1, 1),
+    end_date=pendulum.datetime(2026, 1, 31),
     catchup=False,
-    is_paused_upon_creation=True,
     tags=["twilio"],
 ):
     preflight = TwilioPreflightOperator(task_id="preflight", **THANKS)

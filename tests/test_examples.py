@@ -52,6 +52,7 @@ def test_an_example_runs(
     assert found
     for dag in found:
         assert dag.dag_id.startswith("twilio_")
+        dag.end_date = None
         for task in dag.tasks:
             hurry(task)
         conf = {"folder": str(tmp_path)} if "folder" in dag.params else None
@@ -88,7 +89,8 @@ def answering(emulator: Running) -> Iterator[None]:
 
 
 def hurry(task: Any) -> None:
-    """Wait less: with dag.test() no executor is there to be outrun."""
+    """Wait less: with dag.test() no executor is there to be outrun. A task whose time is over runs too."""
+    task.end_date = None
     if hasattr(task, "initial_delay"):
         task.initial_delay = 0
     for name in ("poll_interval", "poke_interval"):

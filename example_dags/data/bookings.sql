@@ -1,4 +1,4 @@
--- What twilio_sql_reminders.py and twilio_backfill.py read: bookings, 200 on each day from eight days ago to tomorrow.
+-- What twilio_sql_reminders.py and twilio_backfill.py read: bookings, 200 of them today and each day around it.
 -- psql "$DATABASE" -f bookings.sql, and name the database in the connection `bookings`.
 DROP TABLE IF EXISTS bookings, do_not_text, reminder_receipts;
 
@@ -16,7 +16,7 @@ SELECT
     CASE WHEN n % 9 > 0 THEN (ARRAY['Ines', 'Jonas', 'Mei', 'Tomas', 'Zoe'])[1 + n % 5] END,
     1 + n % 6,
     (now() AT TIME ZONE 'UTC')::date + day + make_interval(hours => 18 + n % 4)
-FROM generate_series(-8, 1) AS day, generate_series(1, 200) AS n
+FROM generate_series(-1, 1) AS day, generate_series(1, 200) AS n
 ORDER BY day, n;
 
 CREATE INDEX ON bookings (starts_at, id);
