@@ -1,0 +1,204 @@
+"""What a person sees of sends: the delivery view, a task's links, and the emulator's outbox."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser.conftest import Site, pictured
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Frame, Page
+
+pytestmark = [pytest.mark.stack, pytest.mark.browser]
+
+VIEW = "/twilio-delivery/"
+
+
+@pytest.fixture(scope="module")
+def run(site: Site) -> Iterator[str]:
+    """A run of two sends, one of which failed, and a thousand operations of another DAG besides."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.orm import Session
+
+    from tests.plugins.seeds import Seeds, now
+
+    airflow = site.stack.airflow
+    for dag in ("browser_sends", "campaigns"):
+        airflow.wait_for_dag(dag)
+    run_id = airflow.trigger("browser_sends")
+    engine = create_engine(site.stack.sql_alchemy_conn, connect_args={"timeout": 60})
+    with Session(engine) as session, session.begin():
+        Seeds(session).campaigns("campaigns", now())
+    engine.dispose()
+    assert airflow.wait_for_run("browser_sends", run_id) == "failed"
+    return run_id
+
+
+def framed(page: Page) -> Frame:
+    """The view inside Airflow's UI."""
+    page.wait_for_selector("iframe")
+    handle = page.query_selector("iframe")
+    assert handle is not None
+    frame = handle.content_frame()
+    assert frame is not None
+    frame.wait_for_selector("h1")
+    return frame
+
+
+def cards(frame: Any) -> dict[str, str]:
+    names, counts = (
+        frame.locator("dl.cards dt").all_inner_texts(),
+        frame.locator("dl.cards dd").all_inner_texts(),
+    )
+    return dict(zip(names, counts, strict=True))
+
+
+def background(frame: Any) -> str:
+    return str(frame.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_navigation_leads_to_the_delivery_view(site: Site, run: str, theme: str) -> None:
+    page = site.page("ann", theme)
+    page.goto(f"{site.url}/")
+    page.get_by_role("button", name=re.compile("Browse")).click()
+    page.get_by_role("menuitem", name="Twilio delivery").click()
+    frame = framed(page)
+    told = cards(frame)
+    assert told["operations in flight"] == "50"
+    assert told["operations done"] == "953"
+    assert frame.locator("#sends tbody tr").count() == 23
+    assert frame.locator("svg.chart g").count() >= 20
+    assert background(frame) == {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 17, 17)"}[theme]
+    pictured(page, f"delivery-{theme}")
+    frame.locator("#failures").scroll_into_view_if_needed()
+    codes = frame.locator("#failures tbody th").all_inner_texts()
+    assert {"30003", "21610", "none"} <= set(codes)
+    assert "TwilioResendFailedOperator" in frame.locator("#failures").inner_text()
+    pictured(page, f"delivery-failures-{theme}")
+    page.context.close()
+
+
+def test_the_theme_follows_airflows(site: Site, run: str) -> None:
+    page = site.page("vic", "light")
+    page.goto(f"{site.url}/plugin/twilio-delivery")
+    frame = framed(page)
+    assert background(frame) == "rgb(255, 255, 255)"
+    page.evaluate("document.documentElement.classList.replace('light', 'dark')")
+    frame.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    assert background(frame) == "rgb(17, 17, 17)"
+    page.context.close()
+
+
+def test_a_link_leaves_the_frame_for_the_task(site: Site, run: str) -> None:
+    page = site.page("vic")
+    page.goto(f"{site.url}/plugin/twilio-delivery")
+    framed(page).locator("#sends a", has_text="browser_sends / fails").click()
+    page.wait_for_url("**/dags/browser_sends/runs/**/tasks/fails**")
+    page.context.close()
+
+
+def test_a_task_instance_has_a_tab(site: Site, run: str) -> None:
+    page = site.page("vic")
+    page.goto(f"{site.url}/dags/browser_sends/runs/{run}/tasks/fails")
+    page.get_by_role("link", name="Twilio delivery").last.click()
+    frame = framed(page)
+    assert frame.locator("h1").inner_text() == "fails"
+    told = cards(frame)
+    assert (told["messages delivered"], told["messages failed"]) == ("2", "4")
+    assert sorted(frame.locator("#failures tbody th").all_inner_texts()) == ["21610", "30003", "none"]
+    assert frame.locator("#parts code").inner_text().startswith("comms_operation_")
+    text = frame.locator("body").inner_text()
+    assert "+1202" not in text
+    assert "booked" not in text
+    pictured(page, "delivery-task")
+    page.context.close()
+
+
+def test_a_task_of_fifty_requests_is_shown_as_it_went_out(site: Site, run: str) -> None:
+    page = site.page("vic", "dark")
+    page.goto(f"{site.url}{VIEW}task?dag_id=campaigns&run_id=manual__015&task_id=send")
+    assert page.locator("#parts tbody tr").count() == 50
+    assert "50,000 recipients" in str(page.locator("svg.chart").get_attribute("aria-label"))
+    pictured(page, "delivery-requests-dark")
+    page.context.close()
+
+
+def test_the_view_is_used_by_keyboard(site: Site, run: str) -> None:
+    page = site.page("vic")
+    page.goto(f"{site.url}{VIEW}")
+    order = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        order.append(
+            page.evaluate(
+                "(document.activeElement.name || document.activeElement.innerText).trim().split('\\n')[0]"
+            )
+        )
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none", f"nobody sees where they are: {order[-1]}"
+    assert order[:6] == ["Skip to the tasks", "days", "dag_id", "state", "Show", "The same as a table"]
+    page.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#over-time").is_visible()
+    page.locator("select[name=state]").focus()
+    page.keyboard.press("w")  # waiting
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**state=waiting**")
+    assert page.locator("#sends tbody tr").count() == 1
+    for table in page.locator("table").all():
+        assert table.locator("thead th[scope=col]").count() >= 4
+    for control in page.locator("select").all():
+        assert control.evaluate("element => element.labels.length") == 1
+    page.context.close()
+
+
+def test_a_thousand_operations_are_drawn_in_no_time(site: Site, run: str) -> None:
+    page = site.page("vic")
+    page.goto(f"{site.url}{VIEW}")
+    began = time.perf_counter()
+    page.goto(f"{site.url}{VIEW}?days=30")
+    page.wait_for_selector("#sends")
+    assert time.perf_counter() - began < 5
+    assert int(cards(page)["operations done"]) > 900
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("user", "status"), [("ann", 200), ("vic", 200), ("olaf", 200), ("nina", 403), (None, 401)]
+)
+def test_the_view_is_for_whoever_may_read_dags(site: Site, run: str, user: str | None, status: int) -> None:
+    for path in (VIEW, f"{VIEW}task?dag_id=campaigns&run_id=manual__015&task_id=send"):
+        reply = site.get(path, user)
+        assert reply.status_code == status
+        assert ("campaigns" in reply.text) == (status == 200)
+    page = site.page(user)
+    page.goto(f"{site.url}{VIEW}")
+    assert page.locator("#sends").count() == (status == 200)
+    page.context.close()
+
+
+def test_a_task_links_to_its_messages_in_the_outbox(site: Site, run: str) -> None:
+    page = site.page("vic")
+    page.goto(f"{site.url}/dags/browser_sends/runs/{run}/tasks/arrives/details")
+    link = page.get_by_role("link", name="Twilio messages")
+    address = str(link.get_attribute("href"))
+    assert address.startswith(f"{site.outbox}/?search=comms_operation_")
+    pictured(page, "extra-link")
+    page.goto(address)
+    page.wait_for_selector("#messages .DELIVERED")
+    assert page.locator("#messages tbody tr").count() == 4
+    assert "Your table is booked." in page.locator("#messages").inner_text()
+    assert page.locator("#operations tbody tr").count() == 2
+    pictured(page, "outbox")
+    page.context.close()
+
+
+def test_nothing_was_asked_of_anybody_else(site: Site, run: str) -> None:
+    assert site.asked == {"127.0.0.1"}
