@@ -20,6 +20,7 @@ __all__ = [
     "Overview",
     "Point",
     "accepted_over_time",
+    "counters_of",
     "over_time",
     "overview",
 ]
