@@ -47,7 +47,7 @@ SETTINGS = {
     **HASTE,
     "CORE__EXECUTOR": "CeleryExecutor",
     "CORE__PARALLELISM": str(2 * CONCURRENCY + 4),
-    "SCHEDULER__TASK_QUEUED_TIMEOUT": "30",  # until a task whose message Redis has lost is queued again
+    "SCHEDULER__TASK_QUEUED_TIMEOUT": "60",  # until a task whose message Redis has lost is queued again
     "SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
     "CELERY__CELERY_CONFIG_OPTIONS": "tests.e2e.celery_config.CONFIG",
     "CELERY__SYNC_PARALLELISM": "1",

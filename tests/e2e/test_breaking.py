@@ -18,7 +18,7 @@ from tests.fakes import context
 from tests.stack.leaks import credentials, leaks
 from tests.stack.sends import Send
 
-pytestmark = [pytest.mark.stack, pytest.mark.e2e, pytest.mark.long]
+pytestmark = [pytest.mark.stack, pytest.mark.e2e]
 
 SENDER = "+15005550006"
 AREA = "312"  # where those live whose messages are waited for
@@ -149,6 +149,7 @@ def stopped(deployment: Deployment, run_id: str) -> int:
     return sum("No longer waiting" in path.read_text() for path in folder.rglob("*.log*"))
 
 
+@pytest.mark.long
 def test_postgresql_is_restarted(deployment: Deployment) -> None:
     deployment.emulator.change(pace=20.0)
     sends = waiting(deployment, 4) + sending(deployment, 6)
@@ -156,6 +157,7 @@ def test_postgresql_is_restarted(deployment: Deployment) -> None:
     settle(deployment, sends)
 
 
+@pytest.mark.long
 def test_redis_is_restarted_and_has_forgotten_everything(deployment: Deployment) -> None:
     deployment.emulator.change(pace=20.0)
     sends = waiting(deployment, 4) + sending(deployment, 6)
@@ -166,6 +168,7 @@ def test_redis_is_restarted_and_has_forgotten_everything(deployment: Deployment)
     settle(deployment, sends)
 
 
+@pytest.mark.long
 def test_a_rolling_restart_of_everything_while_campaigns_run(deployment: Deployment, tmp_path: Path) -> None:
     people = [f"+1617{person:07d}" for person in range(2_000_000, 2_025_000)]
     listed = tmp_path / "people.csv"

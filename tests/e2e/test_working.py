@@ -13,7 +13,7 @@ from airflow_provider_twilio_comms.demo.processes import until
 from tests.e2e.deployment import DATA, LONG, WORKERS, Deployment
 from tests.notifications.storming import config
 
-pytestmark = [pytest.mark.stack, pytest.mark.e2e, pytest.mark.long]
+pytestmark = [pytest.mark.stack, pytest.mark.e2e]
 
 FILES = 20
 EACH = 250  # people in a file
