@@ -179,7 +179,7 @@ def test_a_rolling_restart_of_everything_while_campaigns_run(deployment: Deploym
     deployment.emulator.change(pace=60.0)
     deployment.airflow.wait_for_dag("twilio_bulk_campaign")
     run_id = deployment.airflow.trigger("twilio_bulk_campaign", {"recipients": str(listed)})
-    sends = sending(deployment, 4, people=300)
+    sends = sending(deployment, 4, people=200)
     for name in EVERYBODY:
         deployment.restart(name)
     settle(deployment, sends)
