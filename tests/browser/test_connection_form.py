@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
 (TYPE,) = get_provider_info()["connection-types"]
 FIELDS: dict[str, Any] = TYPE["conn-fields"]
-SECRET = "the key of the hashes"
+SECRET = "the-key-of-the-hashes"
 
 
 def added(site: Site, page: Page, name: str) -> Locator:
@@ -111,6 +111,7 @@ def test_the_test_button_tells_right_from_wrong_and_secrets_survive_an_edit(site
         dialog.locator("#element_base_url").fill(f"{site.outbox}/{{product}}")
         dialog.locator("#element_hash_secret").fill(SECRET)
         saved(dialog)
+        with_port(site, name)
     assert REFUSED.format("auth token") in verdict_on(page, "mistyped")
     assert f"Connected to account {ACCOUNT_SID} (Full, active)." in verdict_on(page, "by_hand")
     pictured(page, "connection-test")
@@ -124,14 +125,21 @@ def test_the_test_button_tells_right_from_wrong_and_secrets_survive_an_edit(site
     assert dialog.locator("#element_hash_secret").input_value() == "***"
     dialog.locator("#element_default_sender").fill("+15005550006")
     saved(dialog)
+    with_port(site, "by_hand")
     assert "Connected to account" in verdict_on(page, "by_hand")
-    assert not {AUTH_TOKEN, SECRET} & set(re.findall(r"[\w ]+", page.content()))
+    assert not {AUTH_TOKEN, SECRET} & set(re.findall(r"[\w-]+", page.content()))
     assert stored(site, "by_hand") == {
         "password": AUTH_TOKEN,
         "hash_secret": SECRET,
         "default_sender": "+15005550006",
     }
     page.context.close()
+
+
+def with_port(site: Site, name: str) -> None:
+    """Airflow 3.3.2's Test button sends port 0 where none is stored, which its API takes for another host."""
+    body = {"connection_id": name, "conn_type": "twilio", "port": 0}
+    site.stack.airflow.call("PATCH", f"/connections/{name}?update_mask=port", json=body)
 
 
 def plain(text: str) -> str:
