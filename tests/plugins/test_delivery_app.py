@@ -42,6 +42,7 @@ def view() -> Iterator[Any]:
 
     with create_session(scoped=False) as session:
         seeds = Seeds(session)
+        seeds.forget()  # what other tests have run
         seeds.known("campaigns")
         seeds.campaigns("campaigns", now())
         seeds.known("seen")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -70,13 +71,16 @@ def test_a_storm_of_1000_failures_in_four_workers_is_one_text_and_999_held_back(
 
 def test_a_deadline_missed_under_two_triggerers_is_one_text(stack: Stack, second_triggerer: None) -> None:
     assert stack.emulator is not None
-    # Every triggerer that is alive runs a callback, unless the first is done before the next one looks.
+    # Every triggerer that is alive runs a callback, unless the first is done before the next one looks. They
+    # take it from each other (Airflow 3.3 asks nobody whether the other one lives), so either may finish.
     stack.emulator.fault(kind="slow", method="POST", path="/Messages", seconds=8)
-    before = told(stack)
+    before = begun(stack, "triggerer.log")
     stack.airflow.wait_for_dag("stack_deadline_async")
     stack.airflow.wait_for_run("stack_deadline_async", stack.airflow.trigger("stack_deadline_async"))
     until(lambda: texts(stack, "+12025550173") or None, timeout=60, what="the deadline's alert")
-    until(lambda: told(stack) > before, timeout=30, what="the other triggerer to hold its own back")
+    both = begun(stack, "triggerer.log") & begun(stack, "triggerer-2.log") - before
+    assert len(both) == 1, "one of the triggerers has not run the callback, so nothing is tested"
+    time.sleep(10)  # the slow request, and whatever the other one does after it
     (text,) = texts(stack, "+12025550173")
     assert text.startswith("stack_deadline_async missed its deadline 20")
     assert "held back" not in text
@@ -91,10 +95,9 @@ def test_a_deadline_missed_with_a_synchronous_callback_is_one_text(stack: Stack)
     assert text.startswith("stack_deadline_sync missed its deadline 20")
 
 
-def told(stack: Stack) -> int:
-    """How often a log says that the deadline's alert is held back."""
-    logs = [path.read_text(errors="replace") for path in stack.home.rglob("*.log*") if path.is_file()]
-    return sum(text.count("The alert about stack_deadline_async is held back") for text in logs)
+def begun(stack: Stack, log: str) -> set[str]:
+    """The triggers that a triggerer has begun to run."""
+    return set(re.findall(r"trigger ID (\d+) starting", (stack.home / log).read_text(errors="replace")))
 
 
 @pytest.fixture
