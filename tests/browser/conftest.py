@@ -98,4 +98,5 @@ def pictured(page: Page, name: str) -> None:
     """For the documentation, where somebody asks for it."""
     if os.environ.get("TWILIO_SCREENSHOTS"):
         IMAGES.mkdir(parents=True, exist_ok=True)
+        page.wait_for_timeout(1_000)  # what fades in has done so
         page.screenshot(path=IMAGES / f"{name}.png")

@@ -125,7 +125,6 @@ def test_a_task_of_fifty_requests_is_shown_as_it_went_out(site: Site, run: str) 
     page.goto(f"{site.url}{VIEW}task?dag_id=campaigns&run_id=manual__015&task_id=send")
     assert page.locator("#parts tbody tr").count() == 50
     assert "50,000 recipients" in str(page.locator("svg.chart").get_attribute("aria-label"))
-    pictured(page, "delivery-requests-dark")
     page.context.close()
 
 
