@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -14,23 +13,9 @@ import pytest
 
 from airflow_provider_twilio_comms.demo.processes import tail, until
 from airflow_provider_twilio_comms.demo.stack import Stack
+from tests.stack.alerts import begun_by_both, texts
 
 pytestmark = pytest.mark.stack
-
-
-def texts(stack: Stack, to: str) -> list[str]:
-    """What this number got, oldest first."""
-    from airflow_provider_twilio_comms.api.classic import messages
-    from airflow_provider_twilio_comms.client.sync import Client
-    from tests.notifications.storming import config
-
-    assert stack.emulator is not None
-    client = Client(config(f"{stack.emulator.url}/{{product}}"))
-    try:
-        found = client.run(messages.list(to=to)).items
-    finally:
-        client.close()
-    return [message.body or "" for message in reversed(found)]
 
 
 def held(stack: Stack) -> int:
@@ -49,11 +34,11 @@ def test_a_storm_of_mapped_tasks_is_one_text_and_so_is_the_dags(stack: Stack) ->
     stack.airflow.wait_for_dag("stack_storm")
     run_id = stack.airflow.trigger("stack_storm")
     assert stack.airflow.wait_for_run("stack_storm", run_id) == "failed"
-    until(lambda: texts(stack, "+12025550172") or None, timeout=60, what="the DAG's own alert")
-    (task,) = texts(stack, "+12025550171")
+    until(lambda: texts(stack.emulator, "+12025550172") or None, timeout=60, what="the DAG's own alert")
+    (task,) = texts(stack.emulator, "+12025550171")
     assert task.startswith("stack_storm.fail[")
     assert "] failed, try 1/1\nValueError: no rows for <number>\nhttp" in task
-    (dag,) = texts(stack, "+12025550172")
+    (dag,) = texts(stack.emulator, "+12025550172")
     assert dag.startswith("stack_storm failed\n")
     assert held(stack) - before == 11
     assert claims(stack) == 0
@@ -64,24 +49,26 @@ def test_a_storm_of_1000_failures_in_four_workers_is_one_text_and_999_held_back(
     stack.airflow.wait_for_dag("stack_big_storm")
     run_id = stack.airflow.trigger("stack_big_storm")
     assert stack.airflow.wait_for_run("stack_big_storm", run_id, timeout=300) == "success"
-    assert len(texts(stack, "+12025550175")) == 1
+    assert len(texts(stack.emulator, "+12025550175")) == 1
     assert held(stack) - before == 999
     assert claims(stack) == 0
 
 
 def test_a_deadline_missed_under_two_triggerers_is_one_text(stack: Stack, second_triggerer: None) -> None:
     assert stack.emulator is not None
-    # Every triggerer that is alive runs a callback, unless the first is done before the next one looks. They
-    # take it from each other (Airflow 3.3 asks nobody whether the other one lives), so either may finish.
+    # Every triggerer that is alive runs a callback, unless the first is done before the next one looks.
     stack.emulator.fault(kind="slow", method="POST", path="/Messages", seconds=8)
-    before = begun(stack, "triggerer.log")
+    before = begun_by_both(stack.home)
     stack.airflow.wait_for_dag("stack_deadline_async")
     stack.airflow.wait_for_run("stack_deadline_async", stack.airflow.trigger("stack_deadline_async"))
-    until(lambda: texts(stack, "+12025550173") or None, timeout=60, what="the deadline's alert")
-    both = begun(stack, "triggerer.log") & begun(stack, "triggerer-2.log") - before
-    assert len(both) == 1, "one of the triggerers has not run the callback, so nothing is tested"
+    until(lambda: texts(stack.emulator, "+12025550173") or None, timeout=60, what="the deadline's alert")
+    until(
+        lambda: begun_by_both(stack.home) - before or None,
+        timeout=30,
+        what="both triggerers to run the callback",
+    )
     time.sleep(10)  # the slow request, and whatever the other one does after it
-    (text,) = texts(stack, "+12025550173")
+    (text,) = texts(stack.emulator, "+12025550173")
     assert text.startswith("stack_deadline_async missed its deadline 20")
     assert "held back" not in text
 
@@ -89,15 +76,10 @@ def test_a_deadline_missed_under_two_triggerers_is_one_text(stack: Stack, second
 def test_a_deadline_missed_with_a_synchronous_callback_is_one_text(stack: Stack) -> None:
     stack.airflow.wait_for_dag("stack_deadline_sync")
     stack.airflow.wait_for_run("stack_deadline_sync", stack.airflow.trigger("stack_deadline_sync"))
-    until(lambda: texts(stack, "+12025550174") or None, timeout=60, what="the deadline's alert")
+    until(lambda: texts(stack.emulator, "+12025550174") or None, timeout=60, what="the deadline's alert")
     time.sleep(2)
-    (text,) = texts(stack, "+12025550174")
+    (text,) = texts(stack.emulator, "+12025550174")
     assert text.startswith("stack_deadline_sync missed its deadline 20")
-
-
-def begun(stack: Stack, log: str) -> set[str]:
-    """The triggers that a triggerer has begun to run."""
-    return set(re.findall(r"trigger ID (\d+) starting", (stack.home / log).read_text(errors="replace")))
 
 
 @pytest.fixture
