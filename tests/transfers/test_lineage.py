@@ -97,7 +97,7 @@ def test_there_is_none_without_its_provider(emulator: Running) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_listener_hears_of_every_transfer(tmp_path: Path) -> None:
+def test_the_listener_hears_of_every_transfer(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     if installed() is None:
         pytest.skip("no PostgreSQL server is installed (apt-get install postgresql)")
     heard = {
@@ -105,6 +105,8 @@ def test_the_listener_hears_of_every_transfer(tmp_path: Path) -> None:
         "OPENLINEAGE__TRANSPORT__APPEND": "true",
         "OPENLINEAGE__TRANSPORT__LOG_FILE_PATH": str(tmp_path / "events.jsonl"),
     }
-    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/transfers/listened.py"]
+    warnings = [f"-W{each}" for each in request.config.getoption("pythonwarnings") or ()]
+    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *warnings]
+    run.append("tests/transfers/listened.py")
     done = subprocess.run(run, env={**os.environ, **heard}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-5000:]
