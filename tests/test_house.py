@@ -173,7 +173,7 @@ def classes(kind: type[Any], *folders: str, only: str = "") -> list[type[Any]]:
         module = importlib.import_module(name)
         for each in getattr(module, "__all__", []):
             value = getattr(module, each)
-            if isinstance(value, type) and issubclass(value, kind) and value.__module__ == name:
+            if isinstance(value, type) and kind in value.__mro__ and value.__module__ == name:
                 found.append(value)
     if only:
         return [value for value in found if value.__module__ == only]
