@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -35,14 +36,20 @@ class Airflow:
         self._session.close()
 
     def call(self, method: str, path: str, **options: Any) -> Any:
-        """One request to ``/api/v2``; the token is fetched on the first, and anew when it is refused."""
+        """One request to ``/api/v2``; the token is fetched on the first, and anew when it is refused.
+
+        Airflow on SQLite answers 500 where two writers meet, and has done nothing then: it is asked again.
+        """
         url = f"{self.base_url}/api/v2{path}"
         if "Authorization" not in self._session.headers:
             self._log_in()
-        reply = self._session.request(method, url, timeout=30, **options)
-        if reply.status_code == 401:
-            self._log_in()
+        for pause in (0.2, 1.0, 3.0, 0.0):
             reply = self._session.request(method, url, timeout=30, **options)
+            if reply.status_code == 401:
+                self._log_in()
+            elif reply.status_code != 500 or "Database error" not in reply.text:
+                break
+            time.sleep(pause)
         if not reply.ok:
             raise RestFailed(reply.status_code, f"{method} {path}: {reply.status_code} {reply.text[:2000]}")
         return reply.json() if reply.content else None
