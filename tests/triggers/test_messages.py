@@ -89,7 +89,7 @@ async def test_time_is_up_in_an_event_too(twilio: Running) -> None:
     twilio.twilio.change(pace=60)
     sids = sent()
     event = await fired(trigger(sids, deadline=time.time() + 0.3))
-    assert (event["status"], event["statuses"]) == ("timeout", {sids[0]: "queued"})
+    assert MessageOutcome.from_event(event) == MessageOutcome("timeout", {sids[0]: "queued"})
 
 
 async def test_what_twilio_does_not_know_is_gone_after_a_grace(twilio: Running) -> None:
