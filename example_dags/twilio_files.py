@@ -8,7 +8,7 @@ from pathlib import Path
 import pendulum
 from airflow.sdk import DAG
 
-from airflow_provider_twilio_comms.operators.call import TwilioCallOperator
+from airflow_provider_twilio_comms.operators.api_request import TwilioCallOperator
 from airflow_provider_twilio_comms.operators.deactivations import TwilioDeactivatedNumbersOperator
 from airflow_provider_twilio_comms.operators.media import (
     TwilioDeleteMediaOperator,

@@ -12,11 +12,11 @@ from tenacity import Retrying
 
 from airflow_provider_twilio_comms.api.flows import Aside, Done, Download, Flow, Pause, advance, made
 from airflow_provider_twilio_comms.api.wire import Call, Reply
+from airflow_provider_twilio_comms.client._downloads import BLOCK, broken, emptied, unkept
+from airflow_provider_twilio_comms.client._exchange import Courier, Request, lost
+from airflow_provider_twilio_comms.client._sharing import Shared
 from airflow_provider_twilio_comms.client.config import Config
-from airflow_provider_twilio_comms.client.delivery import Courier, Request, lost
-from airflow_provider_twilio_comms.client.downloads import BLOCK, broken, emptied, unkept
 from airflow_provider_twilio_comms.client.retry import outcome, policy
-from airflow_provider_twilio_comms.client.shared import Shared
 from airflow_provider_twilio_comms.exceptions import TwilioError
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from airflow.sdk.bases.decorator import DecoratedOperator, determine_kwargs, tas
 from airflow.sdk.definitions._internal.types import SET_DURING_EXECUTION
 from airflow.sdk.definitions.context import context_merge
 
+from airflow_provider_twilio_comms._tasks.operator import Hidden
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.operators.base import Hidden
-from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -98,8 +98,8 @@ def twilio_message_task(python_callable: Callable[..., Any] | None = None, **kwa
             for booking in bookings:
                 yield {"phone": booking["phone"], "name": booking["guest"]}
 
-    It takes every argument of
-    :class:`~airflow_provider_twilio_comms.operators.messages.TwilioBulkMessageOperator` but ``recipients``.
+    It takes every argument but ``recipients`` of
+    :class:`~airflow_provider_twilio_comms.operators.bulk_messages.TwilioBulkMessageOperator`.
     A function that returns a tuple of two returns ``(content, recipients)``; return recipients as a list.
     """
     return task_decorator_factory(

@@ -10,12 +10,12 @@ from typing import Any, Literal, NamedTuple, TypeVar, cast
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator import accounts, classic
 from airflow_provider_twilio_comms.emulator.clock import Clock
-from airflow_provider_twilio_comms.emulator.comms import messages, operations, pools, senders, sending
+from airflow_provider_twilio_comms.emulator.comms import messages, operations, sender_pools, senders, sending
 from airflow_provider_twilio_comms.emulator.credentials import admit
 from airflow_provider_twilio_comms.emulator.faults import Fault, Faults
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, problem_reply
-from airflow_provider_twilio_comms.emulator.ledger import Journal, Ledger
 from airflow_provider_twilio_comms.emulator.options import Options
+from airflow_provider_twilio_comms.emulator.recorder import Journal, Ledger
 from airflow_provider_twilio_comms.emulator.routes import Routes, Table
 
 __all__ = ["ROUTES", "Exchange", "Twilio"]
@@ -30,7 +30,7 @@ ROUTES: tuple[Routes, ...] = (
     messages.routes,
     operations.routes,
     senders.routes,
-    pools.routes,
+    sender_pools.routes,
     *classic.ROUTES,
 )
 _TABLE = Table(ROUTES)

@@ -14,28 +14,28 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow.sdk import BaseNotifier
 
+from airflow_provider_twilio_comms._core.sending.counters import verdict_of
 from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError, scrub
 from airflow_provider_twilio_comms.hooks import metrics
-from airflow_provider_twilio_comms.notifications.settings import (
+from airflow_provider_twilio_comms.notifications._arguments import (
     accessors,
     at_least_one,
     quiet_hours_of,
     window_of,
 )
 from airflow_provider_twilio_comms.operators.native import NumbersStayText
-from airflow_provider_twilio_comms.sending.counting import verdict_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_twilio_comms._core.alerts.alert import Alert
+    from airflow_provider_twilio_comms._core.alerts.send import Order
+    from airflow_provider_twilio_comms._core.alerts.store import Gate
+    from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours
+    from airflow_provider_twilio_comms._core.sending.message import Letter
     from airflow_provider_twilio_comms.api.flows import Flow
     from airflow_provider_twilio_comms.client.config import Config
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
-    from airflow_provider_twilio_comms.sending.alerts import Order
-    from airflow_provider_twilio_comms.sending.alerts_board import Gate
-    from airflow_provider_twilio_comms.sending.alerts_text import Alert
-    from airflow_provider_twilio_comms.sending.guards_hours import QuietHours
-    from airflow_provider_twilio_comms.sending.letter import Letter
 
 __all__ = ["TwilioNotifier"]
 
@@ -58,7 +58,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
 
     What is said, to whom, by whom, when and under which key are templates, rendered when the alert is sent:
     with Airflow's context (of which a deadline has ``dag_run`` and ``deadline`` only), ``var``, ``conn`` and
-    ``alert``: an :class:`~airflow_provider_twilio_comms.sending.alerts_text.Alert`, which knows ``dag_id``,
+    ``alert``: an :class:`~airflow_provider_twilio_comms._core.alerts.alert.Alert`, which knows ``dag_id``,
     ``task_id``, ``state``, ``try_number``, ``tries``, ``error``, ``link``, ``held_back`` ... everywhere.
 
     How many alerts were held back is kept in Airflow's Variables, whose names start with ``twilio_alerts``,
@@ -162,18 +162,18 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             log.error("THE ALERT WAS NOT SENT. %s: %s", type(error).__name__, scrub(str(error)))
 
     def _alert(self, context: Context, hook: TwilioHook, writable: bool = True) -> Flow[int]:
+        from airflow_provider_twilio_comms._core.alerts.send import alerted
         from airflow_provider_twilio_comms.api.flows import aside
-        from airflow_provider_twilio_comms.notifications.store import VariableBoard
-        from airflow_provider_twilio_comms.sending.alerts import alerted
+        from airflow_provider_twilio_comms.notifications._variables import VariableBoard
 
         order = yield from aside(lambda: self._order(dict(context), hook.config))
         return (yield from alerted(order, VariableBoard(writable=writable))) if order else 0
 
     def _order(self, context: dict[str, Any], config: Config) -> Order | None:
         """What is to be sent, and what may keep it back; None where the author wants nothing sent."""
-        from airflow_provider_twilio_comms.notifications.facts import alert_of
-        from airflow_provider_twilio_comms.sending.alerts import Order
-        from airflow_provider_twilio_comms.sending.letter import addresses
+        from airflow_provider_twilio_comms._core.alerts.send import Order
+        from airflow_provider_twilio_comms._core.sending.message import addresses
+        from airflow_provider_twilio_comms.notifications._context import alert_of
 
         alert = alert_of(context, self.severity)
         context = {**accessors(), **context, "alert": alert}
@@ -201,7 +201,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
 
     def _gates(self, context: dict[str, Any], to: Sequence[str]) -> list[Gate]:
         """A deadline's own, since each triggerer runs its callback; the key's; the connection's."""
-        from airflow_provider_twilio_comms.sending.alerts_board import KEEP, Gate, scope
+        from airflow_provider_twilio_comms._core.alerts.store import KEEP, Gate, scope
 
         alert: Alert = context["alert"]
         gates = [self._gate(context, to)]
@@ -214,7 +214,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         return gates
 
     def _gate(self, context: dict[str, Any], to: Sequence[str]) -> Gate:
-        from airflow_provider_twilio_comms.sending.alerts_board import Gate, scope
+        from airflow_provider_twilio_comms._core.alerts.store import Gate, scope
 
         alert: Alert = context["alert"]
         key = f"{alert.dag_id}|{alert.task_id or ''}|{alert.state}"
@@ -224,7 +224,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
 
     def _letter(self, context: dict[str, Any], config: Config, to: Sequence[str], alert: Alert) -> Letter:
         """The message, once it is known how many others it stands for."""
-        from airflow_provider_twilio_comms.sending.letter import letter
+        from airflow_provider_twilio_comms._core.sending.message import letter
 
         context = {**context, "alert": alert}
         options = {name: self._rendered(value, context) for name, value in self.sender.items() if value}
@@ -241,7 +241,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         return letter(to, options, config.allows)
 
     def _body(self, context: dict[str, Any], config: Config) -> str:
-        from airflow_provider_twilio_comms.sending.segments import cut
+        from airflow_provider_twilio_comms._core.alerts.segments import cut
 
         alert: Alert = context["alert"]
         template = self.text or config.alert_template

@@ -13,22 +13,22 @@ from airflow.sdk import XComArg
 from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError
-from airflow_provider_twilio_comms.hooks import metrics
-from airflow_provider_twilio_comms.operators.base import (
+from airflow_provider_twilio_comms._tasks.operator import (
     FIRST_EVENT,
     TwilioOperator,
     ending_plainly,
     one_of,
     seconds,
 )
-from airflow_provider_twilio_comms.operators.waits import PADDING
+from airflow_provider_twilio_comms._tasks.waiting import PADDING
+from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError
+from airflow_provider_twilio_comms.hooks import metrics
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_twilio_comms.sending.approving import Ballot
-    from airflow_provider_twilio_comms.sending.ledger import Ledger
+    from airflow_provider_twilio_comms._core.approvals import Ballot
+    from airflow_provider_twilio_comms._core.sending.ledger import Ledger
 
 __all__ = ["TwilioApprovalOperator"]
 
@@ -190,8 +190,8 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
 
     def _asked(self, context: Context) -> tuple[Ballot, list[str]]:
         """The open question, and the messages by which it was asked: once, whatever was tried before."""
-        from airflow_provider_twilio_comms.operators.state import ledger_of
-        from airflow_provider_twilio_comms.sending.approving import asked, key_of, text_of
+        from airflow_provider_twilio_comms._core.approvals import asked, key_of, text_of
+        from airflow_provider_twilio_comms._tasks.task_state import ledger_of
 
         config = self.hook.config
         _, voters = self._people()
@@ -217,8 +217,8 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
         return float(noted["opened"]), float(noted["deadline"])
 
     def _texted(self, voters: Sequence[str], text: str, ledger: Ledger, opened: float) -> list[str]:
-        from airflow_provider_twilio_comms.sending.letter import letter
-        from airflow_provider_twilio_comms.sending.single import Single
+        from airflow_provider_twilio_comms._core.sending.message import letter
+        from airflow_provider_twilio_comms._core.sending.single import Single
 
         config = self.hook.config
         sender = self.shown("from_")
@@ -237,7 +237,7 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
 
     def _people(self) -> tuple[list[str], list[str]]:
         """What those who may answer are called here, and their addresses, in the same order."""
-        from airflow_provider_twilio_comms.sending.letter import addresses
+        from airflow_provider_twilio_comms._core.sending.message import addresses
 
         given = self.shown("approvers")
         if not isinstance(given, Mapping):

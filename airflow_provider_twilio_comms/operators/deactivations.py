@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
-from airflow_provider_twilio_comms.exceptions import TwilioError
-from airflow_provider_twilio_comms.operators.base import (
+from airflow_provider_twilio_comms._tasks.operator import (
     FIRST_EVENT,
     TwilioTask,
     ending_plainly,
     or_default,
 )
+from airflow_provider_twilio_comms.exceptions import TwilioError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_twilio_comms.api.resources import Elsewhere
+    from airflow_provider_twilio_comms.api._resources import Elsewhere
     from airflow_provider_twilio_comms.api.wire import Call
 
 __all__ = ["TwilioDeactivatedNumbersOperator"]
@@ -100,8 +100,8 @@ class TwilioDeactivatedNumbersOperator(TwilioTask, BaseSensorOperator):
         """The result, if the report is there."""
         from airflow.sdk import ObjectStoragePath
 
+        from airflow_provider_twilio_comms._core.resources.media import there
         from airflow_provider_twilio_comms.operators.storage import stored
-        from airflow_provider_twilio_comms.upkeep.files import there
 
         if not self.hook.run(there(self._place)):
             self.log.info("There is no report of %s yet", self._date)
@@ -111,7 +111,7 @@ class TwilioDeactivatedNumbersOperator(TwilioTask, BaseSensorOperator):
         return {"day": self._date, "count": lines, "bytes": size, "output_path": self.output_path}
 
     def _deferred(self) -> None:
-        from airflow_provider_twilio_comms.operators.waits import PADDING
+        from airflow_provider_twilio_comms._tasks.waiting import PADDING
         from airflow_provider_twilio_comms.triggers.deactivations import TwilioDeactivationsTrigger
 
         now = time.time()
@@ -129,7 +129,7 @@ class TwilioDeactivatedNumbersOperator(TwilioTask, BaseSensorOperator):
 
     @property
     def _date(self) -> str:
-        from airflow_provider_twilio_comms.api.forms import valid
+        from airflow_provider_twilio_comms.api._forms import valid
 
         return valid("day", self.day, date).isoformat() if isinstance(self.day, date) else self.day.strip()
 

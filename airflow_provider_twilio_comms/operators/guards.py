@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from airflow_provider_twilio_comms.operators.base import one_of, seconds
+from airflow_provider_twilio_comms._tasks.operator import one_of, seconds
 from airflow_provider_twilio_comms.operators.killing import TwilioKillableOperator
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
-from airflow_provider_twilio_comms.operators.base import TwilioOperator
-from airflow_provider_twilio_comms.sending.marks import SENT
+from airflow_provider_twilio_comms._core.xcom_keys import SENT
+from airflow_provider_twilio_comms._tasks.operator import TwilioOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_twilio_comms.sending.steps import Steps
+    from airflow_provider_twilio_comms._core.sending.send_once import Steps
 
 __all__ = ["SENT", "TwilioKillableOperator"]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_twilio_comms._tasks.operator import TwilioOperator
 from airflow_provider_twilio_comms.exceptions import scrub
-from airflow_provider_twilio_comms.operators.base import TwilioOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,7 +23,7 @@ class TwilioAnnouncing(TwilioOperator):
     def announce(self, context: Context, result: Mapping[str, Any]) -> None:
         """Put the counts into the events of the task's outlets, and keep them for lineage, which is
         asked for in the same process."""
-        from airflow_provider_twilio_comms.operators.outcomes import announced
+        from airflow_provider_twilio_comms._tasks.openlineage import announced
 
         counts = {name: result[name] for name in ("status", "recipients", "rejected", "stats")}
         counts["operations"] = len(result["operation_ids"])
@@ -32,7 +32,7 @@ class TwilioAnnouncing(TwilioOperator):
 
     def lineage_inputs(self) -> Iterable[tuple[str, str]]:
         """Where recipients come from, as OpenLineage names it: a file, or nothing that has a name."""
-        from airflow_provider_twilio_comms.operators.outcomes import dataset_of_file
+        from airflow_provider_twilio_comms._tasks.openlineage import dataset_of_file
 
         recipients = self.shown("recipients")
         return [dataset_of_file(recipients)] if isinstance(recipients, str) else ()
@@ -50,7 +50,7 @@ class TwilioAnnouncing(TwilioOperator):
         return self._lineage(self._counts)
 
     def _lineage(self, counts: Mapping[str, Any]) -> Any:
-        from airflow_provider_twilio_comms.operators.outcomes import lineage
+        from airflow_provider_twilio_comms._tasks.openlineage import lineage
 
         sent = 0 if counts.get("status") == "DRY_RUN" else counts.get("recipients")
         output = (f"twilio://{self.hook.config.account_sid}", "messages")

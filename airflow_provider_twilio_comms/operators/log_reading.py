@@ -9,11 +9,11 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from airflow_provider_twilio_comms._core.reporting.message_log import Source
+from airflow_provider_twilio_comms._tasks.reading import Reading
 from airflow_provider_twilio_comms.exceptions import ApiError
 from airflow_provider_twilio_comms.operators.progress import Progress, Step
-from airflow_provider_twilio_comms.operators.reading import Reading
 from airflow_provider_twilio_comms.sending.intervals import Interval
-from airflow_provider_twilio_comms.sending.logs import Source
 
 __all__ = ["LogReading"]
 

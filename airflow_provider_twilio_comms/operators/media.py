@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms.operators.base import TwilioOperator, ending_plainly, ids_of
+from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, ending_plainly, ids_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_twilio_comms.upkeep.files import File
+    from airflow_provider_twilio_comms._core.resources.media import File
 
 __all__ = ["TwilioDeleteMediaOperator", "TwilioDownloadMediaOperator"]
 
@@ -33,7 +33,7 @@ class _MediaOperator(TwilioOperator):
 
     def files(self) -> list[File]:
         """Every file of these messages, or of them those that are named."""
-        from airflow_provider_twilio_comms.upkeep.files import files_of
+        from airflow_provider_twilio_comms._core.resources.media import files_of
 
         sids = ids_of("sids", self.sids, "(SM|MM)[0-9a-fA-F]{32}", "SM or MM and 32 hexadecimal digits")
         files = self.hook.run(files_of(sids))
@@ -108,7 +108,7 @@ class TwilioDeleteMediaOperator(_MediaOperator):
     """
 
     def execute(self, context: Context) -> dict[str, int]:
-        from airflow_provider_twilio_comms.upkeep.files import deleted
+        from airflow_provider_twilio_comms._core.resources.media import deleted
 
         with ending_plainly():
             return {"deleted": self.hook.run(deleted(self.files()))}

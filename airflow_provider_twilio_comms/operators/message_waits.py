@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms.api.classic.messages import SOONEST
-from airflow_provider_twilio_comms.hooks import metrics
-from airflow_provider_twilio_comms.operators.base import FIRST_EVENT
-from airflow_provider_twilio_comms.operators.waits import Lasting
-from airflow_provider_twilio_comms.sending.message_waiting import (
+from airflow_provider_twilio_comms._core.waiting.messages import (
     MessageOutcome,
     MessageWait,
     by_verdict,
     judged,
 )
+from airflow_provider_twilio_comms._tasks.operator import FIRST_EVENT
+from airflow_provider_twilio_comms._tasks.waiting import Lasting
+from airflow_provider_twilio_comms.api.classic.messages import SOONEST
+from airflow_provider_twilio_comms.hooks import metrics
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.sending.ledger import Ledger
-    from airflow_provider_twilio_comms.sending.letter import Letter
-    from airflow_provider_twilio_comms.sending.plan import Chunk, Plan
+    from airflow_provider_twilio_comms._core.planning.plan import Chunk, Plan
+    from airflow_provider_twilio_comms._core.sending.ledger import Ledger
+    from airflow_provider_twilio_comms._core.sending.message import Letter
     from airflow_provider_twilio_comms.triggers.messages import TwilioMessagesTrigger
 
 __all__ = ["MessagePatience", "held"]

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms.operators.base import TwilioOperator, ending_plainly
+from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, ending_plainly
+from airflow_provider_twilio_comms._tasks.resource_operators import TwilioListOperator
 from airflow_provider_twilio_comms.operators.resources import TwilioResourceOperator
-from airflow_provider_twilio_comms.operators.rows import TwilioListOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_twilio_comms._core.resources.messaging_services import Declared
+    from airflow_provider_twilio_comms._tasks.table_files import Take
     from airflow_provider_twilio_comms.api.flows import Flow
-    from airflow_provider_twilio_comms.operators.tables import Take
-    from airflow_provider_twilio_comms.upkeep.services import Declared
 
 __all__ = [
     "TwilioDeleteMessagingServiceOperator",
@@ -94,7 +94,7 @@ class TwilioMessagingServiceOperator(TwilioOperator):
         self.channel_senders = channel_senders
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_twilio_comms.upkeep.services import applied
+        from airflow_provider_twilio_comms._core.resources.messaging_services import applied
 
         with ending_plainly():
             dry_run = self.hook.config.dry_run
@@ -110,7 +110,7 @@ class TwilioMessagingServiceOperator(TwilioOperator):
         }
 
     def _declared(self) -> Declared:
-        from airflow_provider_twilio_comms.upkeep.services import Declared
+        from airflow_provider_twilio_comms._core.resources.messaging_services import Declared
 
         destinations = self.destination_alpha_senders
         pools = {
@@ -141,7 +141,7 @@ class TwilioDeleteMessagingServiceOperator(TwilioResourceOperator):
     """
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_twilio_comms.upkeep.services import deleted
+        from airflow_provider_twilio_comms._core.resources.messaging_services import deleted
 
         with ending_plainly():
             return {"sid": self.sid, "deleted": self.hook.run(deleted(self.sid))}

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import XComArg
 
+from airflow_provider_twilio_comms._tasks.operator import ending_plainly
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.operators.base import ending_plainly
-from airflow_provider_twilio_comms.operators.sql_source import TwilioSqlSource
+from airflow_provider_twilio_comms.operators._sql_source import TwilioSqlSource
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

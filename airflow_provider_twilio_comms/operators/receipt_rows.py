@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from airflow_provider_twilio_comms._core.privacy import Redaction
+from airflow_provider_twilio_comms._core.reporting.receipts import FAILED, Receipt, receipt_of
+from airflow_provider_twilio_comms._tasks.reading import Reading
 from airflow_provider_twilio_comms.api.comms import messages, operations
 from airflow_provider_twilio_comms.api.comms.messages import Message
 from airflow_provider_twilio_comms.exceptions import OperationGone
-from airflow_provider_twilio_comms.operators.reading import Reading
-from airflow_provider_twilio_comms.sending.receipts import FAILED, Receipt, receipt_of
-from airflow_provider_twilio_comms.sending.redaction import Redaction
 
 __all__ = ["Receipts"]
 

@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.hooks import metrics
-from airflow_provider_twilio_comms.operators.base import count_of, ending_plainly, ids_of
-from airflow_provider_twilio_comms.operators.outcomes import (
+from airflow_provider_twilio_comms._core.xcom_keys import OUTCOME
+from airflow_provider_twilio_comms._tasks.openlineage import (
     announced,
     dataset_of_file,
     dataset_of_table,
     lineage,
 )
+from airflow_provider_twilio_comms._tasks.operator import count_of, ending_plainly, ids_of
+from airflow_provider_twilio_comms.exceptions import InvalidInput
+from airflow_provider_twilio_comms.hooks import metrics
 from airflow_provider_twilio_comms.operators.redacted import TwilioRedacted
-from airflow_provider_twilio_comms.sending.marks import OUTCOME
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_twilio_comms.sending.receipts import Receipt
+    from airflow_provider_twilio_comms._core.reporting.receipts import Receipt
 
 __all__ = ["TwilioReceiptsOperator", "named"]
 
@@ -102,9 +102,9 @@ class TwilioReceiptsOperator(TwilioRedacted):
         self.concurrency: int = count_of("concurrency", concurrency, THREADS)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_twilio_comms.operators.reading import reading
+        from airflow_provider_twilio_comms._core.reporting.receipts import Tally
+        from airflow_provider_twilio_comms._tasks.reading import reading
         from airflow_provider_twilio_comms.operators.receipt_rows import Receipts
-        from airflow_provider_twilio_comms.sending.receipts import Tally
 
         tally = Tally()
         with ending_plainly():
@@ -118,16 +118,16 @@ class TwilioReceiptsOperator(TwilioRedacted):
 
     @contextmanager
     def _place(self) -> Iterator[Callable[[Sequence[Receipt]], None]]:
-        from airflow_provider_twilio_comms.sending.receipts import Receipt
+        from airflow_provider_twilio_comms._core.reporting.receipts import Receipt
 
         if self.output_path:
-            from airflow_provider_twilio_comms.operators.tables import Table, writing
+            from airflow_provider_twilio_comms._tasks.table_files import Table, writing
 
             with writing(self.output_path) as write:
                 write(Table.of((), kind=Receipt))  # so that a file without rows has columns too
                 yield lambda rows: write(Table.of(rows))
             return
-        from airflow_provider_twilio_comms.operators.sql_loading import loading
+        from airflow_provider_twilio_comms._tasks.sql_loading import loading
 
         assert self.sql_conn_id
         assert self.table

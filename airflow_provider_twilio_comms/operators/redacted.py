@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_twilio_comms.operators.base import TwilioOperator, one_of
+from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, one_of
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.sending.redaction import Redact, Redaction
+    from airflow_provider_twilio_comms._core.privacy import Redact, Redaction
 
 __all__ = ["TwilioRedacted"]
 
@@ -33,7 +33,7 @@ class TwilioRedacted(TwilioOperator):
 
     @cached_property
     def redaction(self) -> Redaction:
-        from airflow_provider_twilio_comms.sending.redaction import Redaction, derived
+        from airflow_provider_twilio_comms._core.privacy import Redaction, derived
 
         config = self.hook.config
         key = self.shown("hash_secret") or config.hash_secret

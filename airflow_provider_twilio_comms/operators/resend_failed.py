@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import XComArg
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 from airflow_provider_twilio_comms.operators.receipts import named
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
 
     For receipts in a table, ``SqlToTwilioOperator`` does the same by a join with ``verdict = 'retry'``.
     Everything else is as with
-    :class:`~airflow_provider_twilio_comms.operators.messages.TwilioBulkMessageOperator`, save that
+    :class:`~airflow_provider_twilio_comms.operators.bulk_messages.TwilioBulkMessageOperator`, save that
     ``on_duplicate`` is ``first`` and ``on_empty`` is ``skip`` if left out.
 
     :param receipts: a file of receipts, or a folder of them: JSON lines or Parquet (a template)
@@ -97,7 +97,7 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
         return (*super().rendered_fields(), *self.hidden_fields)
 
     def lineage_inputs(self) -> Iterable[tuple[str, str]]:
-        from airflow_provider_twilio_comms.operators.outcomes import dataset_of_file
+        from airflow_provider_twilio_comms._tasks.openlineage import dataset_of_file
 
         first = super().lineage_inputs()
         if self.receipts:
@@ -117,7 +117,7 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
         return request
 
     def _rows(self) -> Iterator[Any]:
-        from airflow_provider_twilio_comms.sending.resending import chosen, hashed, joined, plain
+        from airflow_provider_twilio_comms._core.reporting.resend import chosen, hashed, joined, plain
 
         with self._receipts() as receipts:
             found = chosen(receipts)
@@ -131,7 +131,7 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
         yield from joined(found, super()._rows(), reader, name)
 
     def _hashes(self, config: Config) -> Callable[[str], str | None]:
-        from airflow_provider_twilio_comms.sending.redaction import Redaction, derived
+        from airflow_provider_twilio_comms._core.privacy import Redaction, derived
 
         key = self.shown("hash_secret") or config.hash_secret or derived(config.secret)
         return Redaction("numbers", key).number
@@ -139,8 +139,8 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
     @contextmanager
     def _receipts(self) -> Iterator[Callable[[], Receipts]]:
         """The receipts, to be read more than once."""
-        from airflow_provider_twilio_comms.operators.files import files_at
-        from airflow_provider_twilio_comms.sending.sources import rows_of
+        from airflow_provider_twilio_comms._core.recipients.sources import rows_of
+        from airflow_provider_twilio_comms._tasks.object_storage import files_at
 
         if self.receipts is not None:
             files = files_at(self.receipts)
@@ -160,10 +160,10 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
     def _fetched(self, kept: Any) -> None:
         import msgspec
 
-        from airflow_provider_twilio_comms.operators.reading import reading
+        from airflow_provider_twilio_comms._core.privacy import Redaction
+        from airflow_provider_twilio_comms._core.reporting.receipts import Tally
+        from airflow_provider_twilio_comms._tasks.reading import reading
         from airflow_provider_twilio_comms.operators.receipt_rows import Receipts
-        from airflow_provider_twilio_comms.sending.receipts import Tally
-        from airflow_provider_twilio_comms.sending.redaction import Redaction
 
         tally = Tally()
         with reading(self.hook, 16) as read:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms.operators.base import TwilioOperator, ending_plainly
+from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, ending_plainly
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -45,7 +45,7 @@ class TwilioSettingsOperator(TwilioResourceOperator):
         raise NotImplementedError
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_twilio_comms.upkeep.settings import updated
+        from airflow_provider_twilio_comms._core.resources.settings import updated
 
         with ending_plainly():
             return {

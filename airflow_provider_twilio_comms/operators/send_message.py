@@ -10,31 +10,31 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import XComArg
 
-from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.hooks import metrics
-from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationLink
-from airflow_provider_twilio_comms.operators.base import (
+from airflow_provider_twilio_comms._core.planning.limits import OnDuplicate
+from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
+from airflow_provider_twilio_comms._tasks.operator import (
     FIRST_EVENT,
     ending_plainly,
     one_of,
     or_default,
     seconds,
 )
-from airflow_provider_twilio_comms.operators.guarded import TwilioGuardedOperator
+from airflow_provider_twilio_comms._tasks.send_operator import TwilioGuardedOperator
+from airflow_provider_twilio_comms.exceptions import InvalidInput
+from airflow_provider_twilio_comms.hooks import metrics
+from airflow_provider_twilio_comms.links.console import KEY, TwilioOperationLink
 from airflow_provider_twilio_comms.operators.killing import SENT
-from airflow_provider_twilio_comms.sending.criteria import OnUnknown
-from airflow_provider_twilio_comms.sending.guards import OnDuplicate
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_twilio_comms._core.planning.plan import Plan
+    from airflow_provider_twilio_comms._core.recipients.reader import Reader
+    from airflow_provider_twilio_comms._core.sending.ledger import Ledger
+    from airflow_provider_twilio_comms._core.sending.message import Letter
+    from airflow_provider_twilio_comms._core.sending.single import Single
     from airflow_provider_twilio_comms.client.config import Config
     from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
-    from airflow_provider_twilio_comms.sending.ledger import Ledger
-    from airflow_provider_twilio_comms.sending.letter import Letter
-    from airflow_provider_twilio_comms.sending.plan import Plan
-    from airflow_provider_twilio_comms.sending.recipients import Reader
-    from airflow_provider_twilio_comms.sending.single import Single
 
 __all__ = ["TwilioSendMessageOperator"]
 
@@ -43,8 +43,8 @@ class TwilioSendMessageOperator(TwilioGuardedOperator):
     """Text one person, or a few, each of them once, and wait until the message is there.
 
     SMS, MMS, WhatsApp and RCS; for many people use
-    :class:`~airflow_provider_twilio_comms.operators.messages.TwilioBulkMessageOperator`. A retry, a killed
-    worker, a lost reply or a cleared task sends to nobody a second time, and one message that fails does not
+    :class:`~airflow_provider_twilio_comms.operators.bulk_messages.TwilioBulkMessageOperator`.
+    A retry, a killed worker, a lost reply or a cleared task sends to nobody a second time, and one message that fails does not
     keep the others back. Returns ``{"sids", "status", "statuses"}``, where ``status`` is ``ACCEPTED``,
     ``COMPLETED`` or ``DRY_RUN`` and ``statuses`` says how many messages have which of Twilio's statuses.
     The guards are those of a list; ``on_duplicate`` is ``first`` if left out, and ``quiet_hours`` need a
@@ -173,8 +173,8 @@ class TwilioSendMessageOperator(TwilioGuardedOperator):
         return [*super().rendered_fields(), *mine]
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_twilio_comms.operators.state import ledger_of
-        from airflow_provider_twilio_comms.sending.letter import addressees_of
+        from airflow_provider_twilio_comms._core.sending.message import addressees_of
+        from airflow_provider_twilio_comms._tasks.task_state import ledger_of
 
         with ending_plainly():
             ledger = ledger_of(context, self.send_key, anew=self.on_clear == "resend", noun="message")
@@ -205,9 +205,9 @@ class TwilioSendMessageOperator(TwilioGuardedOperator):
 
     def call_off(self, ids: Sequence[str]) -> None:
         """Cancel what is scheduled, with a session of its own: the other may be locked in a signal."""
+        from airflow_provider_twilio_comms._core.sending.cancel import canceled
         from airflow_provider_twilio_comms.client.sync import Client
         from airflow_provider_twilio_comms.exceptions import TwilioError
-        from airflow_provider_twilio_comms.sending.canceling import canceled
 
         if not self.cancel_on_kill:
             return
@@ -220,7 +220,7 @@ class TwilioSendMessageOperator(TwilioGuardedOperator):
 
     def _letter(self, config: Config) -> Letter:
         """The message without those who get it."""
-        from airflow_provider_twilio_comms.sending.letter import Letter
+        from airflow_provider_twilio_comms._core.sending.message import Letter
 
         sender, media = self.shown("from_"), self.shown("media_url")
         if not (sender or self.messaging_service_sid):
@@ -243,19 +243,19 @@ class TwilioSendMessageOperator(TwilioGuardedOperator):
         return letter
 
     def _rows(self) -> Iterable[Any]:
-        from airflow_provider_twilio_comms.sending.letter import listed
+        from airflow_provider_twilio_comms._core.sending.message import listed
 
         return listed(self.shown("to") or ())
 
     def _reader(self, request: Letter, config: Config) -> Reader:
-        from airflow_provider_twilio_comms.sending.letter import AddresseeReader
+        from airflow_provider_twilio_comms._core.sending.message import AddresseeReader
 
         allows = config.allows if config.allowed_recipients else None
         return AddresseeReader(region=self.default_region, allows=allows, needed=request.needed)
 
     def _sending_of(self, letter: Letter, plan: Plan, ledger: Ledger, context: Context) -> Single:
+        from airflow_provider_twilio_comms._core.sending.single import Single
         from airflow_provider_twilio_comms.operators.message_waits import held
-        from airflow_provider_twilio_comms.sending.single import Single
 
         started = getattr(context.get("dag_run"), "start_date", None)
         sending = Single(

@@ -6,14 +6,14 @@ import shutil
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING
 
-from airflow_provider_twilio_comms.client.downloads import BLOCK
-from airflow_provider_twilio_comms.operators.tables import whole
-from airflow_provider_twilio_comms.upkeep.files import fetched
+from airflow_provider_twilio_comms._core.resources.media import fetched
+from airflow_provider_twilio_comms._tasks.table_files import whole
+from airflow_provider_twilio_comms.client._downloads import BLOCK
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider_twilio_comms.api.resources import Elsewhere
+    from airflow_provider_twilio_comms.api._resources import Elsewhere
     from airflow_provider_twilio_comms.api.wire import Call
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from airflow_provider_twilio_comms._core.recipients.number_sets import Keys, key_of
+from airflow_provider_twilio_comms._core.recipients.phone_numbers import normalised
+from airflow_provider_twilio_comms._core.recipients.sources import FILE_KINDS, lines_of, rows_of, suffix_of
+from airflow_provider_twilio_comms._tasks.object_storage import resolved
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.operators.files import resolved
-from airflow_provider_twilio_comms.sending.guards_keys import Keys, key_of
-from airflow_provider_twilio_comms.sending.numbers import normalised
-from airflow_provider_twilio_comms.sending.sources import FILE_KINDS, lines_of, rows_of, suffix_of
 
 __all__ = ["suppressed"]
 
@@ -50,7 +50,7 @@ def _texts(source: Any) -> Iterable[Any]:
 
 
 def _of_table(source: Mapping[str, Any]) -> Iterator[Any]:
-    from airflow_provider_twilio_comms.operators.queries import Query
+    from airflow_provider_twilio_comms._tasks.sql import Query
 
     query = Query(str(source["sql"]), str(source.get("conn_id") or ""), source.get("parameters"))
     for batch in query.batches():

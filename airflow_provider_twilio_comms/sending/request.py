@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 
+from airflow_provider_twilio_comms._core.planning.texts import Template, Text, renderer
+from airflow_provider_twilio_comms._core.recipients.reader import Channel
 from airflow_provider_twilio_comms.api.comms import messages
-from airflow_provider_twilio_comms.api.comms.parts import (
+from airflow_provider_twilio_comms.api.comms._arguments import (
     MAX_TAGS,
     SenderChannel,
     checked_content,
@@ -21,8 +23,6 @@ from airflow_provider_twilio_comms.api.comms.parts import (
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.sending.liquid import undefaulted
-from airflow_provider_twilio_comms.sending.preflight_texts import Template, Text, renderer
-from airflow_provider_twilio_comms.sending.recipients import Channel
 
 __all__ = ["BulkRequest"]
 

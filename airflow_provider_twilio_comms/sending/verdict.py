@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider_twilio_comms.api import codes
+from airflow_provider_twilio_comms._core.waiting.base import Outcome, total
+from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
+from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.api.comms import messages
 from airflow_provider_twilio_comms.api.comms.operations import Stats
 from airflow_provider_twilio_comms.api.flows import Flow, every_item, made
@@ -16,8 +18,6 @@ from airflow_provider_twilio_comms.exceptions import (
     TwilioError,
     WaitTimedOut,
 )
-from airflow_provider_twilio_comms.sending.criteria import Criteria
-from airflow_provider_twilio_comms.sending.waiting import Outcome, total
 
 __all__ = ["by_verdict", "explained", "failure_codes", "judged"]
 
@@ -81,7 +81,7 @@ def explained(error: DeliveryFailed, found: Mapping[int, int]) -> DeliveryFailed
     """The same error, with the codes that were the reason and what they mean."""
     meanings = [
         f"{count} x {code}"
-        + (f" ({known.meaning}; {known.verdict.value})" if (known := codes.known(code)) else "")
+        + (f" ({known.meaning}; {known.verdict.value})" if (known := error_codes.known(code)) else "")
         for code, count in Counter(found).most_common(5)
     ]
     counted = {str(code): count for code, count in found.items()}
@@ -95,9 +95,9 @@ def explained(error: DeliveryFailed, found: Mapping[int, int]) -> DeliveryFailed
 
 def by_verdict(stats: Stats, found: Mapping[int, int]) -> dict[str, int]:
     """How many messages will not arrive, by what to do about it; ``not-asked`` where nobody asked why."""
-    counts = Counter({codes.Verdict.RECIPIENT.value: stats.unaddressable})
+    counts = Counter({error_codes.Verdict.RECIPIENT.value: stats.unaddressable})
     for code, count in found.items():
-        counts[codes.verdict(code).value] += count
+        counts[error_codes.verdict(code).value] += count
     counts["not-asked"] = max(0, stats.failed + stats.undelivered - sum(found.values()))
     return dict(counts)
 

@@ -6,17 +6,17 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms.operators.base import (
+from airflow_provider_twilio_comms._tasks.operator import (
     ids_of,
 )
-from airflow_provider_twilio_comms.sensors.base import TwilioSensor
+from airflow_provider_twilio_comms.sensors._base import TwilioSensor
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
-    from airflow_provider_twilio_comms.sending.message_waiting import (
+    from airflow_provider_twilio_comms._core.waiting.messages import (
         MessageOutcome,
         MessageStatus,
     )
+    from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
 
 __all__ = ["TwilioMessageSensor"]
 
@@ -61,8 +61,8 @@ class TwilioMessageSensor(TwilioSensor):
         return {"sids": self._patience.sids, "status": "COMPLETED", "statuses": statuses}
 
     def waiting(self) -> MessagePatience:
+        from airflow_provider_twilio_comms._core.waiting.messages import checked_until
         from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
-        from airflow_provider_twilio_comms.sending.message_waiting import checked_until
 
         now = time.time()
         return MessagePatience(

@@ -6,19 +6,19 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationLink
-from airflow_provider_twilio_comms.operators.base import (
+from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
+from airflow_provider_twilio_comms._tasks.operator import (
     ids_of,
     one_of,
 )
-from airflow_provider_twilio_comms.sending.criteria import Criteria
-from airflow_provider_twilio_comms.sensors.base import TwilioSensor
+from airflow_provider_twilio_comms.links.console import KEY, TwilioOperationLink
+from airflow_provider_twilio_comms.sensors._base import TwilioSensor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_twilio_comms.operators.waits import Patience
-    from airflow_provider_twilio_comms.sending.waiting import Outcome
+    from airflow_provider_twilio_comms._core.waiting.base import Outcome
+    from airflow_provider_twilio_comms._tasks.waiting import Patience
 
 __all__ = ["TwilioOperationSensor"]
 
@@ -73,14 +73,14 @@ class TwilioOperationSensor(TwilioSensor):
         context["ti"].xcom_push(KEY, self.hook.config.messages_page(self._patience.operation_ids[0]))
 
     def judged(self, outcome: Outcome | dict[str, Any]) -> dict[str, Any]:
-        from airflow_provider_twilio_comms.operators.waits import verdict
+        from airflow_provider_twilio_comms._tasks.waiting import verdict
 
         ids = self._patience.operation_ids
         stats = verdict(self.hook, self.criteria, outcome, ids)
         return {"operation_ids": ids, "status": "COMPLETED", "stats": stats.to_dict()}
 
     def waiting(self) -> Patience:
-        from airflow_provider_twilio_comms.operators.waits import Patience
+        from airflow_provider_twilio_comms._tasks.waiting import Patience
 
         ids = ids_of(
             "operation_ids", self.operation_ids, "comms_operation_.+", "comms_operation_ and its name"

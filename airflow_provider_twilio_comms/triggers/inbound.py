@@ -12,13 +12,13 @@ from typing import Any, ClassVar, Literal
 
 from airflow.triggers.base import TriggerEvent
 
+from airflow_provider_twilio_comms._core.inbound import Arrived, arrivals
+from airflow_provider_twilio_comms._core.privacy import Redaction, derived
 from airflow_provider_twilio_comms.client.aio import AsyncClient
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.sending.arrivals import Arrived, arrivals
-from airflow_provider_twilio_comms.sending.redaction import Redaction, derived
-from airflow_provider_twilio_comms.triggers.notes import Notes
-from airflow_provider_twilio_comms.triggers.watching import Round, WatchingTrigger
+from airflow_provider_twilio_comms.triggers._asset_state import Notes
+from airflow_provider_twilio_comms.triggers._watching import Round, WatchingTrigger
 
 __all__ = ["InboundWatcher", "TwilioInboundMessageTrigger"]
 

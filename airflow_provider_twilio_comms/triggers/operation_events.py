@@ -15,8 +15,8 @@ from airflow_provider_twilio_comms.api.comms import messages, operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation
 from airflow_provider_twilio_comms.api.flows import Flow, every_item, made
 from airflow_provider_twilio_comms.client.aio import AsyncClient
-from airflow_provider_twilio_comms.triggers.notes import Notes
-from airflow_provider_twilio_comms.triggers.watching import Round, WatchingTrigger
+from airflow_provider_twilio_comms.triggers._asset_state import Notes
+from airflow_provider_twilio_comms.triggers._watching import Round, WatchingTrigger
 
 __all__ = ["Tagged", "TwilioOperationEventTrigger"]
 

@@ -10,12 +10,12 @@ from uuid import UUID
 
 from airflow.triggers.base import TriggerEvent
 
+from airflow_provider_twilio_comms._core.approvals import Ballot, Vote, key_of
+from airflow_provider_twilio_comms._core.inbound import Arrived, senders_of
 from airflow_provider_twilio_comms.exceptions import TwilioError
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
-from airflow_provider_twilio_comms.sending.approving import Ballot, Vote, key_of
-from airflow_provider_twilio_comms.sending.arrivals import Arrived, senders_of
+from airflow_provider_twilio_comms.triggers._watching import Round
 from airflow_provider_twilio_comms.triggers.inbound import InboundWatcher
-from airflow_provider_twilio_comms.triggers.watching import Round
 
 __all__ = ["TwilioReplyTrigger"]
 

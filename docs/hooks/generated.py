@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_twilio_comms import exceptions
-from airflow_provider_twilio_comms.api import codes
+from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.hooks import metrics
 from airflow_provider_twilio_comms.provider_info import get_provider_info
 from docs.hooks.found import API, arguments, calls, classes, functions, template_fields
@@ -139,11 +139,11 @@ def _errors() -> str:
     sections = [f"::: {NAME}.exceptions.{each}\n    options:\n      members: []\n" for each in kinds]
     rows = [
         f"| {code} | {known.verdict.value} | {known.meaning} |"
-        for code, known in sorted(codes._CODES.items())
+        for code, known in sorted(error_codes._CODES.items())
     ]
     tree = re.search(r"^    TwilioError\n(?:    .*\n)+", exceptions.__doc__ or "", re.M)
     assert tree
-    verdicts = [f"| `{each.value}` | {_VERDICTS[each.value]} |" for each in codes.Verdict]
+    verdicts = [f"| `{each.value}` | {_VERDICTS[each.value]} |" for each in error_codes.Verdict]
     return (
         "# Errors and codes\n\nEverything that can go wrong is a `TwilioError`:\n\n"
         f"```text\n{textwrap.dedent(tree[0]).rstrip()}\n```\n\n" + "\n".join(sections) + "\n"

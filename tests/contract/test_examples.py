@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from airflow_provider_twilio_comms.api.resources import Elsewhere, Resource
+from airflow_provider_twilio_comms.api._resources import Elsewhere, Resource
 from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, checked
 from tests.contract.calls import SAMPLES
 from tests.contract.documents import AVAILABLE, Heard, Sent, judge, operation_of

@@ -11,7 +11,7 @@ import re
 import pytest
 from airflow.sdk import BaseOperator
 
-from airflow_provider_twilio_comms.operators.call import MODULES
+from airflow_provider_twilio_comms.operators.api_request import MODULES
 from airflow_provider_twilio_comms.provider_info import get_provider_info
 from airflow_provider_twilio_comms.transfers.object_storage_to_twilio import ObjectStorageToTwilioOperator
 from airflow_provider_twilio_comms.transfers.sql_to_twilio import SqlToTwilioOperator

@@ -9,7 +9,7 @@ from airflow_provider_twilio_comms.emulator.clock import iso
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
 from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
-from airflow_provider_twilio_comms.plugins.signature import Secret, genuine, parameters
+from airflow_provider_twilio_comms.plugins.webhooks.signature import Secret, genuine, parameters
 from tests.emulator.asking import Asking
 
 LIST = f"/api/2010-04-01/Accounts/{ACCOUNT_SID}/Messages"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_twilio_comms.emulator.clock import Clock
-from airflow_provider_twilio_comms.emulator.comms import messages, operations, pools, senders, sending
+from airflow_provider_twilio_comms.emulator.comms import messages, operations, sender_pools, senders, sending
 from airflow_provider_twilio_comms.emulator.comms.inventory import POOL_ID, SMS_NUMBER, SMS_SENDER_ID
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
@@ -87,7 +87,7 @@ def _fits(key: tuple[str, str], method: str, path: str) -> bool:
 
 
 def test_the_routes_are_those_of_the_document() -> None:
-    modules = (sending, messages, operations, senders, pools)
+    modules = (sending, messages, operations, senders, sender_pools)
     spoken = {
         (route.method, route.template.removeprefix("/{version:v1|preview}"))
         for module in modules

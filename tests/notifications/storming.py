@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from airflow_provider_twilio_comms._core.alerts.alert import Alert
+from airflow_provider_twilio_comms._core.alerts.send import Order, alerted
+from airflow_provider_twilio_comms._core.alerts.store import Gate, scope
+from airflow_provider_twilio_comms._core.sending.message import Letter, letter
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.client.sync import Client
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
-from airflow_provider_twilio_comms.sending.alerts import Order, alerted
-from airflow_provider_twilio_comms.sending.alerts_board import Gate, scope
-from airflow_provider_twilio_comms.sending.alerts_text import Alert
-from airflow_provider_twilio_comms.sending.letter import Letter, letter
 
 __all__ = ["EVE", "FROM", "FolderBoard", "config", "order"]
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_twilio_comms._core.alerts import deduplication
+from airflow_provider_twilio_comms._core.alerts.alert import Alert
+from airflow_provider_twilio_comms._core.alerts.deduplication import Entrance
+from airflow_provider_twilio_comms._core.alerts.send import alerted
+from airflow_provider_twilio_comms._core.alerts.store import KEEP, Gate, StoreFailed, new_id, scope
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.client.sync import Client
 from airflow_provider_twilio_comms.emulator.faults import Fault
-from airflow_provider_twilio_comms.sending import alerts_gate
-from airflow_provider_twilio_comms.sending.alerts import alerted
-from airflow_provider_twilio_comms.sending.alerts_board import KEEP, Gate, StoreFailed, new_id, scope
-from airflow_provider_twilio_comms.sending.alerts_gate import Entrance
-from airflow_provider_twilio_comms.sending.alerts_text import Alert
 from tests.notifications.storming import EVE, FolderBoard, config, order
 
 if TYPE_CHECKING:
@@ -141,13 +141,13 @@ def test_a_store_that_forgets_is_noticed(board: FolderBoard, client: Client, lea
 @pytest.fixture
 def lease() -> Iterator[Callable[[float], None]]:
     """Lets the dead be forgotten sooner."""
-    before = alerts_gate.LEASE, alerts_gate.PATIENCE
+    before = deduplication.LEASE, deduplication.PATIENCE
 
     def set_(seconds: float) -> None:
-        alerts_gate.LEASE, alerts_gate.PATIENCE = seconds, 4 * seconds
+        deduplication.LEASE, deduplication.PATIENCE = seconds, 4 * seconds
 
     yield set_
-    alerts_gate.LEASE, alerts_gate.PATIENCE = before
+    deduplication.LEASE, deduplication.PATIENCE = before
 
 
 def test_a_message_that_failed_leaves_its_place_to_the_next(

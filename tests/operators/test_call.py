@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 import airflow_provider_twilio_comms.api as api
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.operators.call import MODULES, TwilioCallOperator, named
+from airflow_provider_twilio_comms.operators.api_request import MODULES, TwilioCallOperator, named
 from tests.fakes import MemoryStore, context
 from tests.operators.texting import ADA, message
 

@@ -13,7 +13,7 @@ from pyarrow import parquet
 from airflow_provider_twilio_comms.emulator.classic.outbox import Messages
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.exceptions import ApiError, ServerFailed
-from airflow_provider_twilio_comms.operators.message_actions import (
+from airflow_provider_twilio_comms.operators.messages import (
     TwilioCancelMessageOperator,
     TwilioDeleteMessageOperator,
     TwilioListMessagesOperator,

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.emulator.classic.outbox import Message, Messages
 from airflow_provider_twilio_comms.exceptions import InvalidInput, WaitTimedOut
-from airflow_provider_twilio_comms.links.operations import KEY
+from airflow_provider_twilio_comms.links.console import KEY
 from airflow_provider_twilio_comms.operators.messaging_services import TwilioMessagingServiceOperator
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
 from tests.conftest import environment

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_twilio_comms.sending.approving import MOST_WRONG, Ballot, asked, text_of
-from airflow_provider_twilio_comms.sending.arrivals import Arrived
+from airflow_provider_twilio_comms._core.approvals import MOST_WRONG, Ballot, asked, text_of
+from airflow_provider_twilio_comms._core.inbound import Arrived
 
 ADA, GRACE, EVE = "+12025550101", "+12025550102", "+12025550199"
 OPENED, UNTIL = 1_790_000_000.7, 1_790_003_600.0

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_twilio_comms.api.encodings import segments
+from airflow_provider_twilio_comms._core.planning.plan import planned, spooled
+from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours
+from airflow_provider_twilio_comms._core.planning.screening import EXACT, Counts, Screen
+from airflow_provider_twilio_comms._core.planning.texts import Text, renderer
+from airflow_provider_twilio_comms._core.recipients.number_sets import Keys, key_of
+from airflow_provider_twilio_comms._core.recipients.phone_numbers import all_e164, normalised
+from airflow_provider_twilio_comms._core.recipients.reader import Reader, Reject
+from airflow_provider_twilio_comms.api.sms_encoding import segments
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.sending.guards_hours import QuietHours
-from airflow_provider_twilio_comms.sending.guards_keys import Keys, key_of
-from airflow_provider_twilio_comms.sending.numbers import all_e164, normalised
 from airflow_provider_twilio_comms.sending.places import Countries, zones_of
-from airflow_provider_twilio_comms.sending.plan import planned, spooled
-from airflow_provider_twilio_comms.sending.preflight import EXACT, Counts, Screen
-from airflow_provider_twilio_comms.sending.preflight_texts import Text, renderer
-from airflow_provider_twilio_comms.sending.recipients import Reader, Reject
 
 NEW_YORK, LOS_ANGELES, BERLIN, TOLL_FREE = "+12125550101", "+13105550101", "+491711234567", "+18005550101"
 
@@ -244,7 +244,7 @@ def test_many_costly_texts_are_sampled() -> None:
 
 
 def test_reading_ahead_hands_on_errors_and_stops_when_nobody_listens() -> None:
-    from airflow_provider_twilio_comms.sending.ahead import ahead
+    from airflow_provider_twilio_comms._core.recipients.prefetch import ahead
 
     closed: list[str] = []
 

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_twilio_comms._core.sending.ledger import Ledger
+from airflow_provider_twilio_comms._core.sending.message import Letter
+from airflow_provider_twilio_comms._core.sending.single import Single
 from airflow_provider_twilio_comms.api.content import create
 from airflow_provider_twilio_comms.exceptions import (
     RateLimited,
@@ -20,9 +23,6 @@ from airflow_provider_twilio_comms.exceptions import (
 )
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.operators.messaging_services import TwilioMessagingServiceOperator
-from airflow_provider_twilio_comms.sending.ledger import Ledger
-from airflow_provider_twilio_comms.sending.letter import Letter
-from airflow_provider_twilio_comms.sending.single import Single
 from tests.conftest import environment
 from tests.fakes import MemoryStore, context
 from tests.operators.texting import ADA, BODY, EVE, FROM, break_posts, message, taken

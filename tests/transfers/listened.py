@@ -16,7 +16,7 @@ import pendulum
 from airflow.providers.openlineage.plugins.listener import get_openlineage_listener
 from airflow.sdk import DAG, chain
 
-from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 from airflow_provider_twilio_comms.operators.receipts import TwilioReceiptsOperator
 from airflow_provider_twilio_comms.operators.resend_failed import TwilioResendFailedOperator
 from airflow_provider_twilio_comms.transfers.messages_to_object_storage import (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_twilio_comms.operators.outcomes import dataset_of_table
+from airflow_provider_twilio_comms._tasks.openlineage import dataset_of_table
 from airflow_provider_twilio_comms.transfers.object_storage_to_twilio import ObjectStorageToTwilioOperator
 from airflow_provider_twilio_comms.transfers.sql_to_twilio import SqlToTwilioOperator
 from tests.conftest import environment

@@ -11,8 +11,8 @@ import pytest
 from airflow.sdk import DAG, task
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
-from airflow_provider_twilio_comms.transfers.mapped import merged, send_each
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.send_each import merged, send_each
 from airflow_provider_twilio_comms.transfers.object_storage_to_twilio import ObjectStorageToTwilioOperator
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pendulum
 from airflow.sdk import DAG, Asset
 
-from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun

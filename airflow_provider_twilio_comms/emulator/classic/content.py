@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from airflow_provider_twilio_comms.api._forms import Paged
 from airflow_provider_twilio_comms.api.content import Category, Language, TemplateName, Types, Variables
-from airflow_provider_twilio_comms.api.forms import Paged
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator.classic.fields import asked
 from airflow_provider_twilio_comms.emulator.classic.inventory import missing

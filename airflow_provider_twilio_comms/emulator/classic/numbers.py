@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_twilio_comms.api._forms import Paged
 from airflow_provider_twilio_comms.api.classic.available_numbers import Criteria
 from airflow_provider_twilio_comms.api.classic.incoming_numbers import Changes, Filter, Purchase
-from airflow_provider_twilio_comms.api.forms import Paged
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator.classic.countries import (
     COUNTRIES,

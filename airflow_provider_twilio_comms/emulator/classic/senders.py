@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypedDict
 
-from airflow_provider_twilio_comms.api.forms import (
+from airflow_provider_twilio_comms.api._forms import (
     AlphaSender,
     CountryCode,
     Paged,
     PhoneNumberSid,
     ShortCodeSid,
 )
-from airflow_provider_twilio_comms.api.forms import sid as sid_of
+from airflow_provider_twilio_comms.api._forms import sid as sid_of
 from airflow_provider_twilio_comms.api.messaging.senders import DestinationFilter
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator.classic.fields import asked, given

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from airflow_provider_twilio_comms.api._forms import Address
 from airflow_provider_twilio_comms.api.classic.messages import LATEST, SOONEST, Options
-from airflow_provider_twilio_comms.api.forms import Address
 from airflow_provider_twilio_comms.emulator.classic.content import Contents
 from airflow_provider_twilio_comms.emulator.classic.fields import made
 from airflow_provider_twilio_comms.emulator.classic.inventory import Inventory

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms.api.forms import Paged
+from airflow_provider_twilio_comms.api._forms import Paged
 from airflow_provider_twilio_comms.api.messaging.services import Changes
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator.classic.fields import asked, given, required

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_twilio_comms.api.classic.usage import Filter
-from airflow_provider_twilio_comms.api.encodings import segments
+from airflow_provider_twilio_comms.api.sms_encoding import segments
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator.classic.fields import asked
 from airflow_provider_twilio_comms.emulator.classic.inventory import Inventory

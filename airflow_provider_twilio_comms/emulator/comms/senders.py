@@ -14,7 +14,7 @@ from airflow_provider_twilio_comms.emulator.comms.modules import Strict, Text
 from airflow_provider_twilio_comms.emulator.comms.operation import Source
 from airflow_provider_twilio_comms.emulator.comms.queries import VERSION, choice, date_range
 from airflow_provider_twilio_comms.emulator.comms.routing import pooled, reaches
-from airflow_provider_twilio_comms.emulator.comms.shapes import Channel, Controls, PoolId
+from airflow_provider_twilio_comms.emulator.comms.schema import Channel, Controls, PoolId
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, body_as, json_reply
 from airflow_provider_twilio_comms.emulator.paging import comms_page, offset, page_size
 from airflow_provider_twilio_comms.emulator.routes import Routes

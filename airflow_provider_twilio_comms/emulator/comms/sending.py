@@ -16,7 +16,7 @@ from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
 from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcomes
 from airflow_provider_twilio_comms.emulator.comms.queries import VERSION
 from airflow_provider_twilio_comms.emulator.comms.routing import routed, sources_of
-from airflow_provider_twilio_comms.emulator.comms.shapes import (
+from airflow_provider_twilio_comms.emulator.comms.schema import (
     Counted,
     Recipient,
     Schedule,

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from airflow.sdk import DAG, Context
 
-from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
 
 FOLDER = Path(os.environ.get("AIRFLOW_HOME", ".")) / "chaos"

@@ -1,0 +1,60 @@
+"""What a notifier's arguments may be, checked when the DAG is parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_twilio_comms.exceptions import InvalidInput
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours
+
+__all__ = ["accessors", "at_least_one", "quiet_hours_of", "window_of"]
+
+LONGEST = timedelta(days=7)
+
+
+def accessors() -> dict[str, Any]:
+    """What a template expects of any context, and a deadline's lacks."""
+    try:
+        from airflow.sdk.execution_time.context import ConnectionAccessor, VariableAccessor
+    except ImportError:
+        return {}
+    values = {
+        "json": VariableAccessor(deserialize_json=True),
+        "value": VariableAccessor(deserialize_json=False),
+    }
+    return {"var": values, "conn": ConnectionAccessor()}
+
+
+def window_of(value: timedelta | float | None) -> float:
+    window = value if isinstance(value, timedelta) else timedelta(seconds=value or 0)
+    if not timedelta() <= window <= LONGEST:
+        raise InvalidInput.at("window", f"{value!r} is not possible", "Give up to seven days")
+    return window.total_seconds()
+
+
+def at_least_one(name: str, value: int | None) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise InvalidInput.at(name, f"{value!r} is not possible", "Give a number from 1")
+    return value
+
+
+def quiet_hours_of(given: Sequence[str] | None) -> tuple[QuietHours, str] | None:
+    if given is None:
+        return None
+    from zoneinfo import ZoneInfo
+
+    from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours
+
+    try:
+        start, end, zone = given
+        ZoneInfo(zone)
+    except (ValueError, KeyError, OSError):
+        fix = 'Write them like ("22:00", "07:00", "Europe/Lisbon")'
+        raise InvalidInput.at("quiet_hours", f"{given!r} are none", fix) from None
+    hours = QuietHours.read((start, end))
+    assert hours is not None
+    return hours, zone
