@@ -82,7 +82,7 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": _FIELDS,
             }
         ],
-        "extra-links": [f"{_PACKAGE}.links.operations.TwilioOperationLink"],
+        "extra-links": [f"{_PACKAGE}.links.operations.TwilioConsoleLink"],
         "plugins": [
             {
                 "name": "twilio_webhooks",

@@ -32,10 +32,8 @@ from airflow_provider_twilio_comms.provider_info import get_provider_info
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "airflow_provider_twilio_comms"
 PACKAGE = ROOT / NAME
-LATER = (
-    "plugins/webhooks/store.py",
-    "triggers/_shared_stream.py",
-)  # what only Airflow 3.3 can import, and does
+# Modules that only Airflow 3.3 can import.
+LATER = ("plugins/webhooks/store.py", "triggers/_shared_stream.py")
 EARLY = importlib.util.find_spec("airflow.triggers.shared_stream") is None
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if not (EARLY and path.as_posix().endswith(LATER))]
 DISTRIBUTION = "airflow-provider-twilio-comms"

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
-from airflow_provider_twilio_comms._core.inbound import Arrived
-from airflow_provider_twilio_comms._core.privacy import derived
+from airflow_provider_twilio_comms._core.inbound import InboundMessage
+from airflow_provider_twilio_comms._core.privacy import code_of, derived, keyed_hash
 from airflow_provider_twilio_comms.client.config import Config
-from airflow_provider_twilio_comms.sending.seals import code_of, sealed
 
 __all__ = ["Ballot", "Vote", "asked", "key_of", "text_of"]
 
@@ -43,7 +42,7 @@ class Ballot:
     opened: float
     deadline: float
 
-    def judged(self, arrived: Sequence[Arrived], key: str) -> tuple[Vote | None, Counter[Reply]]:
+    def judged(self, arrived: Sequence[InboundMessage], key: str) -> tuple[Vote | None, Counter[Reply]]:
         """The first answer that counts, and how many of each kind came before it.
 
         Others' messages, wrong codes, unclear texts, and whatever came before the question or after its
@@ -60,7 +59,7 @@ class Ballot:
                 return Vote(option, voter, each.sid, each.date), kinds
         return None, kinds
 
-    def _read(self, message: Arrived, key: str, wrong: Counter[int]) -> tuple[Reply, str, int]:
+    def _read(self, message: InboundMessage, key: str, wrong: Counter[int]) -> tuple[Reply, str, int]:
         seal = _seal(key, self.salt, message.sender)
         if seal not in self.voter_hashes:
             return "stranger", "", -1
@@ -69,7 +68,7 @@ class Ballot:
             return "silenced", "", voter
         words = re.findall(r"\w+", message.body.casefold())
         codes = [word for word in words if word.isdecimal()]
-        if codes and all(sealed(key, self.salt, "code", code) != self.code_hash for code in codes):
+        if codes and all(keyed_hash(key, self.salt, "code", code) != self.code_hash for code in codes):
             wrong[voter] += 1
             return "wrong code", "", voter
         chosen = [option for option in self.options if option.casefold() in words]
@@ -95,7 +94,7 @@ def asked(
     """A new question of this name, and its code. The same name has the same code: a retry needs no note."""
     code = code_of(key, name, digits=digits)
     seals = tuple(_seal(key, name, voter) for voter in voters)
-    return Ballot(tuple(options), name, sealed(key, name, "code", code), seals, opened, until), code
+    return Ballot(tuple(options), name, keyed_hash(key, name, "code", code), seals, opened, until), code
 
 
 def text_of(subject: str, options: Sequence[str], code: str) -> str:
@@ -105,4 +104,4 @@ def text_of(subject: str, options: Sequence[str], code: str) -> str:
 
 
 def _seal(key: str, salt: str, address: str) -> str:
-    return sealed(key, salt, "voter", address.rpartition(":")[2])
+    return keyed_hash(key, salt, "voter", address.rpartition(":")[2])

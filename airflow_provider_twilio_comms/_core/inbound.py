@@ -13,13 +13,13 @@ from airflow_provider_twilio_comms.api.flows import Flow, every_item, made
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import ApiError
 
-__all__ = ["Arrived", "arrivals", "senders_of"]
+__all__ = ["InboundMessage", "arrivals", "senders_of"]
 
 FEW = 5  # so many numbers are asked for one by one; beyond that, one list of everything is cheaper
 
 
 @dataclass(frozen=True, repr=False)
-class Arrived:
+class InboundMessage:
     """A message from a person. ``date`` is seconds since 1970, by Twilio's clock, in whole seconds."""
 
     sid: str
@@ -37,7 +37,7 @@ class Arrived:
 
 def arrivals(
     since: float, receivers: Collection[str], known: dict[str, tuple[str, ...]]
-) -> Flow[list[Arrived]]:
+) -> Flow[list[InboundMessage]]:
     """What came in since then (seconds since 1970), oldest first.
 
     ``receivers`` are numbers, channel addresses and messaging services; an empty one means all. ``known``
@@ -89,10 +89,10 @@ def _files(sid: str) -> Flow[tuple[str, ...]]:
     return tuple(file.sid for file in files)
 
 
-def _arrived(row: Message, files: tuple[str, ...]) -> Arrived:
+def _arrived(row: Message, files: tuple[str, ...]) -> InboundMessage:
     date = row.date_sent or row.date_created
     assert date is not None
-    return Arrived(
+    return InboundMessage(
         row.sid,
         date.timestamp(),
         row.from_ or "",

@@ -7,13 +7,14 @@ keyed, since there are few enough phone numbers to hash them all.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from dataclasses import dataclass, field
 from typing import Literal
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput, scrub
 
-__all__ = ["Redact", "Redaction", "derived"]
+__all__ = ["Redact", "Redaction", "code_of", "derived", "keyed_hash"]
 
 Redact = Literal["none", "numbers", "text", "all"]
 
@@ -56,3 +57,18 @@ class Redaction:
     def remark(self, text: str | None) -> str | None:
         """What Twilio says about a message; it may name the number."""
         return text if text is None or not self.hashes else scrub(text)
+
+
+def keyed_hash(secret: str, *parts: str) -> str:
+    """A hash of the parts under the connection's secret: the same for the same, and of no use to others."""
+    return _digest(secret, "seal", *parts).hex()[:32]
+
+
+def code_of(secret: str, *parts: str, digits: int = 4) -> str:
+    """A code of so many digits that follows from the parts, so that a later try knows it without a note."""
+    return f"{int.from_bytes(_digest(secret, 'code', *parts), 'big') % 10**digits:0{digits}}"
+
+
+def _digest(secret: str, *parts: str) -> bytes:
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from airflow.sdk import BaseOperator, XComArg, get_current_context
-from airflow.sdk.configuration import conf
+from airflow.sdk.definitions.context import render_template
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_twilio_comms._core.xcom_keys import OUTCOME
+from airflow_provider_twilio_comms._tasks.arguments import one_of
 from airflow_provider_twilio_comms.exceptions import (
     ApiError,
     DeliveryFailed,
@@ -24,46 +23,39 @@ from airflow_provider_twilio_comms.exceptions import (
     TwilioError,
     WaitTimedOut,
 )
-from airflow_provider_twilio_comms.operators.native import NumbersStayText
 
 if TYPE_CHECKING:
+    from airflow_provider_twilio_comms._core.privacy import Redact, Redaction
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
 __all__ = [
-    "FIRST_EVENT",
+    "INITIAL_DELAY",
     "Hidden",
+    "NumbersStayText",
     "TwilioOperator",
+    "TwilioRedacted",
     "TwilioTask",
-    "count_of",
-    "ending_plainly",
-    "ids_of",
-    "one_of",
-    "or_default",
-    "seconds",
+    "failing_fast",
 ]
+
+
+class NumbersStayText:
+    """Leaves phone numbers alone: to Python, so to a native template, +15005550006 is an integer."""
+
+    def _render(self, template: Any, context: Any, dag: Any = None) -> Any:
+        rendered = super()._render(template, context, dag)  # type: ignore[misc]
+        if isinstance(rendered, int):
+            text = str(render_template(template, context, native=False))
+            return text if text.startswith("+") else rendered
+        return rendered
+
 
 log: logging.Logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 # With LocalExecutor, Airflow 3.3 can fail a task that resumes within seconds of its deferral.
-FIRST_EVENT = 10.0
-
-
-def seconds(value: timedelta | float) -> float:
-    return value.total_seconds() if isinstance(value, timedelta) else float(value)
-
-
-def one_of(name: str, value: Any, *allowed: str) -> Any:
-    """A choice that can be checked when the DAG is parsed. Raises :class:`InvalidInput`."""
-    if value not in allowed:
-        raise InvalidInput.at(name, f"{value!r} is unknown", f"Use {', '.join(allowed)}")
-    return value
-
-
-def count_of(name: str, value: int, most: int) -> int:
-    """A number from 1 that can be checked when the DAG is parsed. Raises :class:`InvalidInput`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise InvalidInput.at(name, f"{value!r} is not possible", f"Give a number from 1 to {most:,}")
-    return value
+INITIAL_DELAY = 10.0
 
 
 class TwilioTask(NumbersStayText):
@@ -85,81 +77,65 @@ class TwilioOperator(TwilioTask, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("twilio_conn_id",)
-    # Those that are held as Hidden: rendered, but shown nowhere.
-    hidden_fields: ClassVar[Sequence[str]] = ()
     ui_color = "#f9dcdc"
 
     def __init__(self, *, twilio_conn_id: str = "twilio_default", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.twilio_conn_id = twilio_conn_id
 
-    def hide(self, **values: Any) -> None:
-        """Keep arguments as attributes that Airflow does not show; None stays None."""
-        for name, value in values.items():
-            setattr(self, name, value if value is None else Hidden(value))
-            XComArg.apply_upstream_relationship(self, value)
+    def hide(self, value: T | XComArg, *, rendered: bool = True) -> Hidden[T]:
+        """Wrap an argument that Airflow may render, but not show.
 
-    def shown(self, name: str) -> Any:
-        """The value of an argument that may be hidden."""
-        value = getattr(self, name)
-        return value.value if isinstance(value, Hidden) else value
-
-    def rendered_fields(self) -> Sequence[str]:
-        """Which of the hidden arguments are rendered."""
-        return self.hidden_fields
+        Without ``rendered`` only what other tasks give is filled in.
+        """
+        XComArg.apply_upstream_relationship(self, value)
+        return Hidden(cast("T", value), rendered=rendered)  # what another task gives is there by then
 
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
     ) -> None:
         """Airflow's way in, for mapped tasks too: what is hidden is rendered, and stays hidden."""
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
-        for name in self.rendered_fields() if parent is self else ():
-            value = getattr(self, name)
-            if isinstance(value, Hidden):
-                rendered = self.render_template(value.value, context, jinja_env, seen_oids)
-                setattr(self, name, Hidden(rendered))
+        for name, hidden in list(vars(self).items()) if parent is self else ():
+            if not isinstance(hidden, Hidden):
+                continue
+            if hidden.rendered:
+                value = self.render_template(hidden.value, context, jinja_env, seen_oids)
+            elif any(True for _ in XComArg.iter_xcom_references(hidden.value)):
+                value = _resolved(hidden.value, context)
+            else:
+                continue
+            setattr(self, name, Hidden(value, rendered=hidden.rendered))
 
 
-class Hidden:
+class Hidden(Generic[T]):
     """A value that Airflow may hold and pass on, but not show: neither in the UI nor in a serialized DAG."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: T, *, rendered: bool = True) -> None:
         self.value = value
+        self.rendered = rendered
 
-    def serialize(self) -> str:
+    def serialize(self) -> str | None:
         """What Airflow stores and shows in its place."""
-        return "(hidden)"
+        return None if self.value is None else "(hidden)"
 
     def __repr__(self) -> str:
         return "(hidden)"
 
 
-def or_default(deferrable: bool | None) -> bool:
-    """Whether to wait in the triggerer: as the author says, else as the configuration does."""
-    if deferrable is not None:
-        return deferrable
-    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
-
-
-def ids_of(field: str, given: Any, pattern: str, looks: str) -> list[str]:
-    """Twilio's ids: one, several, or what a template makes of a list, which is its text.
-
-    Raises :class:`InvalidInput` where there are none, or one that is not like ``looks``.
-    """
-    texts = (
-        [part.strip("'\" ") for part in given.strip("[]() ").split(",")] if isinstance(given, str) else given
-    )
-    ids = [text for text in texts or () if text]
-    if not ids:
-        raise InvalidInput.at(field, "there are none", f"Give at least one: {looks}")
-    for row, text in enumerate(ids, 1):
-        if not isinstance(text, str) or not re.fullmatch(pattern, text):
-            raise InvalidInput.at(field, "not a valid value", f"Expected {looks}", row)
-    return list(dict.fromkeys(ids))
+def _resolved(value: Any, context: Any) -> Any:
+    """A value with what other tasks gave filled in, and its texts as they are."""
+    if isinstance(value, XComArg):
+        return value.resolve(context)
+    if isinstance(value, Mapping):
+        return {name: _resolved(each, context) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_resolved(each, context) for each in value]
+    return value
 
 
 @contextmanager
-def ending_plainly() -> Iterator[None]:
+def failing_fast() -> Iterator[None]:
     """Fail the task at once where no retry can help; leave the rest to the task's retries."""
     try:
         yield
@@ -190,3 +166,33 @@ def _final(error: TwilioError) -> bool:
     if isinstance(error, ApiError):
         return error.verdict in ("configuration", "recipient", "opt-out")
     return isinstance(error, (InvalidInput, Refused, DeliveryFailed))
+
+
+class TwilioRedacted(TwilioOperator):
+    """Base of the operators that write what is personal.
+
+    :param redact: what of a person may be written: ``none`` (all of it), ``numbers`` (hashes in place of
+        numbers), ``text`` (no texts) or ``all`` (neither numbers nor texts)
+    :param hash_secret: keys the hashes, a template; the connection's ``hash_secret``, if left out, or else a
+        key made of its credential. Never shown
+    """
+
+    template_fields: Sequence[str] = (*TwilioOperator.template_fields, "hash_secret")
+
+    def __init__(self, *, redact: Redact = "all", hash_secret: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.redact: Redact = one_of("redact", redact, "none", "numbers", "text", "all")
+        self.hash_secret: Hidden[str | None] = self.hide(hash_secret)
+
+    @cached_property
+    def redaction(self) -> Redaction:
+        from airflow_provider_twilio_comms._core.privacy import Redaction, derived
+
+        config = self.hook.config
+        key = self.hash_secret.value or config.hash_secret
+        if not key and self.redact in ("numbers", "all"):
+            self.log.info(
+                "Numbers are hashed with a key made of the connection's credential, and are other hashes "
+                "after its rotation; hash_secret in the connection keeps them"
+            )
+        return Redaction(self.redact, key or derived(config.secret))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, ending_plainly
+from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, failing_fast
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 if TYPE_CHECKING:
@@ -13,8 +13,49 @@ if TYPE_CHECKING:
 
     from airflow_provider_twilio_comms._tasks.table_files import Take
     from airflow_provider_twilio_comms.api.flows import Flow
+    from airflow_provider_twilio_comms.api.wire import Call
 
-__all__ = ["TwilioListOperator"]
+__all__ = ["TwilioListOperator", "TwilioResourceOperator", "TwilioSettingsOperator"]
+
+
+class TwilioResourceOperator(TwilioOperator):
+    """Base of the operators on one resource.
+
+    :param sid: its SID (a template)
+    """
+
+    template_fields: Sequence[str] = (*TwilioOperator.template_fields, "sid")
+
+    def __init__(self, *, sid: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sid = sid
+
+
+class TwilioSettingsOperator(TwilioResourceOperator):
+    """Base of the operators that change a resource; nothing is changed twice.
+
+    :param settings: what it is to be (a template)
+    """
+
+    template_fields: Sequence[str] = (*TwilioResourceOperator.template_fields, "settings")
+
+    def __init__(self, *, sid: str, settings: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(sid=sid, **kwargs)
+        self.settings = settings
+
+    def calls(self) -> tuple[Callable[[str], Call[Any]], Callable[..., Call[Any]]]:
+        """What reads the resource, and what changes it."""
+        raise NotImplementedError
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_twilio_comms._core.resources.settings import updated
+
+        with failing_fast():
+            return {
+                "sid": self.sid,
+                "changed": self.hook.run(updated(*self.calls(), self.sid, self.settings)),
+            }
+
 
 FEW = 100  # rows that XCom takes, unless the author says otherwise
 
@@ -55,7 +96,7 @@ class TwilioListOperator(TwilioOperator):
         raise NotImplementedError
 
     def execute(self, context: Context) -> dict[str, Any]:
-        with ending_plainly():
+        with failing_fast():
             result = self._written(self.output_path) if self.output_path else self._kept()
         self.log.info("Read %s rows", f"{result['count']:,}")
         return result

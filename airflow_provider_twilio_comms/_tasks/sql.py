@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from airflow_provider_twilio_comms._core.recipients.prefetch import ahead
+from airflow_provider_twilio_comms._core.recipients.prefetch import prefetch
 from airflow_provider_twilio_comms._core.recipients.reader import BATCH, Batched, Rows
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
@@ -77,7 +77,7 @@ class Query:
 def streamed(query: Query) -> Batched:
     """The rows, read ahead by a thread: the database works while what it gave is checked and encoded."""
     hook = query.hook()
-    return Batched(ahead(lambda: query.batches(hook), depth=20))
+    return Batched(prefetch(lambda: query.batches(hook), depth=20))
 
 
 def tables(query: Query) -> list[tuple[str, str]]:

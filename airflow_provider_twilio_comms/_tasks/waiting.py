@@ -1,4 +1,4 @@
-"""Waiting for operations in a task: one look first, then without a worker, then the verdict."""
+"""Wait for operations and messages in a task: one look first, then without a worker, then the verdict."""
 
 from __future__ import annotations
 
@@ -9,62 +9,57 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from airflow_provider_twilio_comms._core.waiting.base import (
-    Ending,
-    Outcome,
-    Until,
-    Wait,
-    Waiting,
-    finished,
-    polled,
-    total,
-)
+from airflow_provider_twilio_comms._core.waiting import messages, operations
+from airflow_provider_twilio_comms._core.waiting.base import Ending, Until, Waiting, finished, polled
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
-from airflow_provider_twilio_comms._tasks.operator import FIRST_EVENT
+from airflow_provider_twilio_comms._core.waiting.messages import MessageOutcome, MessageWait
+from airflow_provider_twilio_comms._core.waiting.operations import Outcome, Wait
+from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY
 from airflow_provider_twilio_comms.exceptions import DeliveryFailed, TwilioError
 from airflow_provider_twilio_comms.hooks import metrics
-from airflow_provider_twilio_comms.sending.verdict import (
-    by_verdict,
-    explained,
-    failure_codes,
-    judged,
-)
 
 if TYPE_CHECKING:
+    from airflow.triggers.base import BaseTrigger
+
     from airflow_provider_twilio_comms.api.comms.operations import Stats
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+    from airflow_provider_twilio_comms.triggers.messages import TwilioMessagesTrigger
     from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
 
-__all__ = ["PADDING", "Lasting", "Patience", "verdict"]
+__all__ = ["MessagesTaskWait", "OperationsTaskWait", "TaskWait"]
 
 E = TypeVar("E", bound=Ending)
 
 PADDING = timedelta(minutes=10)  # the framework's own time-out is only the backstop
 
 
-class Lasting(ABC, Generic[E]):
-    """How a task waits; the waiting itself is the same for all."""
+class TaskWait(ABC, Generic[E]):
+    """The wait of a task, in its worker or in the triggerer."""
 
     deadline: float
     poll_interval: float
 
     @abstractmethod
     def wait(self) -> Waiting[Any, E]:
-        """What is waited for."""
+        """The wait as the domain knows it."""
+
+    @abstractmethod
+    def trigger(self, conn_id: str) -> BaseTrigger:
+        """The trigger that waits in a worker's place."""
 
     @property
     def backstop(self) -> timedelta:
-        """For ``defer(timeout=)``, which never tells the trigger."""
+        """The time-out for ``defer(timeout=)``, which never tells the trigger."""
         return timedelta(seconds=max(0.0, self.deadline - time.time())) + PADDING
 
-    def waited(self, hook: TwilioHook, *, to_the_end: bool) -> E | None:
+    def run(self, hook: TwilioHook, *, to_the_end: bool) -> E | None:
         """Wait in this process: to the end, or just for one look."""
         return hook.run(finished(self.wait(), self.poll_interval) if to_the_end else polled(self.wait(), {}))
 
 
 @dataclass(frozen=True)
-class Patience(Lasting[Outcome]):
-    """How a task waits for operations.
+class OperationsTaskWait(TaskWait[Outcome]):
+    """The wait of a task for operations.
 
     ``deadline`` and ``since`` are seconds since 1970, ``poll_interval`` and ``initial_delay`` seconds.
     """
@@ -74,7 +69,7 @@ class Patience(Lasting[Outcome]):
     deadline: float
     since: float
     poll_interval: float
-    initial_delay: float = FIRST_EVENT
+    initial_delay: float = INITIAL_DELAY
 
     def wait(self) -> Wait:
         until: Until = "delivered" if self.criteria.wait_for == "delivered" else "processed"
@@ -95,37 +90,73 @@ class Patience(Lasting[Outcome]):
             not_before=time.time() + self.initial_delay,
         )
 
+    def verdict(self, outcome: Outcome | Mapping[str, Any] | None, hook: TwilioHook) -> Stats:
+        """The counts, if they are good enough. A failure is told with the codes that were the reason."""
+        if not isinstance(outcome, Outcome):
+            outcome = Outcome.from_event(outcome)
+        tags = {"conn_id": hook.twilio_conn_id, "kind": "bulk"}
+        metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
+        try:
+            stats = operations.judge(self.criteria, outcome, self.operation_ids)
+        except DeliveryFailed as error:
+            found = self._codes(hook, error)
+            if type(error) is DeliveryFailed:  # no later try waits for them again
+                lost = operations.total(outcome.operations.values())
+                metrics.arrived(lost.arrived, operations.by_verdict(lost, found or {}), **tags)
+            if found is None:
+                raise
+            raise operations.explained(error, found) from None
+        metrics.arrived(stats.arrived, operations.by_verdict(stats, {}), **tags)
+        return stats
 
-def verdict(
-    hook: TwilioHook,
-    criteria: Criteria,
-    outcome: Outcome | Mapping[str, Any] | None,
-    operation_ids: list[str],
-) -> Stats:
-    """The counts, if they are good enough. A failure is told with the codes that were the reason."""
-    if not isinstance(outcome, Outcome):
-        outcome = Outcome.from_event(outcome)
-    tags = {"conn_id": hook.twilio_conn_id, "kind": "bulk"}
-    metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
-    try:
-        stats = judged(criteria, outcome, operation_ids)
-    except DeliveryFailed as error:
-        found = _codes(hook, error, operation_ids)
-        if type(error) is DeliveryFailed:  # no later try waits for them again
-            lost = total(outcome.operations.values())
-            metrics.arrived(lost.arrived, by_verdict(lost, found or {}), **tags)
-        if found is None:
-            raise
-        raise explained(error, found) from None
-    metrics.arrived(stats.arrived, by_verdict(stats, {}), **tags)
-    return stats
+    def _codes(self, hook: TwilioHook, error: DeliveryFailed) -> dict[int, int] | None:
+        """How often each code was the reason; None where nothing failed, or nobody can tell."""
+        if not (error.stats.get("failed") or error.stats.get("undelivered")):
+            return None
+        try:
+            return hook.run(operations.failure_codes(self.operation_ids))
+        except TwilioError:
+            return None  # the codes would be nice to have
 
 
-def _codes(hook: TwilioHook, error: DeliveryFailed, operation_ids: list[str]) -> dict[int, int] | None:
-    """How often each code was the reason; None where nothing failed, or nobody can tell."""
-    if not (error.stats.get("failed") or error.stats.get("undelivered")):
-        return None
-    try:
-        return hook.run(failure_codes(operation_ids))
-    except TwilioError:
-        return None  # the codes would be nice to have
+@dataclass(frozen=True)
+class MessagesTaskWait(TaskWait[MessageOutcome]):
+    """The wait of a task for single messages.
+
+    ``deadline`` and ``since`` are seconds since 1970, ``poll_interval`` and ``initial_delay`` seconds.
+    """
+
+    sids: list[str]
+    until: str
+    deadline: float
+    since: float
+    poll_interval: float
+    initial_delay: float = INITIAL_DELAY
+
+    def wait(self) -> MessageWait:
+        return MessageWait(self.sids, self.until, self.deadline, self.since)
+
+    def trigger(self, conn_id: str, *, cancel_on_kill: bool = False) -> TwilioMessagesTrigger:
+        from airflow_provider_twilio_comms.triggers.messages import TwilioMessagesTrigger
+
+        return TwilioMessagesTrigger(
+            sids=self.sids,
+            twilio_conn_id=conn_id,
+            until=self.until,
+            deadline=self.deadline,
+            since=self.since,
+            poll_interval=self.poll_interval,
+            not_before=time.time() + self.initial_delay,
+            cancel_on_kill=cancel_on_kill,
+        )
+
+    def verdict(self, outcome: MessageOutcome | Mapping[str, Any] | None, hook: TwilioHook) -> dict[str, int]:
+        """How many messages have which status, if that is good enough."""
+        if not isinstance(outcome, MessageOutcome):
+            outcome = MessageOutcome.from_event(outcome)
+        tags = {"conn_id": hook.twilio_conn_id, "kind": "message"}
+        metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
+        if outcome.status == "done":  # else a later try waits for them again
+            arrived = sum(status in ("delivered", "read") for status in outcome.statuses.values())
+            metrics.arrived(arrived, messages.by_verdict(outcome), **tags)
+        return messages.judge(self.wait(), outcome)

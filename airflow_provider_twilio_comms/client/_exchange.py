@@ -17,7 +17,7 @@ from airflow_provider_twilio_comms.api.wire import Call, checked
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.exceptions import ServerFailed, TransportFailed
 
-__all__ = ["Courier", "Request", "lost"]
+__all__ = ["Request", "RequestBuilder", "lost"]
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def lost(request: Request, sent: bool, what: str) -> TransportFailed:
 
 
 @dataclass
-class Courier:
+class RequestBuilder:
     """Makes the requests of one client's calls, and keeps its access token, if it uses one."""
 
     config: Config

@@ -52,23 +52,20 @@ class _TwilioMessageDecoratedOperator(DecoratedOperator, TwilioBulkMessageOperat
             **kwargs,
         )
         self._has_content = content is not None
-        self.hide(op_args=self.op_args, op_kwargs=self.op_kwargs)
-
-    def rendered_fields(self) -> Sequence[str]:
-        mine = [name for name in super().rendered_fields() if name != "recipients"]
-        return [*mine, "op_args", "op_kwargs"]
+        self.op_args: Any = self.hide(self.op_args)
+        self.op_kwargs: Any = self.hide(self.op_kwargs)
 
     def execute(self, context: Context) -> Any:
         """Send. Where nothing may be sent, the function is not called either."""
         self._asked = context
         return TwilioBulkMessageOperator.execute(self, context)  # not the one that returns what was returned
 
-    def _request(self, config: Any) -> Any:
+    def request(self, config: Any) -> Any:
         self._ask(self._asked)
-        return super()._request(config)
+        return super().request(config)
 
     def _ask(self, context: Context) -> None:
-        args, given = self.shown("op_args"), dict(self.shown("op_kwargs"))
+        args, given = self.op_args.value, dict(self.op_kwargs.value)
         context_merge(context, given)
         kwargs = determine_kwargs(self.python_callable, args, context)
         found = self.python_callable(*args, **kwargs)

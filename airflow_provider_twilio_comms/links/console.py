@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
-__all__ = ["TwilioOperationLink"]
+__all__ = ["TwilioConsoleLink"]
 
 KEY = MARK
 
 
-class TwilioOperationLink(BaseOperatorLink):
+class TwilioConsoleLink(BaseOperatorLink):
     """The task's first message, or those of its first operation; there as soon as Twilio has it."""
 
     name = "Twilio messages"

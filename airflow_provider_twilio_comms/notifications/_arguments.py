@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-
-if TYPE_CHECKING:
-    from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours
 
 __all__ = ["accessors", "at_least_one", "quiet_hours_of", "window_of"]
 
@@ -42,19 +39,12 @@ def at_least_one(name: str, value: int | None) -> int | None:
     return value
 
 
-def quiet_hours_of(given: Sequence[str] | None) -> tuple[QuietHours, str] | None:
+def quiet_hours_of(given: str | None) -> QuietHours | None:
+    """The quiet hours of those on duty, who share one time zone. Raises :class:`InvalidInput`."""
     if given is None:
         return None
-    from zoneinfo import ZoneInfo
-
-    from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours
-
-    try:
-        start, end, zone = given
-        ZoneInfo(zone)
-    except (ValueError, KeyError, OSError):
-        fix = 'Write them like ("22:00", "07:00", "Europe/Lisbon")'
-        raise InvalidInput.at("quiet_hours", f"{given!r} are none", fix) from None
-    hours = QuietHours.read((start, end))
-    assert hours is not None
-    return hours, zone
+    hours = QuietHours.parse(given)
+    if hours.zone is None:
+        fix = f"Name the time zone too: '{given} Europe/Lisbon'"
+        raise InvalidInput.at("quiet_hours", f"{given!r} has no time zone", fix)
+    return hours

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from airflow.sdk import BaseNotifier
 
 from airflow_provider_twilio_comms._core.sending.counters import verdict_of
+from airflow_provider_twilio_comms._tasks.operator import NumbersStayText
 from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError, scrub
 from airflow_provider_twilio_comms.hooks import metrics
 from airflow_provider_twilio_comms.notifications._arguments import (
@@ -23,7 +24,6 @@ from airflow_provider_twilio_comms.notifications._arguments import (
     quiet_hours_of,
     window_of,
 )
-from airflow_provider_twilio_comms.operators.native import NumbersStayText
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms._core.alerts.send import Order
     from airflow_provider_twilio_comms._core.alerts.store import Gate
     from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours
-    from airflow_provider_twilio_comms._core.sending.message import Letter
+    from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage
     from airflow_provider_twilio_comms.api.flows import Flow
     from airflow_provider_twilio_comms.client.config import Config
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
@@ -83,7 +83,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         ``failed`` or ``up_for_retry``, and is silent otherwise
     :param send_if: a template, such as ``{{ not alert.will_retry and not alert.backfill }}`` or
         ``{{ alert.instance == "production" }}``, or a function of the context, which has ``alert`` too
-    :param quiet_hours: ``("22:00", "07:00", "Europe/Lisbon")``: what happens then is held back and counted
+    :param quiet_hours: ``"22:00-07:00 Europe/Lisbon"``: what happens then is held back and counted
     :param always_for: severities that know no quiet hours
     :param max_segments: where ``text`` is cut
     :param without_store: what happens where Airflow's Variables cannot be reached: ``send`` or ``hold``
@@ -106,7 +106,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         max_per_hour: int | None = None,
         on_recovery: bool | str = False,
         send_if: str | Callable[[Context], Any] | None = None,
-        quiet_hours: Sequence[str] | None = None,
+        quiet_hours: str | None = None,
         always_for: Collection[str] = (),
         max_segments: int = 3,
         without_store: Literal["send", "hold"] = "send",
@@ -126,7 +126,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         self.max_per_hour: int | None = at_least_one("max_per_hour", max_per_hour)
         self.on_recovery = on_recovery
         self.send_if = send_if
-        self.quiet_hours: tuple[QuietHours, str] | None = quiet_hours_of(quiet_hours)
+        self.quiet_hours: QuietHours | None = quiet_hours_of(quiet_hours)
         self.always_for: frozenset[str] = frozenset(always_for)
         self.max_segments: int = at_least_one("max_segments", max_segments) or 1
         if without_store not in ("send", "hold"):
@@ -192,7 +192,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         return Order(
             alert,
             self._gates(context, to),
-            partial(self._letter, context, config, to),
+            partial(self._compose, context, config, to),
             quiet=self._quiet(),
             recovering=recovering,
             without_store=self.without_store,
@@ -222,9 +222,11 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             key = str(self._rendered(self.dedupe_key, context, key))
         return Gate(scope("key", self.twilio_conn_id, *to, key), self.window, note=key)
 
-    def _letter(self, context: dict[str, Any], config: Config, to: Sequence[str], alert: Alert) -> Letter:
+    def _compose(
+        self, context: dict[str, Any], config: Config, to: Sequence[str], alert: Alert
+    ) -> OutgoingMessage:
         """The message, once it is known how many others it stands for."""
-        from airflow_provider_twilio_comms._core.sending.message import letter
+        from airflow_provider_twilio_comms._core.sending.message import compose
 
         context = {**context, "alert": alert}
         options = {name: self._rendered(value, context) for name, value in self.sender.items() if value}
@@ -238,7 +240,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             }
         else:
             options["body"] = self._body(context, config)
-        return letter(to, options, config.allows)
+        return compose(to, options, config.allows)
 
     def _body(self, context: dict[str, Any], config: Config) -> str:
         from airflow_provider_twilio_comms._core.alerts.segments import cut
@@ -280,6 +282,5 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
     def _quiet(self) -> bool:
         if self.quiet_hours is None or self.severity in self.always_for:
             return False
-        hours, zone = self.quiet_hours
         moment = datetime.fromtimestamp(time.time(), timezone.utc)
-        return bool(hours.over(moment, [zone]) > moment)
+        return self.quiet_hours.over(moment, ()) > moment

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import XComArg
 
+from airflow_provider_twilio_comms._tasks.operator import Hidden
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 
@@ -41,13 +42,10 @@ class TwilioSqlSource(TwilioBulkMessageOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.hide(parameters=parameters)
+        self.parameters: Hidden[Sequence[Any] | Mapping[str, Any] | None] = self.hide(parameters)
         self.sql = sql
         self.sql_conn_id = sql_conn_id
         self.hook_params = hook_params
-
-    def rendered_fields(self) -> Sequence[str]:
-        return (*super().rendered_fields(), "parameters")
 
     def lineage_inputs(self) -> Iterable[tuple[str, str]]:
         from airflow_provider_twilio_comms._tasks.sql import tables
@@ -60,14 +58,14 @@ class TwilioSqlSource(TwilioBulkMessageOperator):
     def _query(self, sql: str) -> Query:
         from airflow_provider_twilio_comms._tasks.sql import Query
 
-        conn_id, parameters = self.sql_conn_id or "", self.shown("parameters")
+        conn_id, parameters = self.sql_conn_id or "", self.parameters.value
         return Query(sql, conn_id, parameters, self.number_column, self.hook_params)
 
-    def _rows(self) -> Iterable[Any]:
+    def rows(self) -> Iterable[Any]:
         from airflow_provider_twilio_comms._tasks.sql import ordered, streamed
 
         if self.sql is None:
-            return super()._rows()
+            return super().rows()
         if self._needs_order and not self.snapshot_path and not ordered(self.sql):
             raise InvalidInput.at(
                 "sql",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, ending_plainly
+from airflow_provider_twilio_comms._tasks.operator import Hidden, TwilioOperator, failing_fast
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_twilio_comms.api.wire import Call
 
-__all__ = ["MODULES", "TwilioCallOperator", "named"]
+__all__ = ["MODULES", "TwilioApiRequestOperator", "named"]
 
 _API = "airflow_provider_twilio_comms.api"
 # Where calls are. Not oauth, whose answer is a secret.
@@ -44,7 +44,7 @@ MODULES = (
 _INSTEAD = "Use TwilioSendMessageOperator or TwilioBulkMessageOperator, which send once"
 
 
-class TwilioCallOperator(TwilioOperator):
+class TwilioApiRequestOperator(TwilioOperator):
     """Make any call of Twilio's API that this package knows, and return what it answers as JSON.
 
     Of a list, all pages are read, up to ``limit`` rows. Two kinds of calls are not made: those that send,
@@ -56,7 +56,7 @@ class TwilioCallOperator(TwilioOperator):
 
     .. code-block:: python
 
-        TwilioCallOperator(
+        TwilioApiRequestOperator(
             task_id="templates",
             call="content.list_with_approvals",
             arguments={"page_size": 100},
@@ -74,8 +74,7 @@ class TwilioCallOperator(TwilioOperator):
     :param twilio_conn_id: the connection, of type ``twilio``
     """
 
-    hidden_fields: ClassVar[Sequence[str]] = ("arguments",)
-    template_fields: Sequence[str] = (*TwilioOperator.template_fields, "call", *hidden_fields, "output_path")
+    template_fields: Sequence[str] = (*TwilioOperator.template_fields, "call", "arguments", "output_path")
 
     def __init__(
         self,
@@ -89,7 +88,7 @@ class TwilioCallOperator(TwilioOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.call = call
-        self.hide(arguments=arguments)
+        self.arguments: Hidden[Mapping[str, Any] | None] = self.hide(arguments)
         self.fields = fields
         self.limit = limit
         self.output_path = output_path
@@ -98,7 +97,7 @@ class TwilioCallOperator(TwilioOperator):
         from airflow_provider_twilio_comms.api.flows import made
         from airflow_provider_twilio_comms.api.wire import Page
 
-        with ending_plainly():
+        with failing_fast():
             call = self._call()
             if call.redirects:
                 return self._stored(call)
@@ -110,7 +109,7 @@ class TwilioCallOperator(TwilioOperator):
     def _call(self) -> Call[Any]:
         function = named(self.call)
         try:
-            call = function(**(self.shown("arguments") or {}))
+            call = function(**(self.arguments.value or {}))
         except TypeError as error:
             problem = str(error).replace("()", "")
             raise InvalidInput.at("arguments", f"do not fit: {problem}", "See the function's own") from None
@@ -137,7 +136,7 @@ class TwilioCallOperator(TwilioOperator):
     def _stored(self, call: Call[Any]) -> dict[str, Any]:
         from airflow.sdk import ObjectStoragePath
 
-        from airflow_provider_twilio_comms.operators.storage import stored
+        from airflow_provider_twilio_comms._tasks.object_storage import stored
 
         if not self.output_path:
             raise InvalidInput.at("output_path", f"is missing, and {self.call} answers with a file", "Set it")

@@ -1,47 +1,41 @@
-"""One message to many people, once."""
+"""Send one message to many people, once."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.sdk import XComArg
 
-from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, OnUnknown, WaitFor
-from airflow_provider_twilio_comms._tasks.operator import (
-    FIRST_EVENT,
-    count_of,
-    ending_plainly,
-    one_of,
-    or_default,
-    seconds,
-)
-from airflow_provider_twilio_comms._tasks.send_operator import TwilioGuardedOperator
+from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, WaitFor
+from airflow_provider_twilio_comms._core.xcom_keys import SENT
+from airflow_provider_twilio_comms._tasks.arguments import count_of
+from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
+from airflow_provider_twilio_comms._tasks.send_operator import TwilioSendOperator
+from airflow_provider_twilio_comms.exceptions import scrub
 from airflow_provider_twilio_comms.hooks import metrics
-from airflow_provider_twilio_comms.links.console import KEY, TwilioOperationLink
-from airflow_provider_twilio_comms.operators.killing import SENT
-from airflow_provider_twilio_comms.operators.lineage import TwilioAnnouncing
+from airflow_provider_twilio_comms.links.console import KEY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_twilio_comms._core.planning.plan import Chunk, Plan
+    from airflow_provider_twilio_comms._core.planning.plan import Plan
     from airflow_provider_twilio_comms._core.recipients.reader import Reader
-    from airflow_provider_twilio_comms._core.sending.bulk import Sending
+    from airflow_provider_twilio_comms._core.sending.bulk import BulkRequest, BulkSend
     from airflow_provider_twilio_comms._core.sending.ledger import Ledger
-    from airflow_provider_twilio_comms.api.comms.messages import Accepted
-    from airflow_provider_twilio_comms.api.wire import Call
+    from airflow_provider_twilio_comms._tasks.waiting import OperationsTaskWait
     from airflow_provider_twilio_comms.client.config import Config
-    from airflow_provider_twilio_comms.sending.request import BulkRequest
 
 __all__ = ["TwilioBulkMessageOperator"]
 
+Content = str | Mapping[str, Any]
 MAX_RECIPIENTS = 10_000  # of one request, as api/comms says, which DAG files need not import
 
 
-class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
+class TwilioBulkMessageOperator(TwilioSendOperator):
     """Send one message to up to millions of people, each of them once, and wait until it is delivered.
 
     Everything is checked before anything is sent. Recipients go out in requests of up to 10,000; a retry, a
@@ -73,131 +67,99 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
         left out, the connection's ``default_sender``
     :param number_column: the column with the number, in files, tables and flat mappings
     :param channel: the recipients' channel: ``phone`` (SMS, MMS and RCS) or ``whatsapp``
-    :param send_at: an aware datetime, or a template that renders to one in ISO 8601 with its offset
     :param tags: up to nine tags of your own
     :param wait_for: ``accepted``, ``processed``, or ``delivered``
     :param min_delivered: with ``delivered``, the share (0.98) or count (100) that has to arrive; else all
     :param max_failed: the share or count that may fail
-    :param timeout: seconds, or a timedelta, for the wait; counted from ``send_at``, if given
-    :param poll_interval: seconds, or a timedelta, between two looks
-    :param deferrable: wait in the triggerer; ``[operators] default_deferrable`` if left out
     :param recipients_per_request: at most so many in one request, to go in smaller steps; the same for every
         try, since a request is what is sent once
-    :param send_key: what makes this send this send (a template); DAG, run, task and map index, if left out
-    :param on_clear: what a cleared task does: ``resume`` sends what is not sent, ``resend`` sends anew
-    :param on_unknown: what to do about a request whose outcome nobody can tell: ``fail``, ``resend`` (it may
-        text people twice) or ``assume_sent`` (it may leave people out)
-    :param unknown_after: seconds for which Twilio's list is searched for such a request, since lists lag
-    :param render_content: render ``content`` with Jinja first; Liquid then has to stand in ``{% raw %}``
     """
 
     template_fields: Sequence[str] = (
-        *TwilioGuardedOperator.template_fields,
+        *TwilioSendOperator.template_fields,
         "number_column",
         "sender",
-        "send_at",
         "tags",
-        "send_key",
     )
-    operator_extra_links: tuple[TwilioOperationLink, ...] = (TwilioOperationLink(),)
+    noun: ClassVar[str] = "chunk"
+    ends: ClassVar[tuple[str, ...]] = ("accepted", "processed", "delivered")
+    usual_end: ClassVar[str] = "processed"
+    usual_timeout: ClassVar[timedelta] = timedelta(hours=24)
+    usual_poll_interval: ClassVar[float] = 30.0
+    _counts: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
         self,
         *,
         recipients: Iterable[Any] | str | XComArg,
-        content: str | Mapping[str, Any] | XComArg,
+        content: Content | XComArg,
         sender: str | Mapping[str, Any] | None = None,
         number_column: str | None = None,
         channel: str = "phone",
-        send_at: datetime | str | None = None,
         tags: Mapping[str, str] | None = None,
-        wait_for: WaitFor = "processed",
+        wait_for: WaitFor | None = None,
         min_delivered: float | int | None = None,
         max_failed: float | int | None = None,
-        timeout: timedelta | float = timedelta(hours=24),
-        poll_interval: timedelta | float = 30.0,
-        deferrable: bool | None = None,
         recipients_per_request: int = MAX_RECIPIENTS,
-        send_key: str | None = None,
-        on_clear: Literal["resume", "resend"] = "resume",
-        on_unknown: OnUnknown = "fail",
-        unknown_after: float = 90.0,
-        render_content: bool = False,
-        initial_delay: float = FIRST_EVENT,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.hide(recipients=recipients, content=content)
+        super().__init__(wait_for=wait_for, **kwargs)
+        self.recipients: Hidden[Iterable[Any] | str] = self.hide(
+            recipients, rendered=_holds_template(recipients)
+        )
+        self.content: Hidden[Content] = self.hide(content, rendered=self.render_content)
         self.sender = sender
         self.number_column = number_column
         self.channel = channel
-        self.send_at = send_at
         self.tags = tags
-        self.criteria: Criteria = Criteria(wait_for, min_delivered, max_failed)
-        self.timeout: float = seconds(timeout)
-        self.poll_interval: float = seconds(poll_interval)
-        self.deferrable: bool = or_default(deferrable)
+        self.criteria: Criteria = Criteria(cast("WaitFor", self.wait_for), min_delivered, max_failed)
         self.recipients_per_request: int = count_of(
             "recipients_per_request", recipients_per_request, MAX_RECIPIENTS
         )
-        self.send_key = send_key
-        self.on_clear: Literal["resume", "resend"] = one_of("on_clear", on_clear, "resume", "resend")
-        self.on_unknown: OnUnknown = one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
-        self.unknown_after = unknown_after
-        self.render_content = render_content
-        self.initial_delay = initial_delay
-
-    def rendered_fields(self) -> Sequence[str]:
-        """Content is Liquid, and recipients are data: both are rendered only where they ask for it."""
-        asked = {"recipients": _asks(self.shown("recipients")), "content": self.render_content}
-        mine = [name for name in asked if asked[name] or _refers(self.shown(name))]
-        return [*super().rendered_fields(), *mine]
 
     def execute(self, context: Context) -> dict[str, Any] | None:
-        with ending_plainly():
-            ledger = self._ledger(context)
-            real = self.admitted(context, ledger)
+        with failing_fast():
+            ledger = self.ledger(context)
+            real = self.check_schedule(context, ledger)
             hook = self.hook
-            request = self._request(hook.config)
-            with self._planned(request, context, ledger.name, real) as plan:
+            request = self.request(hook.config)
+            with self.planned(request, context, ledger.name, real) as plan:
                 if hook.config.dry_run or not real:
                     self.log.info("Dry run: nothing was sent")
-                    return self._told(context, [], "DRY_RUN", plan.recipients, plan.rejected, None)
-                operation_ids = hook.run(self._sending_of(plan, request, ledger).once())
+                    return self._result(context, [], "DRY_RUN", plan.recipients, plan.rejected, None)
+                operation_ids = hook.run(self._bulk_send(plan, request, ledger).once())
             start = max(request.send_at.timestamp() if request.send_at else 0.0, ledger.held)
-            return self._followed(context, operation_ids, plan, start)
+            return self._wait(context, operation_ids, plan, start)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resume with the trigger's event."""
-        from airflow_provider_twilio_comms._tasks.waiting import verdict
-
         sent = self.sent_before(context)
-        with ending_plainly():
-            stats = verdict(self.hook, self.criteria, event, sent["operation_ids"])
-        return self._told(context, **sent, status="COMPLETED", stats=stats.to_dict())
+        with failing_fast():
+            stats = self._task_wait(sent["operation_ids"], time.time()).verdict(event, self.hook)
+        return self._result(context, **sent, status="COMPLETED", stats=stats.to_dict())
 
-    def under_way(self, sent: Any) -> tuple[Sequence[str], int]:
+    def in_flight(self, sent: Any) -> tuple[Sequence[str], int]:
         return (sent["operation_ids"], sent["recipients"]) if sent else ([], 0)
 
-    def _request(self, config: Config) -> BulkRequest:
-        from airflow_provider_twilio_comms.sending.request import BulkRequest
+    def request(self, config: Config) -> BulkRequest:
+        from airflow_provider_twilio_comms._core.sending.bulk import BulkRequest
 
         return BulkRequest.checked(
-            content=self.shown("content"),
+            content=self.content.value,
             sender=self.sender or config.default_sender,
             channel=self.channel,
             send_at=self.send_at,
             tags=self.tags,
         )
 
-    def _rows(self) -> Iterable[Any]:
+    def rows(self) -> Iterable[Any]:
         """The recipients as given, one by one."""
         from airflow_provider_twilio_comms._core.recipients.sources import rows_of
         from airflow_provider_twilio_comms._tasks.object_storage import resolved
 
-        return rows_of(resolved(self.shown("recipients")), self.number_column)
+        return rows_of(resolved(self.recipients.value), self.number_column)
 
-    def _reader(self, request: BulkRequest, config: Config) -> Reader:
+    def reader(self, request: BulkRequest, config: Config) -> Reader:
         from airflow_provider_twilio_comms._core.recipients.reader import Reader
 
         return Reader(
@@ -208,31 +170,18 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
             needed=request.needed,
         )
 
-    def _sending_of(self, plan: Plan, request: BulkRequest, ledger: Ledger) -> Sending:
-        from airflow_provider_twilio_comms._core.sending.bulk import Sending
+    def _bulk_send(self, plan: Plan, request: BulkRequest, ledger: Ledger) -> BulkSend:
+        from airflow_provider_twilio_comms._core.sending.bulk import BulkSend
 
-        def call(chunk: Chunk, tags: dict[str, str], now: float) -> Call[Accepted]:
-            send_at = self._when(chunk, request.send_at, now)
-            if send_at:
-                ledger.hold(send_at.timestamp())
-            return request.call(plan.to(chunk), tags, send_at)
-
-        self._sending = sending = Sending(plan, ledger, call, self.on_unknown, self.unknown_after)
+        self._sending = sending = BulkSend(
+            plan, ledger, request, self.on_unknown, self.unknown_after, self.schedule(request.send_at)
+        )
         sending.counting = metrics.counting("messages", conn_id=self.twilio_conn_id, kind="bulk")
         return sending
 
-    def _ledger(self, context: Context) -> Ledger:
-        from airflow_provider_twilio_comms._tasks.task_state import ledger_of
-
-        return ledger_of(context, self.send_key, anew=self.on_clear == "resend")
-
-    def _followed(
-        self, context: Context, operation_ids: list[str], plan: Plan, start: float
-    ) -> dict[str, Any]:
+    def _wait(self, context: Context, operation_ids: list[str], plan: Plan, start: float) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
-        from airflow_provider_twilio_comms._tasks.waiting import Patience, verdict
-
-        ti, now = context["ti"], time.time()
+        ti = context["ti"]
         sent: dict[str, Any] = {
             "operation_ids": operation_ids,
             "recipients": plan.recipients,
@@ -242,22 +191,28 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
         if operation_ids:
             ti.xcom_push(KEY, self.hook.config.messages_page(operation_ids[0]))
         if self.criteria.wait_for == "accepted" or not operation_ids:
-            return self._told(context, **sent, status="ACCEPTED", stats=None)
-        deadline = max(now, start) + self.timeout
-        patience = Patience(
-            operation_ids, self.criteria, deadline, now, self.poll_interval, self.initial_delay
-        )
-        outcome = patience.waited(self.hook, to_the_end=not self.deferrable)
+            return self._result(context, **sent, status="ACCEPTED", stats=None)
+        wait = self._task_wait(operation_ids, start)
+        outcome = wait.run(self.hook, to_the_end=not self.deferrable)
         if outcome is None:
             self.defer(
-                trigger=patience.trigger(self.twilio_conn_id),
+                trigger=wait.trigger(self.twilio_conn_id),
                 method_name="execute_complete",
-                timeout=patience.backstop,
+                timeout=wait.backstop,
             )
-        stats = verdict(self.hook, self.criteria, outcome, operation_ids)
-        return self._told(context, **sent, status="COMPLETED", stats=stats.to_dict())
+        stats = wait.verdict(outcome, self.hook)
+        return self._result(context, **sent, status="COMPLETED", stats=stats.to_dict())
 
-    def _told(
+    def _task_wait(self, operation_ids: list[str], start: float) -> OperationsTaskWait:
+        from airflow_provider_twilio_comms._tasks.waiting import OperationsTaskWait
+
+        now = time.time()
+        deadline = max(now, start) + self.timeout
+        return OperationsTaskWait(
+            operation_ids, self.criteria, deadline, now, self.poll_interval, self.initial_delay
+        )
+
+    def _result(
         self,
         context: Context,
         operation_ids: list[str],
@@ -277,13 +232,49 @@ class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
         self.announce(context, result)
         return result
 
+    def announce(self, context: Context, result: Mapping[str, Any]) -> None:
+        """Put the counts into the events of the task's outlets, and keep them for lineage, which is
+        asked for in the same process."""
+        from airflow_provider_twilio_comms._tasks.openlineage import announced
 
-def _refers(value: Any) -> bool:
-    """Whether a value is another task's, or holds one."""
-    return any(True for _ in XComArg.iter_xcom_references(value))
+        counts = {name: result[name] for name in ("status", "recipients", "rejected", "stats")}
+        counts["operations"] = len(result["operation_ids"])
+        self._counts = counts
+        announced(context, self.outlets, counts)
+
+    def lineage_inputs(self) -> Iterable[tuple[str, str]]:
+        """Where recipients come from, as OpenLineage names it: a file, or nothing that has a name."""
+        from airflow_provider_twilio_comms._tasks.openlineage import dataset_of_file
+
+        recipients = self.recipients.value
+        return [dataset_of_file(recipients)] if isinstance(recipients, str) else ()
+
+    def lineage_sql(self) -> str | None:
+        """The statement that reads the recipients."""
+        return None
+
+    def get_openlineage_facets_on_start(self) -> Any:
+        """The inputs and the output. None where the OpenLineage provider is not installed."""
+        return self._lineage({})
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """The same with the counts."""
+        return self._lineage(self._counts)
+
+    def _lineage(self, counts: Mapping[str, Any]) -> Any:
+        from airflow_provider_twilio_comms._tasks.openlineage import lineage
+
+        sent = 0 if counts.get("status") == "DRY_RUN" else counts.get("recipients")
+        output = (f"twilio://{self.hook.config.account_sid}", "messages")
+        found = lineage(self.lineage_inputs(), [output], sent)
+        if found is not None and (sql := self.lineage_sql()):
+            from airflow.providers.common.compat.openlineage.facet import SQLJobFacet
+
+            found.job_facets["sql"] = SQLJobFacet(query=scrub(sql))
+        return found
 
 
-def _asks(recipients: Any) -> bool:
+def _holds_template(recipients: Any) -> bool:
     """Whether recipients are a template: a path, or a list of numbers in which one is."""
     if isinstance(recipients, list):
         return any(isinstance(given, str) and "{{" in given for given in recipients)

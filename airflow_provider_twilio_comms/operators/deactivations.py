@@ -10,12 +10,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
-from airflow_provider_twilio_comms._tasks.operator import (
-    FIRST_EVENT,
-    TwilioTask,
-    ending_plainly,
-    or_default,
-)
+from airflow_provider_twilio_comms._tasks.arguments import or_default
+from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, TwilioTask, failing_fast
 from airflow_provider_twilio_comms.exceptions import TwilioError
 
 if TYPE_CHECKING:
@@ -61,7 +57,7 @@ class TwilioDeactivatedNumbersOperator(TwilioTask, BaseSensorOperator):
         output_path: str,
         twilio_conn_id: str = "twilio_default",
         deferrable: bool | None = None,
-        initial_delay: float = FIRST_EVENT,
+        initial_delay: float = INITIAL_DELAY,
         **kwargs: Any,
     ) -> None:
         defaults = {"mode": "reschedule", "poke_interval": timedelta(minutes=15), "timeout": 86_400.0}
@@ -75,14 +71,14 @@ class TwilioDeactivatedNumbersOperator(TwilioTask, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         if not self.deferrable:
             return super().execute(context)
-        with ending_plainly():
+        with failing_fast():
             result = self._copied()
         if result is None:
             self._deferred()
         return result
 
     def poke(self, context: Context) -> PokeReturnValue:
-        with ending_plainly():
+        with failing_fast():
             result = self._copied()
         return PokeReturnValue(is_done=result is not None, xcom_value=result)
 
@@ -91,7 +87,7 @@ class TwilioDeactivatedNumbersOperator(TwilioTask, BaseSensorOperator):
         if event["status"] == "timeout":
             text = f"time is up; there is no report of {self._date} yet"
             raise AirflowSkipException(text) if self.soft_fail else AirflowSensorTimeout(text)
-        with ending_plainly():
+        with failing_fast():
             if event["status"] == "error":
                 raise TwilioError.from_dict(event["error"])
             return self._copied()
@@ -101,7 +97,7 @@ class TwilioDeactivatedNumbersOperator(TwilioTask, BaseSensorOperator):
         from airflow.sdk import ObjectStoragePath
 
         from airflow_provider_twilio_comms._core.resources.media import there
-        from airflow_provider_twilio_comms.operators.storage import stored
+        from airflow_provider_twilio_comms._tasks.object_storage import stored
 
         if not self.hook.run(there(self._place)):
             self.log.info("There is no report of %s yet", self._date)

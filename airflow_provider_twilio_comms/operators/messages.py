@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, ending_plainly, ids_of, seconds
+from airflow_provider_twilio_comms._tasks.arguments import ids_of, seconds
+from airflow_provider_twilio_comms._tasks.operator import Hidden, TwilioOperator, failing_fast
 from airflow_provider_twilio_comms._tasks.resource_operators import TwilioListOperator
 from airflow_provider_twilio_comms.exceptions import DeliveryFailed
 
@@ -65,7 +66,7 @@ class TwilioCancelMessageOperator(_OfMessages):
     def execute(self, context: Context) -> dict[str, list[str]]:
         from airflow_provider_twilio_comms._core.sending.cancel import canceled
 
-        with ending_plainly():
+        with failing_fast():
             stopped, late = self.hook.run(canceled(self.named))
             self.log.info("Canceled %d messages; too late for %d", len(stopped), len(late))
             if late and self.if_too_late == "fail":
@@ -93,7 +94,7 @@ class _WhenFinished(_OfMessages):
         """Make the call for every message; returns for how many. One that is gone needs nothing done."""
         from airflow_provider_twilio_comms._core.resources.messages import when_finished
 
-        with ending_plainly():
+        with failing_fast():
             sids = self.named
             gone = sum(self.hook.run(when_finished(call(sid), self.patience)) for sid in sids)
         self.log.info("Done for %d messages, of which %d were gone before", len(sids), gone)
@@ -159,7 +160,7 @@ class TwilioMessageFeedbackOperator(_OfMessages):
     def execute(self, context: Context) -> dict[str, int]:
         from airflow_provider_twilio_comms.api.classic import feedback
 
-        with ending_plainly():
+        with failing_fast():
             sids = self.named
             for sid in sids:
                 self.hook.run(feedback.create(sid, self.outcome))
@@ -195,10 +196,10 @@ class TwilioListMessagesOperator(TwilioListOperator):
     :param twilio_conn_id: the connection, of type ``twilio``
     """
 
-    hidden_fields: ClassVar[Sequence[str]] = ("to", "from_")
     template_fields: Sequence[str] = (
         *TwilioListOperator.template_fields,
-        *hidden_fields,
+        "to",
+        "from_",
         "sent_on",
         "sent_on_or_after",
         "sent_on_or_before",
@@ -216,7 +217,8 @@ class TwilioListMessagesOperator(TwilioListOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.hide(to=to, from_=from_)
+        self.to: Hidden[str | None] = self.hide(to)
+        self.from_: Hidden[str | None] = self.hide(from_)
         self.sent_on = sent_on
         self.sent_on_or_after = sent_on_or_after
         self.sent_on_or_before = sent_on_or_before
@@ -226,8 +228,8 @@ class TwilioListMessagesOperator(TwilioListOperator):
         from airflow_provider_twilio_comms.api.flows import every_page
 
         only: Any = {
-            "to": self.shown("to"),
-            "from_": self.shown("from_"),
+            "to": self.to.value,
+            "from_": self.from_.value,
             "sent_on": self.sent_on,
             "sent_on_or_after": self.sent_on_or_after,
             "sent_on_or_before": self.sent_on_or_before,

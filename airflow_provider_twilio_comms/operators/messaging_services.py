@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, ending_plainly
-from airflow_provider_twilio_comms._tasks.resource_operators import TwilioListOperator
-from airflow_provider_twilio_comms.operators.resources import TwilioResourceOperator
+from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, failing_fast
+from airflow_provider_twilio_comms._tasks.resource_operators import TwilioListOperator, TwilioResourceOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -96,7 +95,7 @@ class TwilioMessagingServiceOperator(TwilioOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_twilio_comms._core.resources.messaging_services import applied
 
-        with ending_plainly():
+        with failing_fast():
             dry_run = self.hook.config.dry_run
             changes = self.hook.run(applied(self._declared(), dry_run=dry_run))
         self.log.info("%s", "Nothing differs" if changes.none else f"Changed: {changes}")
@@ -143,7 +142,7 @@ class TwilioDeleteMessagingServiceOperator(TwilioResourceOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_twilio_comms._core.resources.messaging_services import deleted
 
-        with ending_plainly():
+        with failing_fast():
             return {"sid": self.sid, "deleted": self.hook.run(deleted(self.sid))}
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, ending_plainly
-from airflow_provider_twilio_comms._tasks.resource_operators import TwilioListOperator
-from airflow_provider_twilio_comms.operators.resources import TwilioResourceOperator, TwilioSettingsOperator
+from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, failing_fast
+from airflow_provider_twilio_comms._tasks.resource_operators import (
+    TwilioListOperator,
+    TwilioResourceOperator,
+    TwilioSettingsOperator,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -98,7 +101,7 @@ class TwilioBuyNumberOperator(TwilioOperator):
         from airflow_provider_twilio_comms._core.resources.numbers import Purchase, bought
         from airflow_provider_twilio_comms._tasks.task_state import ledger_of
 
-        with ending_plainly():
+        with failing_fast():
             purchase = Purchase(
                 ledger_of(context, self.send_key, anew=False, noun="number"),
                 self.name,
@@ -150,7 +153,7 @@ class TwilioReleaseNumberOperator(TwilioResourceOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_twilio_comms._core.resources.numbers import released
 
-        with ending_plainly():
+        with failing_fast():
             return {"sid": self.sid, "released": self.hook.run(released(self.sid))}
 
 

@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_twilio_comms._core.xcom_keys import OUTCOME
+from airflow_provider_twilio_comms._tasks.arguments import count_of, ids_of
 from airflow_provider_twilio_comms._tasks.openlineage import (
     announced,
     dataset_of_file,
     dataset_of_table,
     lineage,
 )
-from airflow_provider_twilio_comms._tasks.operator import count_of, ending_plainly, ids_of
+from airflow_provider_twilio_comms._tasks.operator import TwilioRedacted, failing_fast
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.hooks import metrics
-from airflow_provider_twilio_comms.operators.redacted import TwilioRedacted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -103,11 +103,10 @@ class TwilioReceiptsOperator(TwilioRedacted):
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_twilio_comms._core.reporting.receipts import Tally
-        from airflow_provider_twilio_comms._tasks.reading import reading
-        from airflow_provider_twilio_comms.operators.receipt_rows import Receipts
+        from airflow_provider_twilio_comms._tasks.reading import Receipts, reading
 
         tally = Tally()
-        with ending_plainly():
+        with failing_fast():
             ids, redaction = named(self.operation_ids), self.redaction
             with reading(self.hook, self.concurrency) as read, self._place() as write:
                 receipts = Receipts(read, redaction, self.max_reasons)

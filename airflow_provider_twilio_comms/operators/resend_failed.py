@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import XComArg
 
+from airflow_provider_twilio_comms._tasks.operator import Hidden
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 from airflow_provider_twilio_comms.operators.receipts import named
@@ -16,8 +17,8 @@ from airflow_provider_twilio_comms.operators.receipts import named
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_twilio_comms._core.sending.bulk import BulkRequest
     from airflow_provider_twilio_comms.client.config import Config
-    from airflow_provider_twilio_comms.sending.request import BulkRequest
 
 __all__ = ["TwilioResendFailedOperator"]
 
@@ -62,10 +63,9 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
         Never shown
     """
 
-    hidden_fields: ClassVar[Sequence[str]] = ("hash_secret",)
     template_fields: Sequence[str] = (
         *TwilioBulkMessageOperator.template_fields,
-        *hidden_fields,
+        "hash_secret",
         "receipts",
         "operation_ids",
     )
@@ -87,14 +87,11 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
         super().__init__(
             **{**defaults, **kwargs}, recipients=() if recipients is None else recipients, content=content
         )
-        self.hide(hash_secret=hash_secret)
+        self.hash_secret: Hidden[str | None] = self.hide(hash_secret)
         self.receipts = receipts
         self.operation_ids = operation_ids
         self.max_reasons = max_reasons
         self._joins = recipients is not None
-
-    def rendered_fields(self) -> Sequence[str]:
-        return (*super().rendered_fields(), *self.hidden_fields)
 
     def lineage_inputs(self) -> Iterable[tuple[str, str]]:
         from airflow_provider_twilio_comms._tasks.openlineage import dataset_of_file
@@ -105,8 +102,8 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
         account = f"twilio://{self.hook.config.account_sid}"
         return [*((account, f"operations/{each}") for each in named(self.operation_ids)), *first]
 
-    def _request(self, config: Config) -> BulkRequest:
-        request = super()._request(config)
+    def request(self, config: Config) -> BulkRequest:
+        request = super().request(config)
         if request.needed and not self._joins:
             raise InvalidInput.at(
                 "content",
@@ -116,7 +113,7 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
             )
         return request
 
-    def _rows(self) -> Iterator[Any]:
+    def rows(self) -> Iterator[Any]:
         from airflow_provider_twilio_comms._core.reporting.resend import chosen, hashed, joined, plain
 
         with self._receipts() as receipts:
@@ -126,14 +123,14 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
             yield from plain(found)
             return
         config = self.hook.config
-        reader = self._reader(self._request(config), config)
+        reader = self.reader(self.request(config), config)
         name = self._hashes(config) if hashed(found) else str
-        yield from joined(found, super()._rows(), reader, name)
+        yield from joined(found, super().rows(), reader, name)
 
     def _hashes(self, config: Config) -> Callable[[str], str | None]:
         from airflow_provider_twilio_comms._core.privacy import Redaction, derived
 
-        key = self.shown("hash_secret") or config.hash_secret or derived(config.secret)
+        key = self.hash_secret.value or config.hash_secret or derived(config.secret)
         return Redaction("numbers", key).number
 
     @contextmanager
@@ -162,8 +159,7 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
 
         from airflow_provider_twilio_comms._core.privacy import Redaction
         from airflow_provider_twilio_comms._core.reporting.receipts import Tally
-        from airflow_provider_twilio_comms._tasks.reading import reading
-        from airflow_provider_twilio_comms.operators.receipt_rows import Receipts
+        from airflow_provider_twilio_comms._tasks.reading import Receipts, reading
 
         tally = Tally()
         with reading(self.hook, 16) as read:

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
-from airflow_provider_twilio_comms._tasks.operator import FIRST_EVENT, TwilioTask, ending_plainly, or_default
+from airflow_provider_twilio_comms._tasks.arguments import or_default
+from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, TwilioTask, failing_fast
 from airflow_provider_twilio_comms.exceptions import WaitTimedOut
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_twilio_comms._core.waiting.base import Waiting
+    from airflow_provider_twilio_comms._tasks.waiting import TaskWait
 
 __all__ = ["TwilioSensor"]
 
@@ -34,7 +36,7 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
         *,
         twilio_conn_id: str = "twilio_default",
         deferrable: bool | None = None,
-        initial_delay: float = FIRST_EVENT,
+        initial_delay: float = INITIAL_DELAY,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -42,32 +44,33 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
         self.deferrable: bool = or_default(deferrable)
         self.initial_delay = initial_delay
 
+    @property
     @abstractmethod
-    def waiting(self) -> Any:
-        """How to wait: a ``Patience`` of ``_tasks/waiting.py``, or its like for messages."""
+    def task_wait(self) -> TaskWait[Any]:
+        """The wait of this task, the same for all its pokes."""
 
     @abstractmethod
     def judged(self, outcome: Any) -> dict[str, Any]:
         """The result, if the outcome is good enough."""
 
     def execute(self, context: Context) -> Any:
-        with ending_plainly():
+        with failing_fast():
             self.linked(context)
             if not self.deferrable:
                 return super().execute(context)
-            outcome = self._patience.waited(self.hook, to_the_end=False)
+            outcome = self.task_wait.run(self.hook, to_the_end=False)
             if outcome is None:
                 self.defer(
-                    trigger=self._patience.trigger(self.twilio_conn_id),
+                    trigger=self.task_wait.trigger(self.twilio_conn_id),
                     method_name="execute_complete",
-                    timeout=self._patience.backstop,
+                    timeout=self.task_wait.backstop,
                 )
         return self.execute_complete(context, outcome)
 
     def poke(self, context: Context) -> PokeReturnValue:
         from airflow_provider_twilio_comms._core.waiting.base import polled
 
-        with ending_plainly():
+        with failing_fast():
             self.resumed(self._wait, context)
             outcome = self.hook.run(polled(self._wait, {}))
             if outcome is None or outcome.status == "timeout":  # its time is Airflow's to tell
@@ -83,18 +86,14 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
         """Leave what the extra link needs, where there is one."""
 
     @cached_property
-    def _patience(self) -> Any:
-        return self.waiting()
-
-    @cached_property
-    def _wait(self) -> Any:
-        return self._patience.wait()  # kept, since it counts the polls that fail
+    def _wait(self) -> Waiting[Any, Any]:
+        return self.task_wait.wait()  # kept, since it counts the polls that fail
 
     @contextmanager
     def ending(self) -> Iterator[None]:
         """Judge an outcome here: with ``soft_fail`` or ``never_fail``, a bad one is a skip in every mode."""
         try:
-            with ending_plainly():
+            with failing_fast():
                 yield
         except WaitTimedOut as error:
             raise self._or_skipped(AirflowSensorTimeout(str(error))) from error

@@ -8,20 +8,19 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from airflow_provider_twilio_comms._tasks.arguments import one_of, seconds
 from airflow_provider_twilio_comms._tasks.openlineage import announced, dataset_of_file, lineage
-from airflow_provider_twilio_comms._tasks.operator import ending_plainly, one_of, seconds
+from airflow_provider_twilio_comms._tasks.operator import TwilioRedacted, failing_fast
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.operators.redacted import TwilioRedacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_twilio_comms._core.reporting.message_log import Source
-    from airflow_provider_twilio_comms.operators.log_reading import LogReading
-    from airflow_provider_twilio_comms.operators.progress import Step
-    from airflow_provider_twilio_comms.sending.intervals import Interval
+    from airflow_provider_twilio_comms._core.reporting.message_log import Interval, Source
+    from airflow_provider_twilio_comms._tasks.reading import LogReading
+    from airflow_provider_twilio_comms._tasks.task_state import Step
 
 __all__ = ["TwilioLogOperator", "TwilioLogToObjectStorageOperator"]
 
@@ -55,7 +54,7 @@ class TwilioLogOperator(TwilioRedacted):
         raise NotImplementedError
 
     def _interval(self, source: Source[Any]) -> Interval:
-        from airflow_provider_twilio_comms.sending.intervals import Interval
+        from airflow_provider_twilio_comms._core.reporting.message_log import Interval
 
         interval, now = Interval.of(self.interval_start, self.interval_end), datetime.now(timezone.utc)
         source.check(interval, now)
@@ -66,16 +65,15 @@ class TwilioLogOperator(TwilioRedacted):
     def _window(self, interval: Interval) -> Interval:
         """The interval and what lies before it within the look-back, as far as Twilio keeps it."""
         from airflow_provider_twilio_comms._core.reporting.message_log import KEPT
-        from airflow_provider_twilio_comms.sending.intervals import Interval as Kept
+        from airflow_provider_twilio_comms._core.reporting.message_log import Interval as Kept
 
         window, oldest = interval.from_before(self.lookback), datetime.now(timezone.utc) - KEPT
         return Kept(min(interval.start, max(window.start, oldest.replace(microsecond=0))), interval.end)
 
     @contextmanager
     def _reading(self, source: Source[Any], context: Context) -> Iterator[LogReading[Any]]:
-        from airflow_provider_twilio_comms._tasks.reading import reading
-        from airflow_provider_twilio_comms.operators.log_reading import LogReading
-        from airflow_provider_twilio_comms.operators.progress import Progress
+        from airflow_provider_twilio_comms._tasks.reading import LogReading, reading
+        from airflow_provider_twilio_comms._tasks.task_state import Progress
 
         with reading(self.hook, 2) as read:
             yield LogReading(source, read, Progress(context))
@@ -128,7 +126,7 @@ class TwilioLogToObjectStorageOperator(TwilioLogOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow.sdk import ObjectStoragePath
 
-        with ending_plainly():
+        with failing_fast():
             source = self.source()
             interval, folder = self._interval(source), ObjectStoragePath(self.output_path.strip())
             earlier = self._earlier(folder, interval, source)
@@ -150,7 +148,7 @@ class TwilioLogToObjectStorageOperator(TwilioLogOperator):
 
         Raises :class:`InvalidInput` where a file has some of this interval's rows, and others.
         """
-        from airflow_provider_twilio_comms.sending.intervals import Interval as Known
+        from airflow_provider_twilio_comms._core.reporting.message_log import Interval as Known
 
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         ours = [name for name in names if name.startswith(f"{self.listed}_")]

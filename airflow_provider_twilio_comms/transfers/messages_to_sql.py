@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_twilio_comms._tasks.openlineage import dataset_of_table
-from airflow_provider_twilio_comms._tasks.operator import ending_plainly
+from airflow_provider_twilio_comms._tasks.operator import failing_fast
 from airflow_provider_twilio_comms.transfers._message_log import TwilioLogOperator
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class TwilioMessagesToSqlOperator(TwilioLogOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_twilio_comms._tasks.sql_loading import loading
 
-        with ending_plainly():
+        with failing_fast():
             source = self.source()
             interval = self._interval(source)
             window = self._window(interval)

@@ -49,8 +49,8 @@ class ObjectStorageToTwilioOperator(TwilioBulkMessageOperator):
 
         return [dataset_of_file(self.path)]
 
-    def _rows(self) -> Iterable[Any]:
-        from airflow_provider_twilio_comms._core.recipients.prefetch import ahead
+    def rows(self) -> Iterable[Any]:
+        from airflow_provider_twilio_comms._core.recipients.prefetch import prefetch
         from airflow_provider_twilio_comms._core.recipients.reader import Batched, batches
         from airflow_provider_twilio_comms._core.recipients.sources import rows_of
         from airflow_provider_twilio_comms._tasks.object_storage import files_at
@@ -58,4 +58,4 @@ class ObjectStorageToTwilioOperator(TwilioBulkMessageOperator):
         files = files_at(self.path)
         self.log.info("Reading %d files below %s", len(files), self.path)
         rows = chain.from_iterable(rows_of(file, self.number_column) for file in files)
-        return Batched(ahead(lambda: batches(rows)))
+        return Batched(prefetch(lambda: batches(rows)))

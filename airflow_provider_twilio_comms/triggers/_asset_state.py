@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Notes", "accessors"]
+__all__ = ["WatermarkStore", "accessors"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ QUIET = 60.0  # seconds by which the time may move on without being written
 
 
 @dataclass
-class Notes:
+class WatermarkStore:
     """``watermark`` is in seconds since 1970; ``told`` are the dates of what was told since, by its mark."""
 
     key: str

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
-from airflow_provider_twilio_comms._core.waiting.base import Wait, observed, total
+from airflow_provider_twilio_comms._core.waiting.operations import Wait, observed, total
 from airflow_provider_twilio_comms.api.comms import operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation
 from airflow_provider_twilio_comms.api.flows import Flow, made
@@ -39,7 +39,8 @@ class TwilioOperationsTrigger(WaitingTrigger[Operation]):
     """Waits until operations have ended, or time is up, and says so in one event.
 
     Survives what Twilio and its network do for a while, a restarted triggerer, and a 404 on an operation that
-    has just been made. The event is an :class:`~airflow_provider_twilio_comms._core.waiting.base.Outcome`.
+    has just been made. The event is an
+    :class:`~airflow_provider_twilio_comms._core.waiting.operations.Outcome`.
 
     :param operation_ids: the operations
     :param twilio_conn_id: the connection

@@ -49,7 +49,7 @@ def _coverage() -> str:
             link = f"[`{cls.__name__}`][{cls.__module__}.{cls.__name__}]"
             for module, name in reached((cls.__module__, cls.__name__)):
                 makers.setdefault(f"{module.removeprefix(f'{API}.')}.{name}", []).append(link)
-    other = f"[`TwilioCallOperator`][{NAME}.operators.call.TwilioCallOperator]"
+    other = f"[`TwilioApiRequestOperator`][{NAME}.operators.call.TwilioApiRequestOperator]"
     rows = []
     for call in calls():
         fallback = "the client itself" if call.name.startswith("oauth.") else other
@@ -70,8 +70,8 @@ hide: [toc]
 Every request that this package can make: Twilio's endpoint, the call that describes it, and the tasks whose
 code leads to that call, read from the source. A task need not make all of them in a run: prices are read for
 `max_cost` only, lists of messages to find what a dead try has sent, and a preflight prepares a send's request
-and makes none. Where no task of its own exists, `TwilioCallOperator` makes the call by its name. `...` is
-`/2010-04-01/Accounts/{AccountSid}`.
+and makes none. Where no task of its own exists, `TwilioApiRequestOperator` makes the call by its name.
+`...` is `/2010-04-01/Accounts/{AccountSid}`.
 
 | request | call | tasks | Twilio |
 |---|---|---|---|
@@ -89,8 +89,8 @@ def _calls(title: str, *wanted: str) -> Callable[[], str]:
 
 
 _CALLS = """A call is a value: the request, decided but not sent, and how to read its reply. A hook makes it:
-`TwilioHook().run(call)` in a worker, `await hook.arun(call)` on an event loop. `TwilioCallOperator` makes it
-in a task, by its name below `airflow_provider_twilio_comms.api`."""
+`TwilioHook().run(call)` in a worker, `await hook.arun(call)` on an event loop. `TwilioApiRequestOperator`
+makes it in a task, by its name below `airflow_provider_twilio_comms.api`."""
 
 
 def _connection() -> str:

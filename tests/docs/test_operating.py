@@ -14,7 +14,7 @@ from airflow_provider_twilio_comms._core import approvals
 from airflow_provider_twilio_comms._core.planning import plan
 from airflow_provider_twilio_comms._core.sending import ledger, send_once
 from airflow_provider_twilio_comms._core.waiting import base
-from airflow_provider_twilio_comms._tasks.operator import FIRST_EVENT
+from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY
 from airflow_provider_twilio_comms.hooks.metrics import METRICS, TAGS
 from airflow_provider_twilio_comms.triggers import _poller, inbound
 from tests.docs.blocks import PAGES, ROOT
@@ -74,7 +74,7 @@ def test_metrics_and_their_tags_exist() -> None:
         ("waiting.md", "may answer 404 for a minute", base.GRACE == 60),
         ("waiting.md", "up to five things are asked for one by one", _poller.FEW == 5),
         ("waiting.md", "stretches to twice its length", _poller.SLOWEST == 2),
-        ("waiting.md", "tells nothing in the first ten seconds", FIRST_EVENT == 10),
+        ("waiting.md", "tells nothing in the first ten seconds", INITIAL_DELAY == 10),
         ("sending-once.md", "tried again for two minutes", ledger.PATIENCE == 120),
         ("sending-once.md", "up to 90 seconds", send_once.LAG == 90),
         ("operating.md", "above 8 MB", plan.IN_MEMORY == 8_000_000),

@@ -16,7 +16,7 @@ from pathlib import Path
 from airflow_provider_twilio_comms._core.alerts.alert import Alert
 from airflow_provider_twilio_comms._core.alerts.send import Order, alerted
 from airflow_provider_twilio_comms._core.alerts.store import Gate, scope
-from airflow_provider_twilio_comms._core.sending.message import Letter, letter
+from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage, letter
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.client.sync import Client
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
@@ -68,7 +68,7 @@ def order(
     """An alert to one person, whose text is the default one."""
     gates = kwargs.pop("gates", None) or [Gate(scope("key", key), window, note=key)]
 
-    def write(about: Alert) -> Letter:
+    def write(about: Alert) -> OutgoingMessage:
         return letter([EVE], {"from_": sender, "body": about.text}, lambda address: True)
 
     return Order(alert, gates, write, **kwargs)  # type: ignore[arg-type]

@@ -50,7 +50,7 @@ def test_alerts(emulator: Running, run_dag: Callable[..., DagRun], told: Told) -
 
 def test_alerts_in_quiet_hours(emulator: Running, told: Told) -> None:
     now = pendulum.now("UTC")
-    hours = (now.subtract(hours=1).format("HH:mm"), now.add(hours=1).format("HH:mm"), "UTC")
+    hours = f"{now.subtract(hours=1).format('HH:mm')}-{now.add(hours=1).format('HH:mm')} UTC"
     alert(quiet_hours=hours)(happened())
     settle(told, "twilio.alerts.held_back", 1, **CONN, reason="quiet_hours")
 

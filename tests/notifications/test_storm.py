@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_twilio_comms._core.alerts import deduplication
 from airflow_provider_twilio_comms._core.alerts.alert import Alert
-from airflow_provider_twilio_comms._core.alerts.deduplication import Entrance
+from airflow_provider_twilio_comms._core.alerts.deduplication import Deduplicator
 from airflow_provider_twilio_comms._core.alerts.send import alerted
 from airflow_provider_twilio_comms._core.alerts.store import KEEP, Gate, StoreFailed, new_id, scope
 from airflow_provider_twilio_comms.api.classic import messages
@@ -123,7 +123,7 @@ def test_who_was_slower_than_the_dead_are_forgotten_begins_again(
 
     lease(1.0)
     (gate,) = order().gates
-    ticket = client.run(Entrance(Sluggish(board.folder), [gate]).entered())
+    ticket = client.run(Deduplicator(Sluggish(board.folder), [gate]).entered())
     assert ticket is not None
     assert board.names(gate.scope) == [gate.sent(ticket.id)]
 
@@ -135,7 +135,7 @@ def test_a_store_that_forgets_is_noticed(board: FolderBoard, client: Client, lea
 
     lease(0.2)
     with pytest.raises(StoreFailed):
-        client.run(Entrance(Forgetful(board.folder), order().gates).entered())
+        client.run(Deduplicator(Forgetful(board.folder), order().gates).entered())
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 import airflow_provider_twilio_comms.api as api
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.operators.api_request import MODULES, TwilioCallOperator, named
+from airflow_provider_twilio_comms.operators.api_request import MODULES, TwilioApiRequestOperator, named
 from tests.fakes import MemoryStore, context
 from tests.operators.texting import ADA, message
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def call(name: str, **kwargs: Any) -> Any:
-    return TwilioCallOperator(task_id="call", call=name, **kwargs).execute(context())
+    return TwilioApiRequestOperator(task_id="call", call=name, **kwargs).execute(context())
 
 
 def test_a_resource_comes_as_json(emulator: Running) -> None:
@@ -98,5 +98,5 @@ def test_every_call_of_the_api_can_be_named() -> None:
 
 
 def test_arguments_are_not_shown() -> None:
-    operator = TwilioCallOperator(task_id="call", call="lookups.fetch", arguments={"phone_number": ADA})
+    operator = TwilioApiRequestOperator(task_id="call", call="lookups.fetch", arguments={"phone_number": ADA})
     assert str(operator.arguments) == "(hidden)"  # type: ignore[attr-defined]

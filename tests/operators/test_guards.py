@@ -197,7 +197,7 @@ class TestQuietHours:
         from zoneinfo import ZoneInfo
 
         now = datetime.now(ZoneInfo(zone))
-        hours = tuple((now + timedelta(hours=by)).strftime("%H:%M") for by in (-1, 2))
+        hours = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=2):%H:%M}"
         return bulk([US, DE, US[:-1] + "2"], quiet_hours=hours, **kwargs)
 
     def scheduled(self, emulator: Running) -> dict[str, bool]:

@@ -155,7 +155,7 @@ class TestQuietHours:
 
     def quiet(self, **kwargs: Any) -> Any:
         now = datetime.now(ZoneInfo("America/New_York"))
-        hours = tuple((now + timedelta(hours=by)).strftime("%H:%M") for by in (-1, 2))
+        hours = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=2):%H:%M}"
         service = TwilioMessagingServiceOperator(task_id="service", friendly_name="o", phone_numbers=[FROM])
         sid = service.execute(a_run())["sid"]
         given = {"to": [US, DE], "from_": None, "messaging_service_sid": sid, "quiet_hours": hours}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_twilio_comms._core.approvals import MOST_WRONG, Ballot, asked, text_of
-from airflow_provider_twilio_comms._core.inbound import Arrived
+from airflow_provider_twilio_comms._core.inbound import InboundMessage
 
 ADA, GRACE, EVE = "+12025550101", "+12025550102", "+12025550199"
 OPENED, UNTIL = 1_790_000_000.7, 1_790_003_600.0
@@ -16,11 +16,11 @@ def ballot(name: str = "question", **others: int) -> tuple[Ballot, str]:
     return asked(KEY, name, ["YES", "NO"], [ADA, GRACE], others.get("digits", 4), OPENED, UNTIL)
 
 
-def reply(body: str, sender: str = ADA, after: float = 10.0) -> Arrived:
-    return Arrived(f"SM{body}{after}", OPENED + after, sender, "+15005550006", None, body)
+def reply(body: str, sender: str = ADA, after: float = 10.0) -> InboundMessage:
+    return InboundMessage(f"SM{body}{after}", OPENED + after, sender, "+15005550006", None, body)
 
 
-def judged(*replies: Arrived) -> tuple[str | None, dict[str, int]]:
+def judged(*replies: InboundMessage) -> tuple[str | None, dict[str, int]]:
     vote, kinds = ballot()[0].judged(replies, KEY)
     return (f"{vote.option} {vote.voter}" if vote else None), dict(kinds)
 

@@ -10,14 +10,18 @@ import pytest
 
 from airflow_provider_twilio_comms._core.planning.plan import planned, spooled
 from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours
-from airflow_provider_twilio_comms._core.planning.screening import EXACT, Counts, Screen
+from airflow_provider_twilio_comms._core.planning.screening import EXACT, Counts, Screening
 from airflow_provider_twilio_comms._core.planning.texts import Text, renderer
-from airflow_provider_twilio_comms._core.recipients.number_sets import Keys, key_of
-from airflow_provider_twilio_comms._core.recipients.phone_numbers import all_e164, normalised
+from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet, key_of
+from airflow_provider_twilio_comms._core.recipients.phone_numbers import (
+    Countries,
+    all_e164,
+    normalised,
+    zones_of,
+)
 from airflow_provider_twilio_comms._core.recipients.reader import Reader, Reject
 from airflow_provider_twilio_comms.api.sms_encoding import segments
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.sending.places import Countries, zones_of
 
 NEW_YORK, LOS_ANGELES, BERLIN, TOLL_FREE = "+12125550101", "+13105550101", "+491711234567", "+18005550101"
 
@@ -79,7 +83,7 @@ def test_content_without_a_text_of_its_own() -> None:
 
 def test_keys_are_a_set() -> None:
     numbers = [random.Random(1).randrange(1, 2**64) for _ in range(1)] + list(range(1, 20_000, 3))
-    keys = Keys(numbers, slots=16)
+    keys = NumberSet(numbers, slots=16)
     assert len(keys) == len(set(numbers))
     assert keys.add([4, 5, 5, 7]) == [0, 2, 3]
     assert keys.among([4, 6, 5]) == [0, 2]
@@ -134,14 +138,12 @@ def at(text: str) -> datetime:
     ],
 )
 def test_quiet_hours_are_the_recipients_own(number: str, moment: str, then: str) -> None:
-    hours = QuietHours.read("21:00-08:00")
-    assert hours
+    hours = QuietHours.parse("21:00-08:00")
     assert hours.over(at(moment), zones_of(number)) == at(then)
 
 
 def test_of_several_zones_the_strictest_counts() -> None:
-    hours = QuietHours.read("21:00-08:00")
-    assert hours
+    hours = QuietHours.parse("21:00-08:00")
     moment = hours.over(at("2027-01-16T02:00"), ("America/New_York", "America/Los_Angeles"))
     assert moment == at("2027-01-16T16:00")
     moment = hours.over(at("2027-01-16T13:30"), zones_of("+61491570156"))
@@ -149,8 +151,7 @@ def test_of_several_zones_the_strictest_counts() -> None:
 
 
 def test_hours_that_leave_no_time_for_a_number() -> None:
-    hours = QuietHours.read(("08:00", "07:00"))
-    assert hours
+    hours = QuietHours.parse("08:00-07:00")
     with pytest.raises(InvalidInput, match="it is always quiet in one of these"):
         hours.over(at("2027-01-15T20:00"), ("America/New_York", "Europe/Berlin"))
 
@@ -161,13 +162,13 @@ def test_hours_that_are_none(given: Any) -> None:
         QuietHours.read(given)
 
 
-def plan(rows: list[Any], screen: Screen, **kwargs: Any) -> tuple[list[list[str]], list[Reject]]:
+def plan(rows: list[Any], screen: Screening, **kwargs: Any) -> tuple[list[list[str]], list[Reject]]:
     """The addresses of each chunk, and the rejects."""
     import msgspec
 
     rejects: list[Reject] = []
     with spooled() as spool:
-        made = planned(rows, Reader(), spool, envelope=100, screen=screen, reject=rejects.append, **kwargs)
+        made = planned(rows, Reader(), spool, envelope=100, screening=screen, reject=rejects.append, **kwargs)
         chunks = [[one["address"] for one in msgspec.json.decode(made.to(chunk))] for chunk in made.chunks]
     return chunks, rejects
 
@@ -181,7 +182,7 @@ def people(*lasts: int) -> list[dict[str, str]]:
     [("keep", [1, 2, 1, 3, 1], []), ("first", [1, 2, 3], [3, 5]), ("last", [2, 3, 1], [1, 3])],
 )
 def test_duplicates(rule: Any, rows: list[int], left_out: list[int]) -> None:
-    chunks, rejects = plan(people(1, 2, 1, 3, 1), Screen(duplicates=rule))
+    chunks, rejects = plan(people(1, 2, 1, 3, 1), Screening(duplicates=rule))
     assert chunks == [[f"+1202555{last:04d}" for last in rows]]
     assert [reject.row for reject in rejects] == left_out
     assert {reject.reason for reject in rejects} <= {"duplicate"}
@@ -190,7 +191,7 @@ def test_duplicates(rule: Any, rows: list[int], left_out: list[int]) -> None:
 @pytest.mark.parametrize("rule", ["first", "last"])
 def test_duplicates_over_many_batches(rule: Any) -> None:
     numbers = [random.Random(rule).randrange(900) for _ in range(3000)]
-    chunks, rejects = plan(people(*numbers), Screen(duplicates=rule))
+    chunks, rejects = plan(people(*numbers), Screening(duplicates=rule))
     assert len(chunks[0]) == len(set(numbers))
     assert len(rejects) == 3000 - len(set(numbers))
     order = numbers if rule == "first" else numbers[::-1]
@@ -199,9 +200,9 @@ def test_duplicates_over_many_batches(rule: Any) -> None:
 
 
 def test_everyone_left_out_has_one_reason() -> None:
-    screen = Screen(
+    screen = Screening(
         duplicates="first",
-        suppressed=Keys([key_of("+12025550002")]),
+        suppressed=NumberSet([key_of("+12025550002")]),
         allows=lambda address: address != "+12025550003",
     )
     chunks, rejects = plan([*people(1, 2, 3, 1, 2), "x"], screen, on_invalid="skip")
@@ -217,18 +218,18 @@ def test_everyone_left_out_has_one_reason() -> None:
 
 def test_a_person_with_a_suppressed_address_is_suppressed() -> None:
     both = {"addresses": [{"address": f"+1202555000{n}", "channel": "PHONE"} for n in (1, 2)]}
-    _, rejects = plan([both, people(3)[0]], Screen(suppressed=Keys([key_of("+12025550002")])))
+    _, rejects = plan([both, people(3)[0]], Screening(suppressed=NumberSet([key_of("+12025550002")])))
     assert [reject.row for reject in rejects] == [1]
 
 
 def test_chunks_by_time_zone_do_not_depend_on_the_clock() -> None:
     rows = [NEW_YORK, BERLIN, LOS_ANGELES, NEW_YORK[:-1] + "2", "+33612345678"]
-    chunks, _ = plan(rows, Screen(by_zone=True))
+    chunks, _ = plan(rows, Screening(by_zone=True))
     assert sorted(chunks) == sorted(
         [[NEW_YORK, NEW_YORK[:-1] + "2"], [BERLIN, "+33612345678"], [LOS_ANGELES]]
     )
     mixed = [rows[n % 5] for n in range(2000)]
-    small, _ = plan(mixed, Screen(by_zone=True), at_most=300)
+    small, _ = plan(mixed, Screening(by_zone=True), at_most=300)
     assert sum(map(len, small)) == 2000
     assert all(len({zones_of(number) for number in chunk}) == 1 for chunk in small)
 
@@ -244,7 +245,7 @@ def test_many_costly_texts_are_sampled() -> None:
 
 
 def test_reading_ahead_hands_on_errors_and_stops_when_nobody_listens() -> None:
-    from airflow_provider_twilio_comms._core.recipients.prefetch import ahead
+    from airflow_provider_twilio_comms._core.recipients.prefetch import prefetch
 
     closed: list[str] = []
 
@@ -257,8 +258,8 @@ def test_reading_ahead_hands_on_errors_and_stops_when_nobody_listens() -> None:
 
     read = []
     with pytest.raises(OSError, match="gone"):
-        read.extend(ahead(items))
-    listening = ahead(items, depth=2)
+        read.extend(prefetch(items))
+    listening = prefetch(items, depth=2)
     assert next(listening) == 0
     listening.close()  # type: ignore[attr-defined]
     assert closed == ["closed", "closed"]

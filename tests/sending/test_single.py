@@ -11,8 +11,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_twilio_comms._core.sending.ledger import Ledger
-from airflow_provider_twilio_comms._core.sending.message import Letter
-from airflow_provider_twilio_comms._core.sending.single import Single
+from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage
+from airflow_provider_twilio_comms._core.sending.single import MessageSend
 from airflow_provider_twilio_comms.api.content import create
 from airflow_provider_twilio_comms.exceptions import (
     RateLimited,
@@ -188,8 +188,10 @@ def test_the_same_words_of_an_earlier_send_are_not_taken_for_this_one(emulator: 
 
 def test_what_another_part_was_sent_as_does_not_count_twice(emulator: Running) -> None:
     break_posts(emulator, "error_before", skip=1)
-    twice = Single(
-        Letter((ADA, ADA), {"from_": FROM, "body": BODY}), Ledger(MemoryStore(), "s", retried=False), lag=0.5
+    twice = MessageSend(
+        OutgoingMessage((ADA, ADA), {"from_": FROM, "body": BODY}),
+        Ledger(MemoryStore(), "s", retried=False),
+        lag=0.5,
     )
     with pytest.raises(SendUncertain) as caught:
         TwilioHook().run(twice.once())

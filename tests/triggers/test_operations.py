@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_twilio_comms._core.waiting import base
-from airflow_provider_twilio_comms._core.waiting.base import Outcome
+from airflow_provider_twilio_comms._core.waiting.operations import Outcome
 from airflow_provider_twilio_comms.api.comms import messages
 from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
 from airflow_provider_twilio_comms.emulator.credentials import AUTH_TOKEN

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_twilio_comms._core.waiting.base import Outcome, Wait, finished, observed, polled
+from airflow_provider_twilio_comms._core.waiting.base import finished, polled
+from airflow_provider_twilio_comms._core.waiting.operations import Outcome, Wait, observed
 from airflow_provider_twilio_comms.api.comms.operations import Operation, Stats
 from airflow_provider_twilio_comms.api.flows import Done, Flow, Pause, advance
 from airflow_provider_twilio_comms.exceptions import (

@@ -28,7 +28,7 @@ from typing import TypeVar
 from airflow_provider_twilio_comms._core.alerts.store import (
     NEVER,
     ROOT,
-    Board,
+    AlertStore,
     Gate,
     StoreFailed,
     new_id,
@@ -38,7 +38,7 @@ from airflow_provider_twilio_comms._core.alerts.store import (
 from airflow_provider_twilio_comms.api.flows import Flow, aside, now, waited
 from airflow_provider_twilio_comms.exceptions import TwilioError
 
-__all__ = ["Entrance", "Ticket"]
+__all__ = ["Deduplicator", "Permit"]
 
 log: logging.Logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class _Seen:
 
 
 @dataclass
-class Ticket:
+class Permit:
     """The right to send one message. ``held`` is how many alerts were held back since the last one."""
 
     id: str = ""
@@ -74,14 +74,14 @@ class Ticket:
 
 
 @dataclass
-class Entrance:
+class Deduplicator:
     """The way through several gates, in their order, for one alert."""
 
-    board: Board
+    board: AlertStore
     gates: Sequence[Gate]
     _standing: dict[str, float] = field(default_factory=dict)  # by scope: since when our name is up
 
-    def entered(self) -> Flow[Ticket | None]:
+    def entered(self) -> Flow[Permit | None]:
         """The right to send, or None: then the alert is held back, and counted.
 
         Raises :class:`StoreFailed` where the store cannot tell.
@@ -92,15 +92,15 @@ class Entrance:
                 return None
         if not self.board.writable:
             log.warning("Airflow's store can only be read here: this message will not hold others back")
-            return Ticket()
+            return Permit()
         while True:
-            ticket = Ticket(new_id((yield from now())), gates=self.gates)
+            ticket = Permit(new_id((yield from now())), gates=self.gates)
             entered = yield from self._withdrawing(ticket.id, self._through(ticket, began))
             if entered is not None:
                 return ticket if entered else None
             log.warning("Airflow's store took too long to let this alert through, trying again")
 
-    def _through(self, ticket: Ticket, began: float) -> Flow[bool | None]:
+    def _through(self, ticket: Permit, began: float) -> Flow[bool | None]:
         """Whether this alert may be sent; None where its place at a gate may have been given away."""
         for gate in self.gates:
             seen = yield from self._alone(gate, ticket.id, began)
@@ -115,15 +115,15 @@ class Entrance:
         yield from self.undone(ticket)
         return None
 
-    def closed(self) -> Flow[Ticket | None]:
+    def closed(self) -> Flow[Permit | None]:
         """Forget that there was an alert: the right to tell its end, or None if there was none."""
         (gate,) = self.gates
         if not (yield from self._seen(gate)).sent or not self.board.writable:
             return None
-        ticket = Ticket(new_id((yield from now())), gates=self.gates)
+        ticket = Permit(new_id((yield from now())), gates=self.gates)
         return (yield from self._withdrawing(ticket.id, self._forgotten(gate, ticket)))
 
-    def _forgotten(self, gate: Gate, ticket: Ticket) -> Flow[Ticket | None]:
+    def _forgotten(self, gate: Gate, ticket: Permit) -> Flow[Permit | None]:
         seen = yield from self._alone(replace(gate, span=0.0), ticket.id, time.monotonic())
         ticket.before[gate.scope] = seen.sent
         if not seen.sent:
@@ -145,12 +145,12 @@ class Entrance:
         moment = yield from now()
         yield from self._put(gate.held(after, new_id(moment)), gate.note)
 
-    def undone(self, ticket: Ticket) -> Flow[None]:
+    def undone(self, ticket: Permit) -> Flow[None]:
         """Give the right to send back: nothing was sent, and the next alert may be."""
         for gate in ticket.gates:
             yield from self._drop(gate.sent(ticket.id))
 
-    def swept(self, ticket: Ticket) -> Flow[None]:
+    def swept(self, ticket: Permit) -> Flow[None]:
         """Clear away what the message has told of, and what nobody will ask for any more."""
         if not ticket.gates:
             return
@@ -198,7 +198,7 @@ class Entrance:
     def _is_full(self, gate: Gate, seen: _Seen) -> Flow[bool]:
         return seen.full(gate, (yield from now()))
 
-    def _counted(self, ticket: Ticket) -> Flow[None]:
+    def _counted(self, ticket: Permit) -> Flow[None]:
         """How many were held back since the last message."""
         for gate in ticket.gates:
             if gate.counted:

@@ -9,10 +9,10 @@ from functools import partial
 from typing import Literal
 
 from airflow_provider_twilio_comms._core.alerts.alert import Alert
-from airflow_provider_twilio_comms._core.alerts.deduplication import Entrance, Ticket
-from airflow_provider_twilio_comms._core.alerts.store import Board, Gate, StoreFailed
+from airflow_provider_twilio_comms._core.alerts.deduplication import Deduplicator, Permit
+from airflow_provider_twilio_comms._core.alerts.store import AlertStore, Gate, StoreFailed
 from airflow_provider_twilio_comms._core.sending.counters import Counting, uncounted, verdict_of
-from airflow_provider_twilio_comms._core.sending.message import Letter
+from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage
 from airflow_provider_twilio_comms.api.flows import Flow, aside, made
 from airflow_provider_twilio_comms.exceptions import (
     AuthenticationFailed,
@@ -37,14 +37,14 @@ class Order:
 
     alert: Alert
     gates: Sequence[Gate]
-    write: Callable[[Alert], Letter]
+    write: Callable[[Alert], OutgoingMessage]
     quiet: bool = False
     recovering: Sequence[Gate] | None = None
     without_store: Literal["send", "hold"] = "send"
     counting: Counting = uncounted
 
 
-def alerted(order: Order, board: Board) -> Flow[int]:
+def alerted(order: Order, board: AlertStore) -> Flow[int]:
     """Send the alert, or keep it back; returns how many messages Twilio took.
 
     Raises nothing that a message's failure causes: it is logged, with Twilio's code and what it means.
@@ -52,12 +52,12 @@ def alerted(order: Order, board: Board) -> Flow[int]:
     ticket = yield from (_recovered(order, board) if order.recovering is not None else _let(order, board))
     if ticket is None:
         return 0
-    entrance = Entrance(board, order.gates)
+    entrance = Deduplicator(board, order.gates)
     alert = replace(order.alert, held_back=ticket.held, recovered=order.recovering is not None)
     sent, uncertain = 0, 0
     try:
-        letter = yield from aside(partial(order.write, alert))
-        sent, uncertain = yield from _posted(letter, order.counting)
+        message = yield from aside(partial(order.write, alert))
+        sent, uncertain = yield from _posted(message, order.counting)
     except TwilioError as error:
         order.counting("failed", 1, verdict=verdict_of(error))
         log.error("The alert about %s was not sent: %s", alert.what, error)
@@ -71,9 +71,9 @@ def alerted(order: Order, board: Board) -> Flow[int]:
     return sent
 
 
-def _let(order: Order, board: Board) -> Flow[Ticket | None]:
+def _let(order: Order, board: AlertStore) -> Flow[Permit | None]:
     """The right to send; None where the alert is held back."""
-    entrance = Entrance(board, order.gates)
+    entrance = Deduplicator(board, order.gates)
     try:
         if order.quiet:
             log.info("Quiet hours: the alert about %s is held back", order.alert.what)
@@ -95,7 +95,7 @@ def _let(order: Order, board: Board) -> Flow[Ticket | None]:
             "sent, and others may be sent beside it" if order.without_store == "send" else "not sent",
         )
         if order.without_store == "send":
-            return Ticket()
+            return Permit()
         order.counting("held_back", 1, reason="no_store")
         return None
     if ticket is None:
@@ -104,30 +104,30 @@ def _let(order: Order, board: Board) -> Flow[Ticket | None]:
     return ticket
 
 
-def _recovered(order: Order, board: Board) -> Flow[Ticket | None]:
+def _recovered(order: Order, board: AlertStore) -> Flow[Permit | None]:
     """The right to tell an alert's end; None where there was no alert, or its end was told."""
-    tickets: list[Ticket] = []
+    tickets: list[Permit] = []
     try:
         for gate in order.recovering or () if not order.quiet else ():
-            closed = yield from Entrance(board, [gate]).closed()
+            closed = yield from Deduplicator(board, [gate]).closed()
             tickets += [closed] if closed else []
     except StoreFailed as error:
         log.error("Nobody can tell whether %s recovered: %s", order.alert.what, error)
     if not tickets:
         return None
-    return Ticket(
+    return Permit(
         held=sum(ticket.held for ticket in tickets),
         gates=[gate for ticket in tickets for gate in ticket.gates],
     )
 
 
-def _posted(letter: Letter, counting: Counting) -> Flow[tuple[int, int]]:
+def _posted(outgoing: OutgoingMessage, counting: Counting) -> Flow[tuple[int, int]]:
     """Send it to everyone; returns how many messages Twilio took, and of how many nobody knows."""
     sent = uncertain = 0
-    for number in range(len(letter.to)):
-        whom = f"recipient {number + 1} of {len(letter.to)}"
+    for number in range(len(outgoing.to)):
+        whom = f"recipient {number + 1} of {len(outgoing.to)}"
         try:
-            message = yield from made(letter.call(number))
+            message = yield from made(outgoing.call(number))
         except SendUncertain as error:
             uncertain += 1
             counting("uncertain", 1)
@@ -135,7 +135,7 @@ def _posted(letter: Letter, counting: Counting) -> Flow[tuple[int, int]]:
         except TwilioError as error:
             log.error("THE ALERT WAS NOT SENT to %s. %s: %s", whom, type(error).__name__, error)
             hopeless = isinstance(error, (AuthenticationFailed, TransportFailed))
-            counting("failed", len(letter.to) - number if hopeless else 1, verdict=verdict_of(error))
+            counting("failed", len(outgoing.to) - number if hopeless else 1, verdict=verdict_of(error))
             if hopeless:
                 break  # the others would not fare better
         else:

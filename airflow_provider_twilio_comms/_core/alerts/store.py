@@ -17,7 +17,18 @@ from typing import Protocol
 
 from airflow_provider_twilio_comms.exceptions import TwilioError
 
-__all__ = ["KEEP", "NEVER", "ROOT", "Board", "Gate", "StoreFailed", "new_id", "outlived", "scope", "time_of"]
+__all__ = [
+    "KEEP",
+    "NEVER",
+    "ROOT",
+    "AlertStore",
+    "Gate",
+    "StoreFailed",
+    "new_id",
+    "outlived",
+    "scope",
+    "time_of",
+]
 
 ROOT = "twilio_alerts"
 KEEP = 8 * 86_400.0  # seconds for which names are kept; no window is longer
@@ -28,7 +39,7 @@ class StoreFailed(TwilioError):
     """The place where storms are counted cannot be read or written."""
 
 
-class Board(Protocol):
+class AlertStore(Protocol):
     """A set of names that every process sees. Its verbs block, and raise :class:`StoreFailed`."""
 
     writable: bool

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from airflow_provider_twilio_comms._core.recipients.phone_numbers import UNKNOWN
 from airflow_provider_twilio_comms.api import pricing
 from airflow_provider_twilio_comms.api.flows import Flow, fetched
-from airflow_provider_twilio_comms.sending.places import UNKNOWN
 
 __all__ = ["Span", "priced", "prices"]
 

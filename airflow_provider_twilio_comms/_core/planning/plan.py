@@ -16,7 +16,7 @@ from typing import IO, Any, Literal, cast
 
 import msgspec
 
-from airflow_provider_twilio_comms._core.planning.screening import Screen, latest
+from airflow_provider_twilio_comms._core.planning.screening import Screening, latest
 from airflow_provider_twilio_comms._core.recipients.reader import BATCH, Read, Reader, Reject, batches
 from airflow_provider_twilio_comms.api.comms.messages import MAX_BODY, MAX_RECIPIENTS
 from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients
@@ -81,15 +81,15 @@ def planned(
     envelope: int,
     at_most: int = MAX_RECIPIENTS,
     on_invalid: Literal["fail", "skip"] = "fail",
-    screen: Screen | None = None,
+    screening: Screening | None = None,
     reject: Callable[[Reject], None] = lambda reject: None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Plan:
     """Plan the send of ``rows``; the plan can be read while ``spool`` is open.
 
-    ``envelope`` is the size in bytes of a request without its recipients, who are ``at_most`` so many. Raises
-    :class:`InvalidInput` for no recipients, for more than ``screen`` allows, and with ``on_invalid="fail"``
-    for those that are invalid, naming the first ones.
+    ``envelope`` is the size in bytes of a request without its recipients, who are ``at_most`` so many.
+    Raises :class:`InvalidInput` for no recipients, for more than ``screening`` allows, and with
+    ``on_invalid="fail"`` for those that are invalid, naming the first ones.
     """
     spoolfile = Spooled(spool)
     cutter = _Cutter(spoolfile, MAX_BODY - envelope, at_most)
@@ -97,14 +97,14 @@ def planned(
     shown: list[Reject] = []
     done = 0
     with spooled() as waiting:
-        for read, done in _read(rows, reader, screen, waiting):
+        for read, done in _read(rows, reader, screening, waiting):
             for found in read.rejects:
                 reasons[found.reason] += 1
                 if found.reason == "invalid" and len(shown) < SHOWN:
                     shown.append(found)
                 reject(found)
             if read.recipients:
-                cutter.add_all(read, screen)
+                cutter.add_all(read, screening)
             progress(done)
     if shown and on_invalid == "fail":
         raise _invalid(shown, reasons["invalid"], done)
@@ -120,7 +120,7 @@ def planned(
 
 
 def _read(
-    rows: Iterable[Any], reader: Reader, screen: Screen | None, waiting: IO[bytes]
+    rows: Iterable[Any], reader: Reader, screening: Screening | None, waiting: IO[bytes]
 ) -> Iterator[tuple[Read, int]]:
     """Batches without those who are left out, and how many rows were read so far."""
     done = 0
@@ -130,16 +130,16 @@ def _read(
         for batch in batches(rows):
             read = reader.read(batch, done + 1)
             done += len(batch)
-            yield screen.kept(read) if screen else read
+            yield screening.kept(read) if screening else read
 
-    last = screen is not None and screen.duplicates == "last"
+    last = screening is not None and screening.duplicates == "last"
     kept = 0
     for read in latest(reads(), waiting) if last else reads():
-        if screen and read.recipients:
+        if screening and read.recipients:
             kept += len(read.recipients)
-            screen.limits.check_recipients(kept)
-            if screen.counts:
-                screen.counts.add(read.recipients)
+            screening.limits.check_recipients(kept)
+            if screening.counts:
+                screening.counts.add(read.recipients)
         yield read, done
 
 
@@ -189,11 +189,11 @@ class _Cutter:
         self._chunks: list[Chunk] = []
         self._open: dict[tuple[str, ...], _Open] = {}
 
-    def add_all(self, read: Read, screen: Screen | None) -> None:
-        if screen is None:
+    def add_all(self, read: Read, screening: Screening | None) -> None:
+        if screening is None:
             self._add((), read.recipients, read.rows)
             return
-        for zones, recipients, rows in screen.groups(read.recipients, read.rows):
+        for zones, recipients, rows in screening.groups(read.recipients, read.rows):
             self._add(zones, recipients, rows)
 
     def finished(self) -> list[Chunk]:

@@ -10,12 +10,12 @@ from typing import IO, Any
 
 from airflow_provider_twilio_comms._core.planning.limits import Limits, OnDuplicate
 from airflow_provider_twilio_comms._core.planning.texts import Text
-from airflow_provider_twilio_comms._core.recipients.number_sets import Keys, key_of, keys_of, numbers_of
+from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet, key_of, keys_of, numbers_of
+from airflow_provider_twilio_comms._core.recipients.phone_numbers import Countries, zones_of
 from airflow_provider_twilio_comms._core.recipients.reader import Read, Reject
 from airflow_provider_twilio_comms.api.sms_encoding import segments
-from airflow_provider_twilio_comms.sending.places import Countries, zones_of
 
-__all__ = ["Counts", "Screen", "latest"]
+__all__ = ["Counts", "Screening", "latest"]
 
 EXACT = 20_000  # texts that Liquid itself renders; of more, one in STEP is rendered and counts for all
 STEP = 20
@@ -82,7 +82,7 @@ class Counts:
 
 
 @dataclass
-class Screen:
+class Screening:
     """Whom an author leaves out, and how the others are counted and grouped.
 
     ``suppressed`` are numbers not to text; ``allows`` says whom to text at all; ``counts`` is what to count;
@@ -90,12 +90,12 @@ class Screen:
     """
 
     duplicates: OnDuplicate = "keep"
-    suppressed: Keys | None = None
+    suppressed: NumberSet | None = None
     allows: Callable[[str], Any] | None = None
     limits: Limits = field(default_factory=Limits)
     counts: Counts | None = None
     by_zone: bool = False
-    _seen: Keys = field(default_factory=Keys)
+    _seen: NumberSet = field(default_factory=NumberSet)
 
     def kept(self, read: Read) -> Read:
         """A batch without those who are left out."""
@@ -167,7 +167,7 @@ def latest(reads: Iterator[Read], file: IO[bytes]) -> Iterator[Read]:
 
     ``file`` is where they wait; it is private, and without a name.
     """
-    seen, again = Keys(), Counter[int]()
+    seen, again = NumberSet(), Counter[int]()
     for read in reads:
         keys = keys_of(read.recipients) if read.recipients else []
         again.update(keys[place] for place in seen.add(keys))

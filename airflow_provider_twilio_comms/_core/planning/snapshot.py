@@ -14,7 +14,7 @@ import msgspec
 from airflow_provider_twilio_comms._core.planning.plan import Chunk, Plan
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["Folder", "keep", "kept"]
+__all__ = ["Folder", "load", "save"]
 
 VERSION = 1
 
@@ -40,7 +40,7 @@ class _Manifest(msgspec.Struct):
     report: dict[str, Any] | None = None
 
 
-def keep(folder: Folder, plan: Plan) -> None:
+def save(folder: Folder, plan: Plan) -> None:
     """Write a plan down."""
     for chunk in plan.chunks:
         _file(folder, chunk).write_bytes(b"[" + plan.read(chunk) + b"]")
@@ -48,7 +48,7 @@ def keep(folder: Folder, plan: Plan) -> None:
     (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
 
 
-def kept(folder: Folder) -> Plan | None:
+def load(folder: Folder) -> Plan | None:
     """The plan that was written down, if it was to the end. Raises :class:`InvalidInput` if it is broken."""
     place = folder / "manifest.json"
     if not place.exists():

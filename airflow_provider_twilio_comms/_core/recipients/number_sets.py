@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import translate
 from typing import Any
 
 from airflow_provider_twilio_comms._core.recipients.reader import Address, Profile
+from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["Keys", "key_of", "keys_of", "numbers_of"]
+__all__ = ["NumberSet", "key_of", "keys_of", "matching", "numbers_of"]
+
+
+def matching(patterns: Any) -> Callable[[str], object]:
+    """Whether an address is like one of ``patterns`` (a list, or a text with commas)."""
+    listed = patterns.split(",") if isinstance(patterns, str) else patterns
+    if not isinstance(listed, Sequence) or not all(isinstance(each, str) for each in listed):
+        raise InvalidInput.at(
+            "allowed_recipients", "is no list of patterns", "Give one such as ['+1500555*']"
+        )
+    return re.compile("|".join(translate(each.strip()) for each in listed if each.strip())).match
+
 
 _GOLDEN, _BITS = 0x9E3779B97F4A7C15, 64
 _MASK = (1 << _BITS) - 1
 _LOAD = 0.6  # of the slots that are taken, before there are twice as many
 
 
-class Keys:
+class NumberSet:
     """A set of whole numbers from 1 to 2**64 - 1: a table with open addressing."""
 
     def __init__(self, keys: Iterable[int] = (), slots: int = 1 << 12) -> None:

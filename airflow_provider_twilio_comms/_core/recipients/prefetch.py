@@ -1,4 +1,4 @@
-"""Reading ahead: the next items are fetched by a thread while the last ones are worked on."""
+"""Prefetch items in a thread while the ones before are worked on."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import closing, nullcontext
 from threading import Event, Thread
 from typing import Any, TypeVar, cast
 
-__all__ = ["ahead"]
+__all__ = ["prefetch"]
 
 T = TypeVar("T")
 
 
-def ahead(make: Callable[[], Iterable[T]], depth: int = 4) -> Iterator[T]:
+def prefetch(make: Callable[[], Iterable[T]], depth: int = 4) -> Iterator[T]:
     """The items of ``make()``, of which at most ``depth`` wait.
 
     ``make`` is called and gone through in the thread, so what it opens is opened, used and closed by that
@@ -43,7 +43,7 @@ def ahead(make: Callable[[], Iterable[T]], depth: int = 4) -> Iterator[T]:
             end = _End(error)
         put(end)
 
-    thread = Thread(target=work, name="twilio-ahead", daemon=True)
+    thread = Thread(target=work, name="twilio-prefetch", daemon=True)
     thread.start()
     try:
         while not isinstance(item := line.get(), _End):

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
@@ -17,9 +19,52 @@ import msgspec
 
 from airflow_provider_twilio_comms._core.recipients.phone_numbers import all_e164, normalised
 from airflow_provider_twilio_comms.exceptions import scrub
-from airflow_provider_twilio_comms.sending.values import text_of, texts_of
 
-__all__ = ["Address", "Batched", "Connected", "Profile", "Read", "Reader", "Reject", "Rows", "batches"]
+__all__ = [
+    "Address",
+    "Batched",
+    "Connected",
+    "Profile",
+    "Read",
+    "Reader",
+    "Reject",
+    "Rows",
+    "batches",
+    "text_of",
+    "texts_of",
+]
+
+
+def text_of(value: Any) -> str:
+    """A value as one would write it in a text.
+
+    Decimals without an exponent, dates and times as in ISO 8601, booleans as ``true`` and ``false``, what has
+    parts (arrays, JSON columns) as JSON. Raises ``ValueError`` for bytes, which are no text.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        raise ValueError("bytes are no text")
+    if isinstance(value, (dict, list, tuple)):
+        return msgspec.json.encode(value, enc_hook=text_of).decode()
+    return str(value)
+
+
+def texts_of(column: Sequence[Any]) -> Sequence[str | None]:
+    """A column's values as texts; None stays None. One look at their kinds spares a look at each."""
+    kinds = set(map(type, column))
+    if kinds == {str}:
+        return column
+    if kinds == {int}:
+        return list(map(str, column))
+    return [None if value is None else text_of(value) for value in column]
+
 
 BATCH = 200  # small enough to stay in the processor's cache
 Channel = Literal["PHONE", "WHATSAPP"]

@@ -21,13 +21,21 @@ from airflow_provider_twilio_comms.api.classic.messages import Message, Options
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import InvalidInput, Refused
 
-__all__ = ["Addressee", "AddresseeReader", "Letter", "addressees_of", "addresses", "letter", "listed"]
+__all__ = [
+    "Addressee",
+    "AddresseeReader",
+    "OutgoingMessage",
+    "addressees_of",
+    "addresses",
+    "compose",
+    "listed",
+]
 
 log: logging.Logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, repr=False)
-class Letter:
+class OutgoingMessage:
     """The same message to each of these addresses. Its repr shows none of it.
 
     ``template`` is what its content template says, where that was read.
@@ -40,7 +48,7 @@ class Letter:
     envelope: ClassVar[int] = 0  # each address has a request of its own
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Letter:
+    def of(cls, options: Mapping[str, Any]) -> OutgoingMessage:
         """A message to nobody yet, without what is None or empty. Raises :class:`InvalidInput`."""
         given: Any = {name: value for name, value in options.items() if value not in (None, "")}
         if "send_at" in given:
@@ -58,7 +66,7 @@ class Letter:
         """The content template at Twilio that says it, if one does."""
         return self.options.get("content_sid")
 
-    def with_template(self, template: Template) -> Letter:
+    def with_template(self, template: Template) -> OutgoingMessage:
         """The same, with what the content template says."""
         return replace(self, template=template)
 
@@ -82,7 +90,7 @@ class Letter:
             body = filled(self.template.body, values)
         return Text(None) if body is None else Text(lambda values: body, constant=True)
 
-    def sent_to(self, to: Iterable[str]) -> Letter:
+    def sent_to(self, to: Iterable[str]) -> OutgoingMessage:
         """The same to these addresses. Raises :class:`InvalidInput` for what Twilio would refuse."""
         checked = replace(self, to=tuple(to))
         for number in range(len(checked.to)):
@@ -165,9 +173,9 @@ def _address(given: Any, region: str | None) -> tuple[str, str]:
     return ("", problem) if problem else (f"{channel}{colon}{number}", "")
 
 
-def letter(to: Sequence[str], options: Mapping[str, Any], allows: Callable[[str], bool]) -> Letter:
-    """A message that can be sent. Raises :class:`InvalidInput` or :class:`Refused` before anything is."""
-    checked = Letter.of(options).sent_to(to)
+def compose(to: Sequence[str], options: Mapping[str, Any], allows: Callable[[str], bool]) -> OutgoingMessage:
+    """Make a message that can be sent. Raises :class:`InvalidInput` or :class:`Refused` if it cannot."""
+    checked = OutgoingMessage.of(options).sent_to(to)
     barred = sum(not allows(address) for address in checked.to)
     if barred:
         raise Refused(

@@ -16,8 +16,10 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import ClassVar, Generic, Literal, Protocol, TypeVar
 
+from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
 from airflow_provider_twilio_comms._core.sending.counters import Counting, uncounted, verdict_of
 from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger
 from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
@@ -32,7 +34,7 @@ from airflow_provider_twilio_comms.exceptions import (
     TwilioError,
 )
 
-__all__ = ["LAG", "SKEW", "Found", "Part", "Steps"]
+__all__ = ["LAG", "SKEW", "Found", "Part", "SendOnce"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -53,6 +55,9 @@ class Part(Protocol):
     @property
     def fingerprint(self) -> str: ...
 
+    @property
+    def zones(self) -> tuple[str, ...]: ...
+
 
 class Found(list["str | None"]):
     """The ids under which a look found a part at Twilio, the best first; None where it shows no id."""
@@ -63,16 +68,18 @@ R = TypeVar("R")
 
 
 @dataclass
-class Steps(ABC, Generic[P, R]):
+class SendOnce(ABC, Generic[P, R]):
     """One send under way, in parts whose requests are answered with an ``R``.
 
-    ``lag`` is for how many seconds an absence from Twilio's list proves nothing; ``ids`` are Twilio's, of
+    ``schedule`` says when each part goes out. ``lag`` is for how many seconds an absence from Twilio's list
+    proves nothing; ``ids`` are Twilio's, of
     everything that is sent, earlier tries' included. ``counting`` hears what this try adds.
     """
 
     ledger: Ledger
     on_unknown: OnUnknown = "fail"
     lag: float = LAG
+    schedule: Schedule = field(default_factory=Schedule)
     ids: list[str] = field(default_factory=list)
     sent: int = 0
     claimed: set[str] = field(default_factory=set)  # ids that belong to a part: no other was sent as them
@@ -165,6 +172,22 @@ class Steps(ABC, Generic[P, R]):
                 if (yield from self._found(part, time, known=True)):
                     return
             self.accept(part, identity)
+
+    def due(self, part: P, time: float) -> datetime | None:
+        """When a part is to go out; None is at once. The ledger keeps how long Twilio holds it."""
+        send_at = self.schedule.at(part.zones, time)
+        if send_at is None:
+            return None
+        self.ledger.hold(send_at.timestamp())
+        if send_at != self.schedule.send_at:
+            log.info(
+                "%s (%s recipients, %s) waits at Twilio until %s, the end of its quiet hours",
+                self.name(part),
+                f"{part.count:,}",
+                ", ".join(part.zones),
+                send_at.isoformat(),
+            )
+        return send_at
 
     def name(self, part: P) -> str:
         """What a person calls a part."""

@@ -1,4 +1,4 @@
-"""Sending single messages once: each part is a message to one person.
+"""Send single messages once: each part is a message to one person.
 
 A message has no tag by which a list could be asked for it, so it is found again by its recipient, its sender,
 its text and the time of the attempt. One that another part of this send was sent as does not count again.
@@ -7,14 +7,17 @@ its text and the time of the attempt. One that another part of this send was sen
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar
 
+from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
 from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger
-from airflow_provider_twilio_comms._core.sending.message import Letter
-from airflow_provider_twilio_comms._core.sending.send_once import LAG, SKEW, Found, Steps
+from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage
+from airflow_provider_twilio_comms._core.sending.send_once import LAG, SKEW, Found, SendOnce
 from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
 from airflow_provider_twilio_comms._core.waiting.messages import seen
 from airflow_provider_twilio_comms.api import content
@@ -32,12 +35,42 @@ from airflow_provider_twilio_comms.exceptions import (
     TransportFailed,
     TwilioError,
 )
-from airflow_provider_twilio_comms.sending.texts import alike, rendered
 
-__all__ = ["Part", "Single"]
+__all__ = ["AHEAD", "MessageSend", "Part", "alike", "rendered"]
+
+TRIAL = "Sent from your Twilio trial account - "
+
+_link = re.compile(r"https?://\S+")
+_variable = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
+# By Unicode category: dashes, quotes, spaces, and what cannot be seen.
+_PLAIN = {"Pd": "-", "Pi": "'", "Pf": "'", "Zs": " ", "Cf": "", "Mn": ""}
+_ALSO = str.maketrans(
+    {'"': "'", "`": "'", "\u2032": "'", "\u2033": "'", "\u201a": "'", "\u201e": "'", "\u2212": "-"}
+)
+
+
+def alike(sent: str, shown: str, *, shortened: bool = False) -> bool:
+    """Whether Twilio may show ``shown`` for ``sent``, whose links it may have ``shortened``."""
+    return _plain(sent, shortened) == _plain(shown.removeprefix(TRIAL), shortened)
+
+
+def _plain(text: str, shortened: bool) -> str:
+    text = _link.sub("(link)", text) if shortened else text
+    text = unicodedata.normalize("NFKD", text).translate(_ALSO)
+    return "".join(_PLAIN.get(unicodedata.category(char), char) for char in text).strip()
+
+
+def rendered(types: Mapping[str, Any], variables: Mapping[str, str]) -> Iterator[str]:
+    """The texts that a content template's types may become, with its variables filled in."""
+    for shape in types.values():
+        body = shape.get("body") if isinstance(shape, Mapping) else None
+        if isinstance(body, str) and body:
+            yield _variable.sub(lambda match: str(variables.get(match[1], match[0])), body)
+
 
 log: logging.Logger = logging.getLogger(__name__)
 
+AHEAD = messages.SOONEST + timedelta(minutes=1)  # for the request to arrive, and two clocks that differ
 SECOND = timedelta(seconds=2)  # Twilio's times have no fractions
 DAY = 86_400.0
 SHOWN = 20  # SIDs that an error names
@@ -50,17 +83,17 @@ class Part:
     number: int
     to: str
     fingerprint: str
+    zones: tuple[str, ...] = ()
     count: int = 1
 
 
-class Single(Steps[Part, Message]):
+class MessageSend(SendOnce[Part, Message]):
     """A send of single messages under way.
 
     ``earliest`` is when the first try may have begun, in seconds since 1970, for a ledger that is blank.
-    ``revive`` sends a message again that was canceled before it went out. ``when`` gives the time at which a
-    part is to be sent, if it is not the letter's, by its number and the present in seconds since 1970.
-    ``statuses`` are what Twilio said when it took the messages, by SID. One message's failure does not keep
-    the others back.
+    ``revive`` sends a message again that was canceled before it went out. ``schedule`` says when each goes
+    out, and ``zones`` the time zones of each recipient, where that matters. ``statuses`` are what Twilio said
+    when it took the messages, by SID. One message's failure does not keep the others back.
     """
 
     noun: ClassVar[str] = "message"
@@ -68,22 +101,23 @@ class Single(Steps[Part, Message]):
 
     def __init__(
         self,
-        letter: Letter,
+        message: OutgoingMessage,
         ledger: Ledger,
         on_unknown: OnUnknown = "fail",
         lag: float = LAG,
         *,
         earliest: float | None = None,
         revive: bool = False,
-        when: Callable[[int, float], datetime | None] | None = None,
+        schedule: Schedule | None = None,
+        zones: Sequence[tuple[str, ...]] = (),
     ) -> None:
-        super().__init__(ledger, on_unknown, lag)
-        self.letter = letter
+        super().__init__(ledger, on_unknown, lag, schedule or Schedule(message.options.get("send_at")))
+        self.message = message
         self.statuses: dict[str, str] = {}
         self.failures: dict[int, TwilioError] = {}
         self._earliest = earliest
         self._revive = revive
-        self._when = when
+        self._zones = zones or ((),) * len(message.to)
         self._texts: tuple[str, ...] | None = None
 
     def once(self) -> Flow[list[str]]:
@@ -94,8 +128,11 @@ class Single(Steps[Part, Message]):
         return self.ids
 
     def parts(self) -> list[Part]:
-        letter, salt = self.letter, self.ledger.name
-        return [Part(number, to, letter.fingerprint(number, salt)) for number, to in enumerate(letter.to)]
+        message, salt = self.message, self.ledger.name
+        return [
+            Part(number, to, message.fingerprint(number, salt), zones)
+            for number, (to, zones) in enumerate(zip(message.to, self._zones, strict=True))
+        ]
 
     def each(self, part: Part, entry: Entry | None, began: float) -> Flow[None]:
         try:
@@ -111,10 +148,10 @@ class Single(Steps[Part, Message]):
                 raise self._failure() from error  # the others would not fare better
 
     def request(self, part: Part, time: float) -> Call[Message]:
-        send_at = self._when(part.number, time) if self._when else self.letter.options.get("send_at")
+        send_at = self.due(part, time)
         if send_at is not None:
             messages.schedulable(send_at, datetime.fromtimestamp(time, timezone.utc))
-        return self.letter.call(part.number, send_at)
+        return self.message.call(part.number, send_at)
 
     def identity(self, reply: Message) -> str:
         self.statuses[reply.sid] = reply.status or "accepted"
@@ -138,7 +175,7 @@ class Single(Steps[Part, Message]):
 
     def uncertain(self, part: Part, when: str) -> SendUncertain:
         return SendUncertain(
-            f"message {part.number + 1} of {len(self.letter.to)} was given to Twilio {when}, no reply came, "
+            f"message {part.number + 1} of {len(self.message.to)} was given to Twilio {when}, no reply came, "
             "and its list shows no such message to that recipient. It was not sent again. Look into the "
             "message logs in Twilio's console: where it is there, clear the task with "
             "on_unknown='assume_sent', where it certainly is not, with on_unknown='resend'. Running the task "
@@ -150,7 +187,7 @@ class Single(Steps[Part, Message]):
         )
 
     def _lists(self, to: str) -> Iterator[Call[Any]]:
-        service, sender = self.letter.service_sid, self.letter.options.get("from_")
+        service, sender = self.message.service_sid, self.message.options.get("from_")
         if service is None and sender:
             yield messages.list(to=to, from_=sender, page_size=50)
             return
@@ -160,7 +197,7 @@ class Single(Steps[Part, Message]):
 
     def _is(self, row: Message, to: str, texts: Iterable[str], start: datetime) -> bool:
         """Whether a row can be the message: Twilio ignores filters that it does not know."""
-        service, sender = self.letter.service_sid, self.letter.options.get("from_")
+        service, sender = self.message.service_sid, self.message.options.get("from_")
         own = row.messaging_service_sid == service if service else row.from_ == sender
         return (
             own
@@ -173,7 +210,7 @@ class Single(Steps[Part, Message]):
 
     @property
     def _shortened(self) -> bool:
-        return bool(self.letter.options.get("shorten_urls"))
+        return bool(self.message.options.get("shorten_urls"))
 
     def _start(self, since: float | None, ahead: timedelta | None) -> Flow[datetime]:
         """When, by Twilio's clock, the message was made at the earliest. ``ahead`` is how far it is ahead."""
@@ -186,14 +223,14 @@ class Single(Steps[Part, Message]):
     def _expected(self) -> Flow[tuple[str, ...]]:
         """The texts as which Twilio may show the message. A template that has none is never found."""
         if self._texts is None:
-            sid = self.letter.options.get("content_sid")
+            sid = self.message.options.get("content_sid")
             if sid is None:
-                self._texts = (self.letter.options.get("body") or "",)
+                self._texts = (self.message.options.get("body") or "",)
             else:
                 template = yield from made(content.fetch(sid))
                 variables = {
                     **(template.variables or {}),
-                    **(self.letter.options.get("content_variables") or {}),
+                    **(self.message.options.get("content_variables") or {}),
                 }
                 self._texts = tuple(rendered(template.types or {}, variables))
         return self._texts
@@ -206,8 +243,8 @@ class Single(Steps[Part, Message]):
             for number, error in self.failures.items()
         )
         text = (
-            f"{len(self.failures)} of {len(self.letter.to)} messages were not sent, or nobody knows. {told}. "
-            f"Sent were {self.sent}" + (f": {', '.join(self.ids[:SHOWN])}" if self.ids else "")
+            f"{len(self.failures)} of {len(self.message.to)} messages were not sent, or nobody knows. {told}"
+            f". Sent were {self.sent}" + (f": {', '.join(self.ids[:SHOWN])}" if self.ids else "")
         )
         return type(worst)(text, **{name: getattr(worst, name) for name in worst.fields})
 

@@ -34,7 +34,7 @@ __all__ = [
     "Seen",
     "by_verdict",
     "checked_until",
-    "judged",
+    "judge",
     "seen",
 ]
 
@@ -152,7 +152,7 @@ def seen(sid: str) -> Flow[Seen | None]:
     return None if message is None else Seen.of(message)
 
 
-def judged(wait: MessageWait, outcome: MessageOutcome) -> dict[str, int]:
+def judge(wait: MessageWait, outcome: MessageOutcome) -> dict[str, int]:
     """How many messages have which status, where that is good enough.
 
     Raises :class:`DeliveryFailed`, :class:`WaitTimedOut` or :class:`OperationGone` with the counts, or the

@@ -41,7 +41,7 @@ class Bulk(TwilioBulkMessageOperator):
         self.place = place
 
     def execute(self, context: Context) -> Any:
-        self.hide(recipients=[number(context, self.place)])
+        self.recipients = self.hide([number(context, self.place)])
         return super().execute(context)
 
 
@@ -53,7 +53,7 @@ class Scheduled(TwilioSendMessageOperator):
         self.place = place
 
     def execute(self, context: Context) -> Any:
-        self.hide(to=number(context, self.place))
+        self.to = self.hide(number(context, self.place))
         return super().execute(context)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_twilio_comms._core.waiting.base import Outcome, total
-from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
+import msgspec
+
+from airflow_provider_twilio_comms._core.waiting.base import Problem, Status, Until, Waiting
+from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, amount_of
 from airflow_provider_twilio_comms.api import error_codes
-from airflow_provider_twilio_comms.api.comms import messages
-from airflow_provider_twilio_comms.api.comms.operations import Stats
-from airflow_provider_twilio_comms.api.flows import Flow, every_item, made
+from airflow_provider_twilio_comms.api.comms import messages, operations
+from airflow_provider_twilio_comms.api.comms.operations import Operation, Stats
+from airflow_provider_twilio_comms.api.flows import Flow, every_item, fetched, made
 from airflow_provider_twilio_comms.exceptions import (
     DeliveryFailed,
     OperationGone,
@@ -19,12 +22,85 @@ from airflow_provider_twilio_comms.exceptions import (
     WaitTimedOut,
 )
 
-__all__ = ["by_verdict", "explained", "failure_codes", "judged"]
+__all__ = ["Outcome", "Wait", "by_verdict", "explained", "failure_codes", "judge", "observed", "total"]
 
 SHOWN = 5  # operations that an error names
 
 
-def judged(criteria: Criteria, outcome: Outcome, operation_ids: Sequence[str]) -> Stats:
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a wait ended: ``done``, ``timeout``, ``gone`` (Twilio knows the operation no more) or ``error``."""
+
+    status: Status
+    operations: dict[str, Operation] = {}
+    missing: tuple[str, ...] = ()
+    error: dict[str, Any] | None = None
+
+    def to_event(self) -> dict[str, Any]:
+        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def from_event(event: Any) -> Outcome:
+        """Raises :class:`TwilioError` for an event that no trigger of ours sends."""
+        try:
+            return msgspec.convert(event, Outcome)
+        except msgspec.ValidationError as error:
+            raise TwilioError(f"the trigger's event cannot be read: {error}") from None
+
+
+@dataclass
+class Wait(Waiting[Operation, Outcome]):
+    """A wait for operations.
+
+    ``enough`` is the share (a float) or number (an int) of delivered messages at which a wait for delivery
+    may end before the last receipt is in.
+    """
+
+    operation_ids: list[str]
+    until: Until = "processed"
+    deadline: float = 0.0
+    since: float = 0.0
+    enough: int | float | None = None
+    failures: int = 0
+
+    @property
+    def names(self) -> list[str]:
+        return self.operation_ids
+
+    def observed(self, name: str) -> Flow[Operation | None]:
+        return observed(name)
+
+    def moving(self, item: Operation) -> bool:
+        return not item.done or (self.until == "delivered" and item.stats.under_way > 0)
+
+    def settled(self, found: Sequence[Operation]) -> bool:
+        if not all(operation.done for operation in found):
+            return False
+        stats = total(found)
+        if self.until == "processed" or not stats.under_way:
+            return True
+        return self.enough is not None and stats.arrived >= amount_of(self.enough, stats.asked)
+
+    def ended(
+        self,
+        status: Status,
+        found: dict[str, Operation],
+        missing: tuple[str, ...] = (),
+        error: Problem = None,
+    ) -> Outcome:
+        return Outcome(status, found, missing, error)
+
+
+def total(found: Iterable[Operation]) -> Stats:
+    """The counts of all operations together."""
+    return sum((operation.stats for operation in found), Stats())
+
+
+def observed(operation_id: str) -> Flow[Operation | None]:
+    """Read an operation; None where Twilio does not know it, yet or any more."""
+    return (yield from fetched(operations.fetch(operation_id)))
+
+
+def judge(criteria: Criteria, outcome: Outcome, operation_ids: Sequence[str]) -> Stats:
     """The counts, where they are good enough.
 
     Raises :class:`DeliveryFailed`, :class:`WaitTimedOut` or :class:`OperationGone` with the counts, or the
