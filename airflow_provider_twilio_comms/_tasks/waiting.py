@@ -16,7 +16,7 @@ from airflow_provider_twilio_comms._core.waiting.messages import MessageOutcome,
 from airflow_provider_twilio_comms._core.waiting.operations import Outcome, Wait
 from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY
 from airflow_provider_twilio_comms.exceptions import DeliveryFailed, TwilioError
-from airflow_provider_twilio_comms.hooks import metrics
+from airflow_provider_twilio_comms.hooks import _metrics
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
@@ -95,18 +95,18 @@ class OperationsTaskWait(TaskWait[Outcome]):
         if not isinstance(outcome, Outcome):
             outcome = Outcome.from_event(outcome)
         tags = {"conn_id": hook.twilio_conn_id, "kind": "bulk"}
-        metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
+        _metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
         try:
             stats = operations.judge(self.criteria, outcome, self.operation_ids)
         except DeliveryFailed as error:
             found = self._codes(hook, error)
             if type(error) is DeliveryFailed:  # no later try waits for them again
                 lost = operations.total(outcome.operations.values())
-                metrics.arrived(lost.arrived, operations.by_verdict(lost, found or {}), **tags)
+                _metrics.arrived(lost.arrived, operations.by_verdict(lost, found or {}), **tags)
             if found is None:
                 raise
             raise operations.explained(error, found) from None
-        metrics.arrived(stats.arrived, operations.by_verdict(stats, {}), **tags)
+        _metrics.arrived(stats.arrived, operations.by_verdict(stats, {}), **tags)
         return stats
 
     def _codes(self, hook: TwilioHook, error: DeliveryFailed) -> dict[int, int] | None:
@@ -155,8 +155,8 @@ class MessagesTaskWait(TaskWait[MessageOutcome]):
         if not isinstance(outcome, MessageOutcome):
             outcome = MessageOutcome.from_event(outcome)
         tags = {"conn_id": hook.twilio_conn_id, "kind": "message"}
-        metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
+        _metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
         if outcome.status == "done":  # else a later try waits for them again
             arrived = sum(status in ("delivered", "read") for status in outcome.statuses.values())
-            metrics.arrived(arrived, messages.by_verdict(outcome), **tags)
+            _metrics.arrived(arrived, messages.by_verdict(outcome), **tags)
         return messages.judge(self.wait(), outcome)

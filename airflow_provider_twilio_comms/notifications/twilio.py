@@ -17,7 +17,7 @@ from airflow.sdk import BaseNotifier
 from airflow_provider_twilio_comms._core.sending.counters import verdict_of
 from airflow_provider_twilio_comms._tasks.operator import NumbersStayText
 from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError, scrub
-from airflow_provider_twilio_comms.hooks import metrics
+from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.notifications._arguments import (
     accessors,
     at_least_one,
@@ -158,7 +158,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             yield
         except Exception as error:
             verdict = verdict_of(error) if isinstance(error, TwilioError) else "unknown"
-            metrics.count("twilio.alerts.failed", 1, conn_id=self.twilio_conn_id, verdict=verdict)
+            _metrics.count("twilio.alerts.failed", 1, conn_id=self.twilio_conn_id, verdict=verdict)
             log.error("THE ALERT WAS NOT SENT. %s: %s", type(error).__name__, scrub(str(error)))
 
     def _alert(self, context: Context, hook: TwilioHook, writable: bool = True) -> Flow[int]:
@@ -196,7 +196,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             quiet=self._quiet(),
             recovering=recovering,
             without_store=self.without_store,
-            counting=metrics.counting("alerts", conn_id=self.twilio_conn_id),
+            counting=_metrics.counting("alerts", conn_id=self.twilio_conn_id),
         )
 
     def _gates(self, context: dict[str, Any], to: Sequence[str]) -> list[Gate]:

@@ -17,7 +17,7 @@ from airflow_provider_twilio_comms._tasks.arguments import one_of, seconds
 from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, Hidden, TwilioOperator, failing_fast
 from airflow_provider_twilio_comms._tasks.waiting import PADDING
 from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError
-from airflow_provider_twilio_comms.hooks import metrics
+from airflow_provider_twilio_comms.hooks import _metrics
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -222,7 +222,7 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
             sender = config.default_sender
         given = {"from_": sender, "messaging_service_sid": self.messaging_service_sid, "body": text}
         sending = MessageSend(compose(voters, given, config.allows), ledger, earliest=opened)
-        sending.counting = metrics.counting("messages", conn_id=self.twilio_conn_id, kind="question")
+        sending.counting = _metrics.counting("messages", conn_id=self.twilio_conn_id, kind="question")
         try:
             self.hook.run(sending.once())
         except TwilioError as error:

@@ -16,7 +16,7 @@ from airflow_provider_twilio_comms._tasks.arguments import count_of
 from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
 from airflow_provider_twilio_comms._tasks.send_operator import TwilioSendOperator
 from airflow_provider_twilio_comms.exceptions import scrub
-from airflow_provider_twilio_comms.hooks import metrics
+from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.links.console import KEY
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         self._sending = sending = BulkSend(
             plan, ledger, request, self.on_unknown, self.unknown_after, self.schedule(request.send_at)
         )
-        sending.counting = metrics.counting("messages", conn_id=self.twilio_conn_id, kind="bulk")
+        sending.counting = _metrics.counting("messages", conn_id=self.twilio_conn_id, kind="bulk")
         return sending
 
     def _wait(self, context: Context, operation_ids: list[str], plan: Plan, start: float) -> dict[str, Any]:

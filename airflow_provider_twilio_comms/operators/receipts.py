@@ -16,7 +16,7 @@ from airflow_provider_twilio_comms._tasks.openlineage import (
 )
 from airflow_provider_twilio_comms._tasks.operator import TwilioRedacted, failing_fast
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.hooks import metrics
+from airflow_provider_twilio_comms.hooks import _metrics
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -148,7 +148,7 @@ class TwilioReceiptsOperator(TwilioRedacted):
         if missing:
             self.log.warning("Twilio counts %s messages more than it lists", f"{missing:,}")
         for verdict, count in counts["verdicts"].items():
-            metrics.count("twilio.receipts.failed", count, conn_id=self.twilio_conn_id, verdict=verdict)
+            _metrics.count("twilio.receipts.failed", count, conn_id=self.twilio_conn_id, verdict=verdict)
         place = {"output_path": self.output_path} if self.output_path else {"table": self.table}
         result = {"operation_ids": ids, **counts, "missing": missing, **place}
         context["ti"].xcom_push(OUTCOME, {"operation_ids": ids, "codes": counts["codes"], "complete": True})

@@ -15,7 +15,7 @@ from airflow_provider_twilio_comms._core.xcom_keys import SENT
 from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
 from airflow_provider_twilio_comms._tasks.send_operator import TwilioSendOperator
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.hooks import metrics
+from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.links.console import KEY
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class TwilioSendMessageOperator(TwilioSendOperator):
             schedule=self.schedule(message.options.get("send_at")),
             zones=[chunk.zones for chunk in plan.chunks],
         )
-        sending.counting = metrics.counting("messages", conn_id=self.twilio_conn_id, kind="message")
+        sending.counting = _metrics.counting("messages", conn_id=self.twilio_conn_id, kind="message")
         return sending
 
     def _wait(self, context: Context, sids: list[str], start: float) -> dict[str, Any]:

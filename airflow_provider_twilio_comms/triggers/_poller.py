@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 from airflow_provider_twilio_comms.api.flows import Flow
 from airflow_provider_twilio_comms.client.aio import AsyncClient
 from airflow_provider_twilio_comms.exceptions import RateLimited, TransportFailed, TwilioError
-from airflow_provider_twilio_comms.hooks import metrics
+from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
 __all__ = ["Poller", "Source", "Watch"]
@@ -167,7 +167,7 @@ class Poller(Generic[T]):
             await self._task
 
     async def _poll(self) -> None:
-        await asyncio.to_thread(metrics.ready)
+        await asyncio.to_thread(_metrics.ready)
         await asyncio.sleep(GATHER)
         try:
             while True:
@@ -243,7 +243,7 @@ class Poller(Generic[T]):
 
     def _counted(self, seconds: float, found: Iterable[Any]) -> None:
         failed = any(isinstance(each, TwilioError) for each in found)
-        metrics.polled(seconds, failed=failed, **self._tags)
+        _metrics.polled(seconds, failed=failed, **self._tags)
         self._tell_crowd()
 
     def _tell_crowd(self) -> None:
@@ -254,7 +254,7 @@ class Poller(Generic[T]):
             for key, poller in self._running.items()
             if key[0] is loop and poller._tags == self._tags
         ]
-        metrics.gauge("twilio.waits.running", sum(alike), **self._tags)
+        _metrics.gauge("twilio.waits.running", sum(alike), **self._tags)
 
     def _due(self, moment: float) -> set[Watch[T]]:
         return {watch for watch in self._watches if watch.deadline <= moment}
@@ -275,7 +275,7 @@ class Poller(Generic[T]):
             left = min(due, first + GATHER) - time.time()
             with suppress(asyncio.TimeoutError):
                 if left <= 0:
-                    metrics.timing("twilio.polls.lag", -left, **self._tags)
+                    _metrics.timing("twilio.polls.lag", -left, **self._tags)
                     break
                 await asyncio.wait_for(self._sooner.wait(), left)
                 await asyncio.sleep(min(GATHER, self.interval))  # those who join together are looked at once

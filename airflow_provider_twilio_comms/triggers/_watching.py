@@ -24,7 +24,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow_provider_twilio_comms.client.aio import AsyncClient
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.exceptions import TwilioError
-from airflow_provider_twilio_comms.hooks import metrics
+from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
 __all__ = ["Round", "WatchingTrigger"]
@@ -155,7 +155,7 @@ class _Poll(Generic[T]):
 
     async def rounds(self) -> AsyncGenerator[Round[T], None]:
         """Looks for ever. After one that failed the connection is read anew: it may have been mended."""
-        await asyncio.to_thread(metrics.ready)
+        await asyncio.to_thread(_metrics.ready)
         while True:
             hook = TwilioHook(self.conn_id)
             try:
@@ -188,7 +188,7 @@ class _Poll(Generic[T]):
 
     def _counted(self, look: Round[T]) -> None:
         tags = {"conn_id": self.conn_id, "resource": f"{self.kind.topic}-watch"}
-        metrics.polled(time.time() - look.at, failed=look.error is not None, **tags)
+        _metrics.polled(time.time() - look.at, failed=look.error is not None, **tags)
 
     def _next(self, **values: Any) -> Round[T]:
         self.number += 1

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_twilio_comms import exceptions
 from airflow_provider_twilio_comms.api import error_codes
-from airflow_provider_twilio_comms.hooks import metrics
+from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.provider_info import get_provider_info
 from docs.hooks.found import API, arguments, calls, classes, functions, template_fields
 from docs.hooks.reach import NAME, reached
@@ -114,12 +114,12 @@ def _connection() -> str:
     )
 
 
-def _metrics() -> str:
+def _metric_table() -> str:
     rows = [
         f"| `{name}` | {metric.kind} | {', '.join(f'`{tag}`' for tag in metric.tags)} | {metric.meaning} |"
-        for name, metric in metrics.METRICS.items()
+        for name, metric in _metrics.METRICS.items()
     ]
-    tags = [f"| `{name}` | {meaning} |" for name, meaning in metrics.TAGS.items()]
+    tags = [f"| `{name}` | {meaning} |" for name, meaning in _metrics.TAGS.items()]
     return (
         "# Metrics\n\n"
         "Counted through Airflow's own metrics: StatsD, Datadog or OpenTelemetry, as `[metrics]` in its "
@@ -187,5 +187,5 @@ PAGES: dict[str, Callable[[], str]] = {
     ),
     "reference/connection.md": _connection,
     "reference/errors.md": _errors,
-    "reference/metrics.md": _metrics,
+    "reference/metrics.md": _metric_table,
 }

@@ -18,7 +18,7 @@ from openapi_core.datatypes import RequestParameters
 from werkzeug.datastructures import ImmutableMultiDict
 
 from airflow_provider_twilio_comms.api.wire import Call, Reply
-from tests.contract.quarrels import QUARRELS
+from tests.contract.disagreements import QUARRELS
 
 __all__ = [
     "AVAILABLE",

@@ -15,7 +15,7 @@ from airflow_provider_twilio_comms._core.planning import plan
 from airflow_provider_twilio_comms._core.sending import ledger, send_once
 from airflow_provider_twilio_comms._core.waiting import base
 from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY
-from airflow_provider_twilio_comms.hooks.metrics import METRICS, TAGS
+from airflow_provider_twilio_comms.hooks._metrics import METRICS, TAGS
 from airflow_provider_twilio_comms.triggers import _poller, inbound
 from tests.docs.blocks import PAGES, ROOT
 

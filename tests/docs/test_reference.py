@@ -160,7 +160,7 @@ def test_every_field_option_metric_and_error_is_there(pages: dict[str, str]) -> 
     for name in (*connection["conn-fields"], *info["config"]["twilio"]["options"]):
         assert f"| `{name}` |" in pages["reference/connection.md"]
     from airflow_provider_twilio_comms import exceptions
-    from airflow_provider_twilio_comms.hooks.metrics import METRICS
+    from airflow_provider_twilio_comms.hooks._metrics import METRICS
 
     for name in METRICS:
         assert f"| `{name}` |" in pages["reference/metrics.md"]

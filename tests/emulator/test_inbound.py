@@ -10,7 +10,7 @@ from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH
 from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
 from airflow_provider_twilio_comms.plugins.webhooks.signature import Secret, genuine, parameters
-from tests.emulator.asking import Asking
+from tests.emulator.callers import Asking
 
 LIST = f"/api/2010-04-01/Accounts/{ACCOUNT_SID}/Messages"
 URL = "https://airflow.example.com/twilio/inbound"

@@ -14,7 +14,7 @@ from airflow_provider_twilio_comms.emulator.comms.inventory import POOL_ID, SMS_
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
 from tests.emulator import specs
-from tests.emulator.asking import Asking, message, phone
+from tests.emulator.callers import Asking, message, phone
 
 pytestmark = pytest.mark.skipif(not specs.PRESENT, reason=specs.MISSING)
 

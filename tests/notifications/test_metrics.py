@@ -13,7 +13,7 @@ from airflow.sdk import DAG, Variable, task
 
 from airflow_provider_twilio_comms.notifications.twilio import TwilioNotifier
 from tests.conftest import environment
-from tests.operators.texting import ADA, EVE, FROM, break_posts
+from tests.operators.single_sends import ADA, EVE, FROM, break_posts
 from tests.statsd import Told, settle, told
 
 if TYPE_CHECKING:

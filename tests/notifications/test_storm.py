@@ -21,7 +21,7 @@ from airflow_provider_twilio_comms._core.alerts.store import KEEP, Gate, StoreFa
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.client.sync import Client
 from airflow_provider_twilio_comms.emulator.faults import Fault
-from tests.notifications.storming import EVE, FolderBoard, config, order
+from tests.notifications.alert_process import EVE, FolderBoard, config, order
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
@@ -49,7 +49,13 @@ def texts(client: Client) -> list[str]:
 def test_a_storm_of_1000_failures_in_eight_processes_is_one_message_and_999_held_back(
     emulator: Running, client: Client, board: FolderBoard
 ) -> None:
-    command = [sys.executable, "-m", "tests.notifications.storming", emulator.base_url, str(board.folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.notifications.alert_process",
+        emulator.base_url,
+        str(board.folder),
+    ]
     storm = [
         subprocess.Popen([*command, "125", "5", "0.002"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
         for _ in range(8)

@@ -14,8 +14,8 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
 from tests.conftest import environment
 from tests.fakes import MemoryStore
+from tests.operators.bulk_sends import bulk, people
 from tests.operators.runs import DE, GB, US, a_run, received, report
-from tests.operators.sends import bulk, people
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.exceptions import SendUncertain
-from tests.operators.victim import attempt
+from tests.operators.killed_worker import attempt
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
@@ -30,7 +30,9 @@ MOMENTS = {
 }
 
 _spawn = multiprocessing.get_context("forkserver")
-_spawn.set_forkserver_preload(["tests.conftest", "tests.operators.sends", "tests.operators.victim"])
+_spawn.set_forkserver_preload(
+    ["tests.conftest", "tests.operators.bulk_sends", "tests.operators.killed_worker"]
+)
 
 
 def killed(emulator: Running, ledger: Path | None, moment: str, **kwargs: Any) -> None:

@@ -22,7 +22,7 @@ from airflow_provider_twilio_comms.operators.media import (
     TwilioDownloadMediaOperator,
 )
 from tests.fakes import MemoryStore, context
-from tests.operators.texting import ADA, message
+from tests.operators.single_sends import ADA, message
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running

@@ -15,7 +15,7 @@ from airflow_provider_twilio_comms.emulator.classic.outbox import Messages
 from airflow_provider_twilio_comms.operators.messaging_services import TwilioMessagingServiceOperator
 from tests.fakes import MemoryStore
 from tests.operators.runs import DE, GB, US, a_run, received
-from tests.operators.texting import FROM, message
+from tests.operators.single_sends import FROM, message
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running

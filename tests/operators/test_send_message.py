@@ -20,7 +20,7 @@ from airflow_provider_twilio_comms.operators.messaging_services import TwilioMes
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
 from tests.conftest import environment
 from tests.fakes import MemoryStore, context
-from tests.operators.texting import ADA, BODY, EVE, FROM, message, taken
+from tests.operators.single_sends import ADA, BODY, EVE, FROM, message, taken
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running

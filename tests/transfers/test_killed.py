@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from tests.conftest import environment
-from tests.operators.victim import FileStore
+from tests.operators.killed_worker import FileStore
 from tests.transfers.logged import bounds, day, log
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COUNT = 4500  # in five pages
 
 _spawn = multiprocessing.get_context("forkserver")
-_spawn.set_forkserver_preload(["tests.conftest", "tests.operators.victim"])
+_spawn.set_forkserver_preload(["tests.conftest", "tests.operators.killed_worker"])
 
 
 class _Deadly(FileStore):

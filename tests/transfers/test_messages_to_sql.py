@@ -21,7 +21,7 @@ from airflow_provider_twilio_comms.operators.receipts import TwilioReceiptsOpera
 from airflow_provider_twilio_comms.transfers.messages_to_sql import TwilioMessagesToSqlOperator
 from tests.conftest import environment
 from tests.fakes import MemoryStore, context
-from tests.operators.sends import bulk, people
+from tests.operators.bulk_sends import bulk, people
 from tests.transfers.logged import bounds, day, log
 
 if TYPE_CHECKING:

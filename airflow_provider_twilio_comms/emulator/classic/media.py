@@ -22,7 +22,7 @@ from airflow_provider_twilio_comms.emulator.paging import uri_page
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["deactivations", "media", "storage"]
 
@@ -41,7 +41,7 @@ class _Day(TypedDict, total=False):
 
 
 @media("GET", "/Media.json")
-def list_media(twilio: Twilio, request: Request, account_sid: str, message_sid: str) -> Reply:
+def list_media(twilio: State, request: Request, account_sid: str, message_sid: str) -> Reply:
     files = twilio.part(Messages).get(account_sid, message_sid).media.values()
     created = within(asked(request, Filter), "created_on")
     return uri_page(
@@ -50,26 +50,26 @@ def list_media(twilio: Twilio, request: Request, account_sid: str, message_sid: 
 
 
 @media("GET", "/Media/{Sid}.json")
-def fetch_media(twilio: Twilio, request: Request, account_sid: str, message_sid: str, sid: str) -> Reply:
+def fetch_media(twilio: State, request: Request, account_sid: str, message_sid: str, sid: str) -> Reply:
     return json_reply(_media(twilio, account_sid, message_sid, sid).view())
 
 
 @media("DELETE", "/Media/{Sid}.json")
-def delete_media(twilio: Twilio, request: Request, account_sid: str, message_sid: str, sid: str) -> Reply:
+def delete_media(twilio: State, request: Request, account_sid: str, message_sid: str, sid: str) -> Reply:
     _media(twilio, account_sid, message_sid, sid)
     del twilio.part(Messages).by_sid[message_sid].media[sid]
     return Reply(204)
 
 
 @media("GET", "/Media/{Sid}")
-def download_media(twilio: Twilio, request: Request, account_sid: str, message_sid: str, sid: str) -> Reply:
+def download_media(twilio: State, request: Request, account_sid: str, message_sid: str, sid: str) -> Reply:
     """Without ``.json``: the file itself."""
     _media(twilio, account_sid, message_sid, sid)
     return Reply(307, {"location": _signed(twilio, request, f"/media/{account_sid}/{message_sid}/{sid}")})
 
 
 @deactivations("GET", "/Deactivations")
-def fetch_deactivations(twilio: Twilio, request: Request) -> Reply:
+def fetch_deactivations(twilio: State, request: Request) -> Reply:
     """A day's report comes when the day is over."""
     day = required(asked(request, _Day), "day", "Date")
     if day >= _today(twilio):
@@ -79,7 +79,7 @@ def fetch_deactivations(twilio: Twilio, request: Request) -> Reply:
 
 
 @storage("GET", "/media/{AccountSid}/{MessageSid}/{Sid}", access="anyone")
-def read_media(twilio: Twilio, request: Request, account_sid: str, message_sid: str, sid: str) -> Reply:
+def read_media(twilio: State, request: Request, account_sid: str, message_sid: str, sid: str) -> Reply:
     """A small picture, or a line of text for any other type."""
     _admit(twilio, request)
     file = _media(twilio, account_sid, message_sid, sid)
@@ -88,7 +88,7 @@ def read_media(twilio: Twilio, request: Request, account_sid: str, message_sid: 
 
 
 @storage("GET", "/deactivations/{Day}.txt", access="anyone")
-def read_deactivations(twilio: Twilio, request: Request, day: str) -> Reply:
+def read_deactivations(twilio: State, request: Request, day: str) -> Reply:
     """A hundred numbers, one a line, others every day; +12025559005, unknown by the table, is always one."""
     _admit(twilio, request)
     start = date.fromisoformat(day).toordinal() * 37
@@ -96,18 +96,18 @@ def read_deactivations(twilio: Twilio, request: Request, day: str) -> Reply:
     return Reply(200, {"content-type": "text/plain"}, "".join(f"{number}\n" for number in numbers).encode())
 
 
-def _media(twilio: Twilio, account_sid: str, message_sid: str, sid: str) -> Media:
+def _media(twilio: State, account_sid: str, message_sid: str, sid: str) -> Media:
     files = twilio.part(Messages).get(account_sid, message_sid).media
     if sid not in files:
         raise missing()
     return files[sid]
 
 
-def _today(twilio: Twilio) -> date:
+def _today(twilio: State) -> date:
     return datetime.fromtimestamp(twilio.clock.now(), timezone.utc).date()
 
 
-def _signed(twilio: Twilio, request: Request, path: str) -> str:
+def _signed(twilio: State, request: Request, path: str) -> str:
     """An address on this very server, whatever name it was called by."""
     ends = int(twilio.clock.now()) + VALID
     host = request.headers.get("host", "storage.twilio.invalid")
@@ -118,7 +118,7 @@ def _signature(path: str, ends: int) -> str:
     return hashlib.sha256(f"emulator {path} {ends}".encode()).hexdigest()
 
 
-def _admit(twilio: Twilio, request: Request) -> None:
+def _admit(twilio: State, request: Request) -> None:
     if "authorization" in request.headers:
         raise Problem(400, 400, "Only one auth mechanism allowed")
     ends = request.values.get("Expires", "0")

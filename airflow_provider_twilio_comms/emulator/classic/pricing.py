@@ -14,7 +14,7 @@ from airflow_provider_twilio_comms.emulator.paging import meta_page
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["routes"]
 
@@ -23,13 +23,13 @@ _LIST = "/{Of:Messaging|PhoneNumbers}/Countries"
 
 
 @routes("GET", _LIST)
-def list_countries(twilio: Twilio, request: Request, of: str) -> Reply:
+def list_countries(twilio: State, request: Request, of: str) -> Reply:
     asked(request, Paged)
     return meta_page(request, "countries", [_head(of, country) for country in COUNTRIES.values()])
 
 
 @routes("GET", f"{_LIST}/{{IsoCountry}}")
-def fetch(twilio: Twilio, request: Request, of: str, iso_country: str) -> Reply:
+def fetch(twilio: State, request: Request, of: str, iso_country: str) -> Reply:
     if iso_country not in COUNTRIES:
         raise missing()
     country = COUNTRIES[iso_country]

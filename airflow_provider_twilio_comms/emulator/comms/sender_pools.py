@@ -25,7 +25,7 @@ from airflow_provider_twilio_comms.emulator.paging import comms_page, offset, pa
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["routes"]
 
@@ -80,7 +80,7 @@ class PoolOperation:
 class PoolOperations:
     """By id, oldest first."""
 
-    def __init__(self, twilio: Twilio) -> None:
+    def __init__(self, twilio: State) -> None:
         self._twilio = twilio
         self._by_id: dict[str, PoolOperation] = {}
 
@@ -97,7 +97,7 @@ class PoolOperations:
         return [operation for operation in reversed(self._by_id.values()) if operation.created >= oldest]
 
 
-def _pool(twilio: Twilio, pool_id: str) -> Pool:
+def _pool(twilio: State, pool_id: str) -> Pool:
     pool = twilio.part(Inventory).pool(pool_id)
     if pool is None:
         raise Problem(404, 20404, "The sender pool was not found")
@@ -110,7 +110,7 @@ def _changed(version: str, pool: Pool) -> Reply:
 
 
 @routes("GET", "")
-def list_pools(twilio: Twilio, request: Request, version: str) -> Reply:
+def list_pools(twilio: State, request: Request, version: str) -> Reply:
     """``operationId`` finds the pool that an operation made."""
     operation_id = identifier(request, "operationId", "comms_operation")
     (since, until), now = date_range(request), twilio.clock.now()
@@ -127,7 +127,7 @@ def list_pools(twilio: Twilio, request: Request, version: str) -> Reply:
 
 
 @routes("POST", "")
-def create(twilio: Twilio, request: Request, version: str) -> Reply:
+def create(twilio: State, request: Request, version: str) -> Reply:
     """409 where a pool of that name is there already."""
     asked, inventory = body_as(request, _CREATE), twilio.part(Inventory)
     name = asked.name if isinstance(asked.name, str) else None
@@ -150,12 +150,12 @@ def create(twilio: Twilio, request: Request, version: str) -> Reply:
 
 
 @routes("GET", "/{senderPoolId}")
-def fetch(twilio: Twilio, request: Request, version: str, sender_pool_id: str) -> Reply:
+def fetch(twilio: State, request: Request, version: str, sender_pool_id: str) -> Reply:
     return json_reply(_pool(twilio, sender_pool_id).view())
 
 
 @routes("PATCH", "/{senderPoolId}")
-def update(twilio: Twilio, request: Request, version: str, sender_pool_id: str) -> Reply:
+def update(twilio: State, request: Request, version: str, sender_pool_id: str) -> Reply:
     """``tags`` replace those there were: what Twilio does is not documented."""
     pool, asked = _pool(twilio, sender_pool_id), body_as(request, _UPDATE)
     if asked.name is UNSET and asked.tags is UNSET:
@@ -169,19 +169,19 @@ def update(twilio: Twilio, request: Request, version: str, sender_pool_id: str) 
 
 
 @routes("DELETE", "/{senderPoolId}")
-def delete(twilio: Twilio, request: Request, version: str, sender_pool_id: str) -> Reply:
+def delete(twilio: State, request: Request, version: str, sender_pool_id: str) -> Reply:
     pool = _pool(twilio, sender_pool_id)
     del twilio.part(Inventory).pools[pool.id]
     return _changed(version, pool)
 
 
 @routes("GET", "/{senderPoolId}/Senders")
-def list_senders(twilio: Twilio, request: Request, version: str, sender_pool_id: str) -> Reply:
+def list_senders(twilio: State, request: Request, version: str, sender_pool_id: str) -> Reply:
     return listed(request, twilio.part(Inventory).members(_pool(twilio, sender_pool_id)))
 
 
 @routes("POST", "/{senderPoolId}/Senders")
-def add_senders(twilio: Twilio, request: Request, version: str, sender_pool_id: str) -> Reply:
+def add_senders(twilio: State, request: Request, version: str, sender_pool_id: str) -> Reply:
     """The body is an array. A sender that is there already counts as created."""
     pool, asked = _pool(twilio, sender_pool_id), body_as(request, _ADD)
     known = [each.sender_id for each in asked if each.sender_id in twilio.part(Inventory).senders]
@@ -193,7 +193,7 @@ def add_senders(twilio: Twilio, request: Request, version: str, sender_pool_id: 
 
 @routes("DELETE", "/{senderPoolId}/Senders/{senderId}")
 def remove_sender(
-    twilio: Twilio, request: Request, version: str, sender_pool_id: str, sender_id: str
+    twilio: State, request: Request, version: str, sender_pool_id: str, sender_id: str
 ) -> Reply:
     pool = _pool(twilio, sender_pool_id)
     if pool.sender_ids.pop(sender_id, None) is None:
@@ -202,7 +202,7 @@ def remove_sender(
 
 
 @routes("GET", "/Operations")
-def list_operations(twilio: Twilio, request: Request, version: str) -> Reply:
+def list_operations(twilio: State, request: Request, version: str) -> Reply:
     status = choice(request, "status", ("PROCESSING", "COMPLETED", "CANCELED"))
     (since, until), now = date_range(request), twilio.clock.now()
     views = (
@@ -217,7 +217,7 @@ def list_operations(twilio: Twilio, request: Request, version: str) -> Reply:
 
 
 @routes("GET", "/Operations/{operationId}")
-def fetch_operation(twilio: Twilio, request: Request, version: str, operation_id: str) -> Reply:
+def fetch_operation(twilio: State, request: Request, version: str, operation_id: str) -> Reply:
     for operation in twilio.part(PoolOperations).kept():
         if operation.id == operation_id:
             return json_reply(operation.view(twilio.clock.now()))

@@ -50,7 +50,7 @@ def attempt(
     connection: str, count: int, ledger: str | None, moment: str = "^$", try_number: int = 1, **kwargs: Any
 ) -> dict[str, Any] | None:
     """Run a try; without a ``ledger`` file, Airflow has no state store."""
-    from tests.operators.sends import bulk, people
+    from tests.operators.bulk_sends import bulk, people
 
     os.environ["AIRFLOW_CONN_TWILIO_DEFAULT"] = connection
     root = logging.getLogger()

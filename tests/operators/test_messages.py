@@ -22,7 +22,7 @@ from airflow_provider_twilio_comms.operators.messages import (
 )
 from airflow_provider_twilio_comms.operators.messaging_services import TwilioMessagingServiceOperator
 from tests.fakes import MemoryStore, context
-from tests.operators.texting import ADA, BODY, EVE, FROM, message
+from tests.operators.single_sends import ADA, BODY, EVE, FROM, message
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running

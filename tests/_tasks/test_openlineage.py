@@ -15,7 +15,7 @@ from airflow_provider_twilio_comms.transfers.object_storage_to_twilio import Obj
 from airflow_provider_twilio_comms.transfers.sql_to_twilio import SqlToTwilioOperator
 from tests.conftest import environment
 from tests.fakes import MemoryStore, context
-from tests.operators.sends import bulk
+from tests.operators.bulk_sends import bulk
 from tests.postgres import installed
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WITHOUT = """
 import sys
 sys.modules["airflow.providers.openlineage.extractors"] = None  # as if it were not installed
-from tests.operators.sends import bulk
+from tests.operators.bulk_sends import bulk
 from tests.fakes import MemoryStore, context
 operator = bulk(["+12025550101"], dry_run=True)
 assert operator.get_openlineage_facets_on_start() is None
@@ -107,6 +107,6 @@ def test_the_listener_hears_of_every_transfer(tmp_path: Path, request: pytest.Fi
     }
     warnings = [f"-W{each}" for each in request.config.getoption("pythonwarnings") or ()]
     run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *warnings]
-    run.append("tests/transfers/listened.py")
+    run.append("tests/transfers/lineage_events.py")
     done = subprocess.run(run, env={**os.environ, **heard}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-5000:]

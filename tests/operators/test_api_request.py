@@ -16,7 +16,7 @@ import airflow_provider_twilio_comms.api as api
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.operators.api_request import MODULES, TwilioApiRequestOperator, named
 from tests.fakes import MemoryStore, context
-from tests.operators.texting import ADA, message
+from tests.operators.single_sends import ADA, message
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running

@@ -15,7 +15,7 @@ from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH
 from airflow_provider_twilio_comms.emulator.http import Request
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
 from airflow_provider_twilio_comms.exceptions import ApiError
-from tests.emulator.asking import Asking
+from tests.emulator.callers import Asking
 
 T = TypeVar("T")
 TO, FROM = "+12025550100", "+15005550006"

@@ -17,7 +17,7 @@ from airflow_provider_twilio_comms.demo.stack import Stack
 from airflow_provider_twilio_comms.operators.messaging_services import TwilioMessagingServiceOperator
 from tests.conftest import environment
 from tests.fakes import context
-from tests.notifications.storming import config
+from tests.notifications.alert_process import config
 from tests.stack.sends import Send
 
 pytestmark = pytest.mark.stack

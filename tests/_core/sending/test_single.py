@@ -25,7 +25,7 @@ from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.operators.messaging_services import TwilioMessagingServiceOperator
 from tests.conftest import environment
 from tests.fakes import MemoryStore, context
-from tests.operators.texting import ADA, BODY, EVE, FROM, break_posts, message, taken
+from tests.operators.single_sends import ADA, BODY, EVE, FROM, break_posts, message, taken
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running

@@ -1,4 +1,4 @@
-"""Many alerts at once, from a process of their own: ``python -m tests.notifications.storming ...``.
+"""Many alerts at once, from a process of their own: ``python -m tests.notifications.alert_process ...``.
 
 The board is a folder, whose files are the names: creating and removing one is atomic, and every process sees
 it. ``slow`` seconds pass, at most, before and after each of its verbs.
@@ -16,7 +16,7 @@ from pathlib import Path
 from airflow_provider_twilio_comms._core.alerts.alert import Alert
 from airflow_provider_twilio_comms._core.alerts.send import Order, alerted
 from airflow_provider_twilio_comms._core.alerts.store import Gate, scope
-from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage, letter
+from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage, compose
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.client.sync import Client
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
@@ -69,7 +69,7 @@ def order(
     gates = kwargs.pop("gates", None) or [Gate(scope("key", key), window, note=key)]
 
     def write(about: Alert) -> OutgoingMessage:
-        return letter([EVE], {"from_": sender, "body": about.text}, lambda address: True)
+        return compose([EVE], {"from_": sender, "body": about.text}, lambda address: True)
 
     return Order(alert, gates, write, **kwargs)  # type: ignore[arg-type]
 
