@@ -16,8 +16,6 @@ from airflow_provider_twilio_comms.emulator.twilio import Twilio
 from tests.emulator import specs
 from tests.emulator.callers import Asking, message, phone
 
-pytestmark = pytest.mark.skipif(not specs.PRESENT, reason=specs.MISSING)
-
 TO = {"recipientAddresses": [phone()], "senderPoolId": POOL_ID}
 EVERY_KIND = [f"+1202555{n}" for n in (9000, 9001, 9003, 9005, 9006, 9007, 9337, 9610, "0100")]
 BOTH = {"addresses": [phone("+12025559337") | {"channel": "WHATSAPP"}, phone("+12025559337")]}
