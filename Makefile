@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Most tests wait for something, so more of them at a time than there are processors.
+WORKERS ?= 4
 
 # Nothing here asks questions, and pip's chatter would hide ours.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -11,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_SYSTEM_CERTS ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo airflow emulator test bench chaos e2e docs lint dist audit types matrix lock clean
+.PHONY: help setup demo airflow emulator test verify bench chaos e2e docs lint dist audit types matrix lock clean
 
 help: ## list what there is
 	@grep -E '^[a-z][a-z0-9.-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -27,8 +29,12 @@ airflow: setup ## keep Airflow and the emulator running with the examples loaded
 emulator: setup ## start the emulator alone and print the connection to paste
 	$(BIN)/python -m airflow_provider_twilio_comms.emulator $(ARGS)
 
-test: lint ## lint, types and the whole suite
-	$(BIN)/python -m pytest $(ARGS)
+test: lint ## lint, types, and every test that runs in one process, some at a time
+	$(BIN)/python -m pytest -m process -n $(WORKERS) --dist worksteal $(ARGS)
+
+verify: setup ## all the other tests: real Airflow, browser, deployment, chaos, documentation, distribution; the audit
+	$(BIN)/python -m tests.dist.audit
+	$(BIN)/python -m pytest -m "not process and not long" $(ARGS)
 
 bench: setup ## measure what a send costs, in pairs with the floor below it
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -39,7 +45,7 @@ chaos: setup ## kill, freeze and cut off a real Airflow while it sends, and coun
 e2e: setup ## a whole deployment (PostgreSQL, Redis, Celery, two workers, two triggerers), killed and restarted
 	$(BIN)/python -m pytest tests/e2e -m e2e $(ARGS)
 
-docs: setup ## the documentation, into build/site; the suite builds and checks it too
+docs: setup ## the documentation, into build/site; make verify builds and checks it too
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet $(ARGS)
 
 lint: setup ## style, formatting and types

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "example_dags"
+VERIFIED = {"stack", "browser", "e2e", "long", "dist", "docs"}  # markers of what needs more than one process
 
 
 def _prepare_airflow() -> None:
@@ -67,6 +68,14 @@ def _prepare_airflow() -> None:
 
 
 _prepare_airflow()
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as ``process`` what ``make test`` runs: every test that ``make verify`` does not."""
+    for item in items:
+        if VERIFIED.isdisjoint(mark.name for mark in item.iter_markers()):
+            item.add_marker("process")
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Cell", "in_process", "interpreter", "main", "summary", "table"]
+__all__ = ["Cell", "interpreter", "main", "summary", "table"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
@@ -68,18 +68,12 @@ def interpreter(version: str) -> Path | None:
     return None
 
 
-def in_process() -> str:
-    """What pytest is to run: each of our markers stands for something that an environment alone has not."""
-    markers = (ROOT / "pyproject.toml").read_text().partition("markers = [")[2].partition("\n]")[0]
-    return " and ".join(f"not {name}" for name in re.findall(r'^    "(\w+): ', markers, re.M))
-
-
 def run(airflow: str, version: str, python: Path, more: Sequence[str]) -> Cell:
     """Make the pair's environment and run the tests there."""
     name = f"airflow-{airflow}-python-{version}"
     home, log = ROOT / f".venv-{name}", ROOT / "build" / "matrix" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    tests = [home / "bin" / "python", "-m", "pytest", "-m", in_process(), "-p", "no:cacheprovider"]
+    tests = [home / "bin" / "python", "-m", "pytest", "-m", "process", "-p", "no:cacheprovider"]
     uv = Path(sys.executable).with_name("uv")
     steps: list[list[str | Path]] = [
         [uv, "venv", "--quiet", "--allow-existing", "--python", python, home],

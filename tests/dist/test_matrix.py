@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dist.matrix import Cell, in_process, interpreter, summary, table
+from tests.dist.matrix import Cell, interpreter, summary, table
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -40,10 +40,6 @@ def test_a_program_that_only_bears_the_name_is_none(tmp_path: Path, monkeypatch:
 )
 def test_what_pytest_said_is_read(line: str, said: str) -> None:
     assert summary(f"collected 12 items\n\n{line}\n") == said
-
-
-def test_every_marker_is_left_out() -> None:
-    assert {"not stack", "not dist"} <= set(in_process().split(" and "))
 
 
 def test_the_table_has_a_line_for_each_pair() -> None:

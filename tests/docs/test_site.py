@@ -17,6 +17,8 @@ from tests.docs.blocks import ROOT
 
 pytest.importorskip("mkdocs", reason="the documentation's tools are not installed (group docs)")
 
+pytestmark = pytest.mark.docs
+
 
 class Page(HTMLParser):
     """The ids and links of a page, and what it loads to be shown."""
