@@ -123,7 +123,6 @@ class TwilioSendOperator(TwilioOperator):
     # What the kinds of send differ in, where the author leaves an argument out.
     noun: ClassVar[str]
     ends: ClassVar[tuple[str, ...]]  # what ``wait_for`` may be
-    usual_end: ClassVar[str]
     usual_timeout: ClassVar[timedelta]
     usual_poll_interval: ClassVar[float]
     usual_duplicates: ClassVar[OnDuplicate] = "keep"
@@ -134,8 +133,8 @@ class TwilioSendOperator(TwilioOperator):
     def __init__(
         self,
         *,
+        wait_for: str,
         send_at: datetime | str | None = None,
-        wait_for: str | None = None,
         timeout: timedelta | float | None = None,
         poll_interval: timedelta | float | None = None,
         deferrable: bool | None = None,
@@ -165,7 +164,7 @@ class TwilioSendOperator(TwilioOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.send_at = send_at
-        self.wait_for: str = one_of("wait_for", wait_for or self.usual_end, *self.ends)
+        self.wait_for: str = one_of("wait_for", wait_for, *self.ends)
         self.timeout: float = seconds(self.usual_timeout if timeout is None else timeout)
         self.poll_interval: float = seconds(
             self.usual_poll_interval if poll_interval is None else poll_interval

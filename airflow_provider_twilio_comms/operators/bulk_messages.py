@@ -83,7 +83,6 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     )
     noun: ClassVar[str] = "chunk"
     ends: ClassVar[tuple[str, ...]] = ("accepted", "processed", "delivered")
-    usual_end: ClassVar[str] = "processed"
     usual_timeout: ClassVar[timedelta] = timedelta(hours=24)
     usual_poll_interval: ClassVar[float] = 30.0
     _counts: Mapping[str, Any] = MappingProxyType({})
@@ -97,7 +96,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         number_column: str | None = None,
         channel: str = "phone",
         tags: Mapping[str, str] | None = None,
-        wait_for: WaitFor | None = None,
+        wait_for: WaitFor = "processed",
         min_delivered: float | int | None = None,
         max_failed: float | int | None = None,
         recipients_per_request: int = MAX_RECIPIENTS,

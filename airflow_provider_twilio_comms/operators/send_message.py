@@ -91,7 +91,6 @@ class TwilioSendMessageOperator(TwilioSendOperator):
     )
     noun: ClassVar[str] = "message"
     ends: ClassVar[tuple[str, ...]] = ("queued", "sent", "delivered")
-    usual_end: ClassVar[str] = "queued"
     usual_timeout: ClassVar[timedelta] = timedelta(hours=1)
     usual_poll_interval: ClassVar[float] = 15.0
     schedule_ahead: ClassVar[timedelta] = timedelta(minutes=6)  # Twilio's five, and a margin for the request
@@ -110,7 +109,7 @@ class TwilioSendMessageOperator(TwilioSendOperator):
         content_variables: Mapping[str, str] | XComArg | None = None,
         fallback_from: str | None = None,
         options: Mapping[str, Any] | None = None,
-        wait_for: Literal["queued", "sent", "delivered"] | None = None,
+        wait_for: Literal["queued", "sent", "delivered"] = "queued",
         cancel_on_kill: bool = False,
         **kwargs: Any,
     ) -> None:

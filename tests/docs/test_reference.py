@@ -95,7 +95,7 @@ def test_defaults_that_a_class_changes_are_the_real_ones() -> None:
     for module, name, more in (
         ("operators.preflight", "TwilioPreflightOperator", {"recipients": ()}),
         ("operators.resend_failed", "TwilioResendFailedOperator", {"receipts": "r"}),
-        ("operators.messages", "TwilioBulkMessageOperator", {"recipients": ()}),
+        ("operators.bulk_messages", "TwilioBulkMessageOperator", {"recipients": ()}),
     ):
         made[name] = getattr(importlib.import_module(f"{NAME}.{module}"), name)(**more, **given)
     for name, task in made.items():

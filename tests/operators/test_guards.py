@@ -208,12 +208,12 @@ class TestQuietHours:
         rows = TwilioHook().run(every_item(messages.list()))
         return {row.to[0]["address"]: row.status == "SCHEDULED" for row in rows}
 
-    def test_hold_back_those_who_would_be_woken(self, emulator: Running, capsys: Any) -> None:
+    def test_hold_back_those_who_would_be_woken(self, emulator: Running, caplog: Any) -> None:
+        caplog.set_level("INFO")
         result = self.quiet("America/New_York").execute(a_run())
         assert len(result["operation_ids"]) == 2
         assert self.scheduled(emulator) == {US: True, US[:-1] + "2": True, DE: False}
-        told = capsys.readouterr().out
-        assert "2 recipients, America/New_York) waits at Twilio until" in told
+        assert "2 recipients, America/New_York) waits at Twilio until" in caplog.text
 
     def test_do_not_move_people_between_requests_on_a_retry(self, emulator: Running) -> None:
         store = MemoryStore()

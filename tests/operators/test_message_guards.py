@@ -165,13 +165,14 @@ class TestQuietHours:
         sent = emulator.twilio.part(Messages).by_sid.values()
         return {each.to: each.status(emulator.twilio.clock.now()) for each in sent}
 
-    def test_hold_back_whom_they_would_wake(self, emulator: Running, capsys: Any) -> None:
+    def test_hold_back_whom_they_would_wake(self, emulator: Running, caplog: Any) -> None:
+        caplog.set_level("INFO")
         self.quiet().execute(a_run())
         assert {to: status == "scheduled" for to, status in self.statuses(emulator).items()} == {
             US: True,
             DE: False,
         }
-        assert "waits at Twilio until" in capsys.readouterr().out
+        assert "waits at Twilio until" in caplog.text
 
     def test_that_are_over_soon_hold_as_long_as_twilio_takes(self, emulator: Running) -> None:
         end = datetime.now(ZoneInfo("America/New_York")) + timedelta(seconds=90)

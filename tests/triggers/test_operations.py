@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_twilio_comms._core.waiting import base
+from airflow_provider_twilio_comms._core.waiting import base, operations
 from airflow_provider_twilio_comms._core.waiting.operations import Outcome
 from airflow_provider_twilio_comms.api.comms import messages
 from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
@@ -50,7 +50,7 @@ async def test_done(twilio: Running) -> None:
     one, two = sent("+12025550100", "+12025559003"), sent("+12025559006")
     end = await outcome(one, two)
     assert (end.status, sorted(end.operations)) == ("done", sorted([one, two]))
-    assert base.total(end.operations.values()).lost == 2
+    assert operations.total(end.operations.values()).lost == 2
     assert looked(twilio) == 2
 
 
