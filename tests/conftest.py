@@ -57,6 +57,7 @@ def _prepare_airflow() -> None:
             "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
             "AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLES),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__TWILIO__INSTALLATION_ID": "tests",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": sqlite_url(home),
             "AIRFLOW__API_AUTH__JWT_SECRET": "tests" * 8,
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",

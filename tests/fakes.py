@@ -28,9 +28,11 @@ class MemoryStore:
 class TaskInstance:
     """A try of a task: what an operator asks of it."""
 
-    def __init__(self, try_number: int = 1, task_id: str = "send", run_id: str = "run") -> None:
+    def __init__(
+        self, try_number: int = 1, task_id: str = "send", run_id: str = "run", max_tries: int = 3
+    ) -> None:
         self.dag_id, self.run_id, self.task_id, self.map_index = "dag", run_id, task_id, -1
-        self.try_number = try_number
+        self.try_number, self.max_tries = try_number, max_tries
         self.xcoms: dict[str, Any] = {}
 
     def xcom_push(self, key: str, value: Any) -> None:
@@ -42,7 +44,7 @@ class TaskInstance:
 
 
 def context(store: MemoryStore | None = None, try_number: int = 1, clear_number: int = 0, **ti: Any) -> Any:
-    """The context of a try."""
+    """The context of a try. A clear of the task gives it more ``max_tries``, as Airflow does."""
     values: dict[str, Any] = {
         "ti": TaskInstance(try_number, **ti),
         "dag_run": SimpleNamespace(clear_number=clear_number),

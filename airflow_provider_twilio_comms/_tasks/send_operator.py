@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
@@ -26,7 +26,7 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients,
 from airflow_provider_twilio_comms.links.console import TwilioConsoleLink
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_twilio_comms._core.planning.plan import Plan
     from airflow_provider_twilio_comms._core.planning.screening import Screening
@@ -79,7 +79,9 @@ class TwilioSendOperator(TwilioOperator):
     :param poll_interval: seconds, or a timedelta, between two looks; 30 for a list, 15 for single messages
     :param deferrable: wait in the triggerer; ``[operators] default_deferrable`` if left out
     :param initial_delay: seconds before a deferred task may resume
-    :param send_key: the idempotency key of this send (a template); DAG, run, task and map index, if left out
+    :param send_key: the idempotency key of this send over the whole Twilio account (a template): the same
+        key, content and people are sent once in seven days, by whichever task or run; left out, each task
+        instance is a send of its own
     :param on_clear: what a cleared task does: ``resume`` sends what is not sent, ``resend`` sends anew
     :param on_unknown: what to do about a request whose outcome nobody can tell: ``fail``, ``resend`` (it may
         text people twice) or ``assume_sent`` (it may leave people out)
@@ -248,6 +250,16 @@ class TwilioSendOperator(TwilioOperator):
 
         return ledger_of(context, self.send_key, anew=self.on_clear == "resend", noun=self.noun)
 
+    def settings(self, context: Context, ledger: Ledger, plan: Plan) -> dict[str, Any]:
+        """What a send under way has to know of its task."""
+        from airflow_provider_twilio_comms._tasks.task_state import moved_here, shared_key_of
+
+        return {
+            "shared": shared_key_of(ledger, self.send_key, self.unknown_after),
+            "ask": moved_here(context, ledger),
+            "snapshot": plan.snapshot,
+        }
+
     def check_schedule(self, context: Context, ledger: Ledger) -> bool:
         """Tell whether this is the real thing or a dry run. Skips the task where it may do neither."""
         real = not self.sends_nothing
@@ -288,19 +300,19 @@ class TwilioSendOperator(TwilioOperator):
         raise NotImplementedError
 
     @contextmanager
-    def planned(self, request: _Unaddressed, context: Context, name: str, real: bool) -> Iterator[Plan]:
+    def planned(self, request: _Unaddressed, context: Context, ledger: Ledger, real: bool) -> Iterator[Plan]:
         """Everything read, checked and counted, or what an earlier try kept of it."""
         from airflow_provider_twilio_comms._core.planning import snapshot
-        from airflow_provider_twilio_comms._tasks.object_storage import folder
         from airflow_provider_twilio_comms._tasks.planning import planning
 
-        place = folder(self.snapshot_path, name) if self.snapshot_path and real else None
-        earlier = snapshot.load(place) if place is not None else None
+        config = self.hook.config
+        folder = self._snapshot_folder(ledger) if real and not config.dry_run else None
+        earlier = snapshot.load(folder, ledger) if folder is not None else None
         if earlier is not None:
             self.log.info("Taking the plan of an earlier try: %s recipients", f"{earlier.recipients:,}")
-            yield earlier
+            sent = {entry.fingerprint for entry in ledger.entries() if entry.state != "refused"}
+            yield snapshot.leave_out(earlier, self._barred(config), sent)
             return
-        config = self.hook.config
         counting = self.counts_all or not real or config.dry_run or self.limits.of_texts
         if counting or self.on_missing_variable == "fail":
             request = self._with_template(request)
@@ -317,13 +329,38 @@ class TwilioSendOperator(TwilioOperator):
                 rejects_path=self.rejects_path,
             ) as plan:
                 self._check_plan(plan, screening, context)
-                if place is not None:
-                    snapshot.save(place, plan)
+                if folder is not None and not ledger.begun:
+                    plan.snapshot = snapshot.save(folder, plan)
                 yield plan
         except NoRecipients as error:
+            if ledger.begun:  # what an earlier try was given is gone
+                raise ledger.changed(None) from error
             if self.on_empty == "skip":
                 raise AirflowSkipException(str(error)) from None
             raise
+
+    def snapshots(self) -> str | None:
+        """The folder in which plans are kept, if they are."""
+        return self.snapshot_path
+
+    def _snapshot_folder(self, ledger: Ledger) -> ObjectStoragePath | None:
+        """The folder of this task instance's plan, which no other one has."""
+        from airflow_provider_twilio_comms._tasks.object_storage import folder
+
+        place = self.snapshots()
+        if not place:
+            return None
+        old = ledger.head is not None and ledger.head.old > 0
+        return folder(place, ledger.name if old else ledger.place)
+
+    def _barred(self, config: Config) -> Callable[[Mapping[str, Any]], bool]:
+        """Who may not be texted now, whoever was in the plan then."""
+        from airflow_provider_twilio_comms._core.planning.snapshot import barred
+        from airflow_provider_twilio_comms._tasks.planning import suppressed
+
+        unwanted = self.suppress.value
+        numbers = suppressed(unwanted, self.default_region) if unwanted else None
+        return barred(numbers, config.allows if config.allowed_recipients else None)
 
     def _with_template(self, request: R) -> R:
         """The request with what its content template at Twilio says, and which variables that needs."""
@@ -367,6 +404,8 @@ class TwilioSendOperator(TwilioOperator):
         """Complete the report, show it, and refuse what is over a limit."""
         from airflow_provider_twilio_comms._tasks.planning import table
 
+        if self.quiet_hours is not None:  # before anything is sent, not while it is
+            Schedule(None, self.quiet_hours).check((chunk.zones for chunk in plan.chunks), time.time())
         if plan.lacking and self.on_missing_variable == "fail":
             names = ", ".join(f"{name} ({count:,})" for name, count in plan.lacking.items())
             problem = f"recipients lack variables that have no default: {names}"

@@ -70,6 +70,7 @@ class OperationsTaskWait(TaskWait[Outcome]):
     since: float
     poll_interval: float
     initial_delay: float = INITIAL_DELAY
+    recipients: int = 0  # that were sent to, as far as that is known here
 
     def wait(self) -> Wait:
         until: Until = "delivered" if self.criteria.wait_for == "delivered" else "processed"
@@ -97,7 +98,7 @@ class OperationsTaskWait(TaskWait[Outcome]):
         tags = {"conn_id": hook.twilio_conn_id, "kind": "bulk"}
         _metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
         try:
-            stats = operations.judge(self.criteria, outcome, self.operation_ids)
+            stats = operations.judge(self.criteria, outcome, self.operation_ids, self.recipients)
         except DeliveryFailed as error:
             found = self._codes(hook, error)
             if type(error) is DeliveryFailed:  # no later try waits for them again

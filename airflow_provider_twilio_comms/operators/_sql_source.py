@@ -66,7 +66,7 @@ class TwilioSqlSource(TwilioBulkMessageOperator):
 
         if self.sql is None:
             return super().rows()
-        if self._needs_order and not self.snapshot_path and not ordered(self.sql):
+        if self._needs_order and not self.snapshots() and not ordered(self.sql):
             raise InvalidInput.at(
                 "sql",
                 "has no ORDER BY at its outermost level, so a retry could find the rows in another order",

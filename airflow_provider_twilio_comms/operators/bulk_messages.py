@@ -9,13 +9,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.sdk import XComArg
+from airflow.sdk.configuration import conf
 
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, WaitFor
 from airflow_provider_twilio_comms._core.xcom_keys import SENT
 from airflow_provider_twilio_comms._tasks.arguments import count_of
 from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
 from airflow_provider_twilio_comms._tasks.send_operator import TwilioSendOperator
-from airflow_provider_twilio_comms.exceptions import scrub
+from airflow_provider_twilio_comms.exceptions import SendUncertain, TwilioError, scrub
 from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.links.console import KEY
 
@@ -119,23 +120,40 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     def execute(self, context: Context) -> dict[str, Any] | None:
         with failing_fast():
             ledger = self.ledger(context)
+            if ledger.done:
+                self.log.info("Everything was sent on an earlier try: %s", f"{ledger.done.recipients:,}")
+                return self._wait(context, ledger.ids, ledger.done.recipients, ledger.done.rejected, ledger)
             real = self.check_schedule(context, ledger)
             hook = self.hook
             request = self.request(hook.config)
-            with self.planned(request, context, ledger.name, real) as plan:
+            with self.planned(request, context, ledger, real) as plan:
                 if hook.config.dry_run or not real:
                     self.log.info("Dry run: nothing was sent")
                     return self._result(context, [], "DRY_RUN", plan.recipients, plan.rejected, None)
-                operation_ids = hook.run(self._bulk_send(plan, request, ledger).once())
-            start = max(request.send_at.timestamp() if request.send_at else 0.0, ledger.held)
-            return self._wait(context, operation_ids, plan, start)
+                operation_ids = hook.run(self._bulk_send(context, plan, request, ledger).once())
+            return self._wait(context, operation_ids, plan.recipients, plan.rejected, ledger)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resume with the trigger's event."""
-        sent = self.sent_before(context)
         with failing_fast():
-            stats = self._task_wait(sent["operation_ids"], time.time()).verdict(event, self.hook)
+            sent = self.sent_before(context) or self._sent(context)
+            wait = self._task_wait(sent["operation_ids"], sent["recipients"], time.time())
+            stats = wait.verdict(event, self.hook)
         return self._result(context, **sent, status="COMPLETED", stats=stats.to_dict())
+
+    def _sent(self, context: Context) -> dict[str, Any]:
+        """What the ledger knows of what was sent, where XCom has lost it."""
+        ledger = self.ledger(context)
+        if not ledger.done:
+            raise TwilioError(
+                "neither XCom nor the ledger knows what was sent; a later try goes on from there"
+            )
+        done = ledger.done
+        return {"operation_ids": ledger.ids, "recipients": done.recipients, "rejected": done.rejected}
+
+    def snapshots(self) -> str | None:
+        """As the task says, else as ``[twilio] snapshot_path`` of Airflow's configuration does."""
+        return self.snapshot_path or conf.get("twilio", "snapshot_path", fallback="") or None
 
     def in_flight(self, sent: Any) -> tuple[Sequence[str], int]:
         return (sent["operation_ids"], sent["recipients"]) if sent else ([], 0)
@@ -169,29 +187,43 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
             needed=request.needed,
         )
 
-    def _bulk_send(self, plan: Plan, request: BulkRequest, ledger: Ledger) -> BulkSend:
+    def _bulk_send(self, context: Context, plan: Plan, request: BulkRequest, ledger: Ledger) -> BulkSend:
         from airflow_provider_twilio_comms._core.sending.bulk import BulkSend
 
         self._sending = sending = BulkSend(
-            plan, ledger, request, self.on_unknown, self.unknown_after, self.schedule(request.send_at)
+            plan,
+            ledger,
+            request,
+            self.on_unknown,
+            self.unknown_after,
+            self.schedule(request.send_at),
+            **self.settings(context, ledger, plan),
         )
         sending.counting = _metrics.counting("messages", conn_id=self.twilio_conn_id, kind="bulk")
         return sending
 
-    def _wait(self, context: Context, operation_ids: list[str], plan: Plan, start: float) -> dict[str, Any]:
+    def _wait(
+        self, context: Context, operation_ids: list[str], recipients: int, rejected: int, ledger: Ledger
+    ) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
         ti = context["ti"]
         sent: dict[str, Any] = {
             "operation_ids": operation_ids,
-            "recipients": plan.recipients,
-            "rejected": plan.rejected,
+            "recipients": recipients,
+            "rejected": rejected,
         }
         ti.xcom_push(SENT, sent)
         if operation_ids:
             ti.xcom_push(KEY, self.hook.config.messages_page(operation_ids[0]))
-        if self.criteria.wait_for == "accepted" or not operation_ids:
+        if self.criteria.wait_for == "accepted":
             return self._result(context, **sent, status="ACCEPTED", stats=None)
-        wait = self._task_wait(operation_ids, start)
+        if not operation_ids:
+            raise SendUncertain(
+                f"{recipients:,} recipients were taken as sent, and Twilio's list shows none of their "
+                f"messages: nobody can tell whether they are {self.criteria.wait_for}. A later try looks "
+                "again, and sends nothing again"
+            )
+        wait = self._task_wait(operation_ids, recipients, ledger.held)
         outcome = wait.run(self.hook, to_the_end=not self.deferrable)
         if outcome is None:
             self.defer(
@@ -202,13 +234,13 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         stats = wait.verdict(outcome, self.hook)
         return self._result(context, **sent, status="COMPLETED", stats=stats.to_dict())
 
-    def _task_wait(self, operation_ids: list[str], start: float) -> OperationsTaskWait:
+    def _task_wait(self, operation_ids: list[str], recipients: int, start: float) -> OperationsTaskWait:
         from airflow_provider_twilio_comms._tasks.waiting import OperationsTaskWait
 
         now = time.time()
         deadline = max(now, start) + self.timeout
         return OperationsTaskWait(
-            operation_ids, self.criteria, deadline, now, self.poll_interval, self.initial_delay
+            operation_ids, self.criteria, deadline, now, self.poll_interval, self.initial_delay, recipients
         )
 
     def _result(

@@ -68,6 +68,6 @@ class TwilioPreflightOperator(TwilioSqlSource):
         with failing_fast():
             ledger = self.ledger(context)
             self.check_schedule(context, ledger)
-            with self.planned(self.request(self.hook.config), context, ledger.name, real=False) as plan:
+            with self.planned(self.request(self.hook.config), context, ledger, real=False) as plan:
                 assert plan.report is not None
                 return plan.report

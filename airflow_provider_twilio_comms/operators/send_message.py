@@ -14,7 +14,7 @@ from airflow_provider_twilio_comms._core.planning.limits import OnDuplicate
 from airflow_provider_twilio_comms._core.xcom_keys import SENT
 from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
 from airflow_provider_twilio_comms._tasks.send_operator import TwilioSendOperator
-from airflow_provider_twilio_comms.exceptions import InvalidInput
+from airflow_provider_twilio_comms.exceptions import InvalidInput, SendUncertain
 from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.links.console import KEY
 
@@ -132,24 +132,25 @@ class TwilioSendMessageOperator(TwilioSendOperator):
 
         with failing_fast():
             ledger = self.ledger(context)
+            if ledger.done:
+                self.log.info("Everything was sent on an earlier try: %d messages", ledger.done.recipients)
+                return self._wait(context, ledger.ids, ledger.done.recipients, ledger)
             real = self.check_schedule(context, ledger)
             hook = self.hook
             message = self.message(hook.config)
-            with self.planned(message, context, ledger.name, real) as plan:
+            with self.planned(message, context, ledger, real) as plan:
                 message = message.sent_to(addressees_of(plan))
                 if hook.config.dry_run or not real:
                     self.log.info("Dry run: %d messages were checked, and none was sent", len(message.to))
                     return _result([], "DRY_RUN", {})
                 self._sending = self._message_send(message, plan, ledger, context)
                 sids = hook.run(self._sending.once())
-            send_at = message.options.get("send_at")
-            start = max(send_at.timestamp() if send_at else 0.0, ledger.held)
-            return self._wait(context, sids, start)
+            return self._wait(context, sids, plan.recipients, ledger)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resume with the trigger's event."""
-        sids = self.sent_before(context)
         with failing_fast():
+            sids = self.sent_before(context) or self.ledger(context).ids
             return _result(sids, "COMPLETED", self._task_wait(sids, time.time()).verdict(event, self.hook))
 
     def in_flight(self, sent: Any) -> tuple[Sequence[str], int]:
@@ -209,30 +210,39 @@ class TwilioSendMessageOperator(TwilioSendOperator):
         self, message: OutgoingMessage, plan: Plan, ledger: Ledger, context: Context
     ) -> MessageSend:
         from airflow_provider_twilio_comms._core.sending.single import MessageSend
+        from airflow_provider_twilio_comms._tasks.task_state import earliest_start
 
-        started = getattr(context.get("dag_run"), "start_date", None)
         sending = MessageSend(
             message,
             ledger,
             self.on_unknown,
             self.unknown_after,
-            earliest=started.timestamp() if started else None,
+            earliest=earliest_start(context),
             revive=self.cancel_on_kill,
             schedule=self.schedule(message.options.get("send_at")),
             zones=[chunk.zones for chunk in plan.chunks],
+            rows=plan.rows,
+            **self.settings(context, ledger, plan),
         )
         sending.counting = _metrics.counting("messages", conn_id=self.twilio_conn_id, kind="message")
         return sending
 
-    def _wait(self, context: Context, sids: list[str], start: float) -> dict[str, Any]:
+    def _wait(self, context: Context, sids: list[str], recipients: int, ledger: Ledger) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
         context["ti"].xcom_push(SENT, sids)
         if sids:
             context["ti"].xcom_push(KEY, self.hook.config.messages_page(sids[0]))
         known = self._sending.statuses if self._sending else {}
-        if self.wait_for == "queued" or not sids:
+        if self.wait_for == "queued":
             return _result(sids, "ACCEPTED", Counter(known.get(sid, "accepted") for sid in sids))
-        wait = self._task_wait(sids, max(time.time(), start))
+        if len(sids) < recipients:
+            raise SendUncertain(
+                f"{recipients - len(sids)} of {recipients} messages were taken as sent, and Twilio's list "
+                f"does not show them: nobody can tell whether they are {self.wait_for}. A later try looks "
+                "again, and sends nothing again",
+                operation_ids=sids,
+            )
+        wait = self._task_wait(sids, max(time.time(), ledger.held))
         outcome = wait.run(self.hook, to_the_end=not self.deferrable)
         if outcome is None:
             self.defer(

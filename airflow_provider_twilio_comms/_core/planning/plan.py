@@ -13,16 +13,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Literal, cast
+from zlib import crc32
 
 import msgspec
 
 from airflow_provider_twilio_comms._core.planning.screening import Screening, latest
 from airflow_provider_twilio_comms._core.recipients.reader import BATCH, Read, Reader, Reject, batches
+from airflow_provider_twilio_comms._core.sending.ledger import Outline
 from airflow_provider_twilio_comms.api.comms.messages import MAX_BODY, MAX_RECIPIENTS
 from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients
 
 __all__ = ["Chunk", "Plan", "Spooled", "planned", "spooled"]
 
+_MASK = (1 << 64) - 1
 IN_MEMORY = 8_000_000  # bytes of encoded recipients, before they go to a temporary file
 SHOWN = 5  # invalid recipients that an error names
 
@@ -39,13 +42,19 @@ class Chunk:
     fingerprint: str
     zones: tuple[str, ...] = ()
 
+    @property
+    def who(self) -> None:
+        """It is for many."""
+
 
 @dataclass
 class Plan:
     """What will be sent: ``recipients`` in ``chunks``, ``rejected`` left out, of ``rows`` that were read.
 
     ``reasons`` says how many were left out why, ``lacking`` how many lack which variable; ``read`` gives a
-    chunk's encoded recipients, joined by commas; ``report`` is the preflight's.
+    chunk's encoded recipients, joined by commas; ``report`` is the preflight's. ``people`` is a hash that
+    does not depend on their order, ``at_most`` the size of a request, and ``snapshot`` the id of the kept
+    plan.
     """
 
     chunks: list[Chunk] = field(default_factory=list)
@@ -54,6 +63,24 @@ class Plan:
     lacking: dict[str, int] = field(default_factory=dict)
     read: Callable[[Chunk], bytes] = field(default=lambda chunk: b"", repr=False)
     report: dict[str, Any] | None = None
+    people: int = 0
+    at_most: int = 1
+    snapshot: str | None = None
+
+    def outline(self, content: str, by_zone: bool = False) -> Outline:
+        """The plan as hashes and counts; ``content`` is a hash of what goes to everyone."""
+        parts = ".".join([content, *(chunk.fingerprint for chunk in self.chunks)])
+        return Outline(
+            content=content,
+            people=f"{self.people:016x}",
+            plan=hashlib.sha256(parts.encode()).hexdigest()[:16],
+            parts=len(self.chunks),
+            recipients=self.recipients,
+            rows=self.rows,
+            rejected=self.rejected,
+            size=self.at_most,
+            by_zone=by_zone,
+        )
 
     @property
     def recipients(self) -> int:
@@ -116,7 +143,9 @@ def planned(
             f"all {done:,} are left out ({left_out})" if done else "there are none",
             "Give at least one, or skip the task when there is nobody to text",
         )
-    return Plan(chunks, done, dict(reasons), reader.lacking, spoolfile.read)
+    plan = Plan(chunks, done, dict(reasons), reader.lacking, spoolfile.read)
+    plan.people, plan.at_most = cutter.people, at_most
+    return plan
 
 
 def _read(
@@ -186,6 +215,7 @@ class _Cutter:
         self._spool = spool
         self._limit = limit
         self._at_most = at_most
+        self.people = 0  # the sum of everyone's checksum, so that order and chunks do not count
         self._chunks: list[Chunk] = []
         self._open: dict[tuple[str, ...], _Open] = {}
 
@@ -204,6 +234,7 @@ class _Cutter:
     def _add(self, zones: tuple[str, ...], recipients: Sequence[Any], rows: Sequence[int]) -> None:
         """Whole batches while they fit, one by one where a chunk ends."""
         lines = _encoder.encode_lines(recipients)
+        self.people = (self.people + sum(map(crc32, lines.split(b"\n")))) & _MASK
         chunk = self._open.get(zones) or self._opened(zones)
         if chunk.count + len(recipients) <= self._at_most and chunk.size + len(lines) <= self._limit:
             self._write(chunk, lines.replace(b"\n", b","), len(recipients))
@@ -245,7 +276,7 @@ def _invalid(shown: list[Reject], rejected: int, rows: int) -> InvalidInput:
     return InvalidInput(
         f"{rejected:,} of {rows:,} recipients are invalid, and nothing was sent. {listed}"
         + ("; ..." if rejected > len(shown) else "")
-        + ". Mend them, or set on_invalid_recipient='skip' (and rejects_path to get them)",
+        + ". Fix them, or set on_invalid_recipient='skip' (and rejects_path to get them)",
         field=shown[0].field,
         row=shown[0].row,
     )

@@ -1,22 +1,29 @@
-"""A plan kept in files, so that a later try sends exactly what the first one planned.
+"""A snapshot of a plan in files, so that a later try sends exactly what the first one planned.
 
 One file a chunk (its recipients, a JSON array) and ``manifest.json``, which is written last: without it there
-is no snapshot. What is read back is held against the fingerprints. These files hold numbers and variables.
+is no snapshot. It belongs to one task instance, whose ledger bears its id. What is read back is held against
+the fingerprints. These files hold numbers and variables.
 """
 
 from __future__ import annotations
 
 import hashlib
+import secrets
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import msgspec
 
 from airflow_provider_twilio_comms._core.planning.plan import Chunk, Plan
+from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet, key_of
+from airflow_provider_twilio_comms._core.sending.ledger import Ledger
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["Folder", "load", "save"]
+__all__ = ["Folder", "barred", "leave_out", "load", "save"]
 
-VERSION = 1
+VERSION = 2
 
 
 class Folder(Protocol):
@@ -38,27 +45,38 @@ class _Manifest(msgspec.Struct):
     reasons: dict[str, int]
     lacking: dict[str, int]
     report: dict[str, Any] | None = None
+    id: str | None = None
+    people: int = 0
+    at_most: int = 1
 
 
-def save(folder: Folder, plan: Plan) -> None:
-    """Write a plan down."""
+def save(folder: Folder, plan: Plan) -> str:
+    """Write a plan down; returns the snapshot's id."""
     for chunk in plan.chunks:
         _file(folder, chunk).write_bytes(b"[" + plan.read(chunk) + b"]")
     manifest = _Manifest(VERSION, plan.chunks, plan.rows, plan.reasons, plan.lacking, plan.report)
+    manifest.id, manifest.people, manifest.at_most = secrets.token_hex(8), plan.people, plan.at_most
     (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    return manifest.id
 
 
-def load(folder: Folder) -> Plan | None:
-    """The plan that was written down, if it was to the end. Raises :class:`InvalidInput` if it is broken."""
+def load(folder: Folder, ledger: Ledger) -> Plan | None:
+    """The plan that an earlier try of this task instance kept. Raises :class:`InvalidInput` if it is broken.
+
+    Only one of which the ledger says that it is its own; without a store, whatever a retry finds in its
+    place.
+    """
     place = folder / "manifest.json"
-    if not place.exists():
+    if not (ledger.begun or ledger.blank) or not place.exists():
         return None
     try:
         manifest = msgspec.json.decode(place.read_bytes(), type=_Manifest)
     except msgspec.MsgspecError as error:
         raise _broken("manifest.json", str(error)) from None
-    if manifest.version != VERSION:
+    if manifest.version not in (1, VERSION):
         raise _broken("manifest.json", f"is of version {manifest.version}")
+    if ledger.head is not None and ledger.head.snapshot != manifest.id:
+        return None
 
     def read(chunk: Chunk) -> bytes:
         data = _file(folder, chunk).read_bytes()[1:-1]
@@ -68,7 +86,50 @@ def load(folder: Folder) -> Plan | None:
             raise _broken(f"chunk {chunk.number + 1}", "is not what was written")
         return data
 
-    return Plan(manifest.chunks, manifest.rows, manifest.reasons, manifest.lacking, read, manifest.report)
+    plan = Plan(manifest.chunks, manifest.rows, manifest.reasons, manifest.lacking, read, manifest.report)
+    plan.people, plan.at_most, plan.snapshot = manifest.people, manifest.at_most, manifest.id
+    return plan
+
+
+def leave_out(plan: Plan, barred: Callable[[Mapping[str, Any]], bool], sent: Collection[str]) -> Plan:
+    """The plan without those who may not be texted any more, in the chunks that are not ``sent`` yet.
+
+    A chunk stays known by its fingerprint, and one in which nobody is left is gone.
+    """
+    chunks: list[Chunk] = []
+    shorter: dict[int, bytes] = {}
+    reasons = Counter(plan.reasons)
+    for chunk in plan.chunks:
+        rows = [] if chunk.fingerprint in sent else _rows.decode(b"[" + plan.read(chunk) + b"]")
+        stay = [row for row in rows if not barred(msgspec.json.decode(row))]
+        if len(stay) == len(rows):
+            chunks.append(chunk)
+            continue
+        reasons["suppressed"] += len(rows) - len(stay)
+        shorter[chunk.number] = b",".join(bytes(row) for row in stay)
+        if stay:
+            chunks.append(replace(chunk, count=len(stay)))
+    whole = plan.read
+    found = replace(plan, chunks=chunks, reasons=dict(reasons))
+    found.read = lambda chunk: shorter.get(chunk.number) or whole(chunk)
+    return found
+
+
+def barred(
+    suppressed: NumberSet | None, allows: Callable[[str], object] | None
+) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether a recipient, as Twilio takes it, may not be texted: suppressed, or not allowed."""
+
+    def bars(row: Mapping[str, Any]) -> bool:
+        numbers = [str(each.get("address", "")) for each in row.get("addresses") or [row]]
+        if allows is not None and not all(allows(number) for number in numbers):
+            return True
+        return suppressed is not None and bool(suppressed.among(map(key_of, numbers)))
+
+    return bars
+
+
+_rows = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def _file(folder: Folder, chunk: Chunk) -> Folder:

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger
+from msgspec.structs import replace
+
+from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger, Outline
 from airflow_provider_twilio_comms.api.classic import available_numbers, incoming_numbers
 from airflow_provider_twilio_comms.api.classic.incoming_numbers import IncomingNumber
 from airflow_provider_twilio_comms.api.flows import Flow, every_item, made, now, removed, waited
@@ -22,7 +24,6 @@ from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, Ser
 __all__ = ["Bought", "Purchase", "bought", "released"]
 
 TAKEN = 21422  # https://www.twilio.com/docs/api/errors/21422
-PART = 0  # a purchase is a ledger of one
 CHECKS = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds between looks; the last one repeats
 
 
@@ -60,17 +61,18 @@ def bought(purchase: Purchase) -> Flow[Bought]:
 
     Raises :class:`InvalidInput` where there is no such number to be bought, and whatever Twilio refuses.
     """
-    entry = purchase.ledger.entry(PART, PURCHASE)
+    ledger = purchase.ledger
+    entry = next(iter(ledger.entries()), Entry("sending", PURCHASE, 1))
     number = yield from _own(purchase, entry)
     if number is not None:
         return Bought(number, False)
-    purchase.ledger.begin(1, (yield from now()))
+    ledger.begin(_OUTLINE, (yield from now()))
     for candidate in (yield from _candidates(purchase)):
-        number = yield from _taken(purchase, candidate)
+        number, entry = yield from _taken(purchase, candidate, entry)
         if number is not None:
-            purchase.ledger.settled(PART, "accepted", PURCHASE, 1, number.sid)
+            ledger.settled(replace(entry, state="accepted", operation_id=number.sid))
             return Bought(number, True)
-    purchase.ledger.settled(PART, "refused", PURCHASE, 1, None)
+    ledger.settled(replace(entry if entry.place >= 0 else ledger.sending(entry, PURCHASE), state="refused"))
     raise InvalidInput.at(
         "phone_number" if purchase.phone_number else "criteria",
         "there is no such number to be bought",
@@ -84,16 +86,17 @@ def released(sid: str) -> Flow[bool]:
 
 
 PURCHASE = "purchase"  # the fingerprint: what is bought may change between tries, that it is one may not
+_OUTLINE = Outline(content=PURCHASE, people=PURCHASE, plan=PURCHASE, parts=1, recipients=1, rows=1)
 
 
-def _own(purchase: Purchase, entry: Entry | None) -> Flow[IncomingNumber | None]:
+def _own(purchase: Purchase, entry: Entry) -> Flow[IncomingNumber | None]:
     """The number, where the account has it: by its label, or as the number that was asked for."""
     if purchase.phone_number:
         listed = yield from every_item(incoming_numbers.list(phone_number=purchase.phone_number))
         found = [number for number in listed if number.phone_number == purchase.phone_number]
         return found[0] if found else None
-    uncertain = purchase.ledger.blank or (entry is not None and entry.state == "sending")
-    since = entry.since if entry and entry.since else (yield from now())
+    uncertain = purchase.ledger.blank or (entry.place >= 0 and entry.state == "sending")
+    since = entry.since or (yield from now())
     return (yield from _labelled(purchase, since + purchase.lag if uncertain else 0.0))
 
 
@@ -117,20 +120,20 @@ def _candidates(purchase: Purchase) -> Flow[list[str]]:
     return [found.phone_number for found in (yield from every_item(search))]
 
 
-def _taken(purchase: Purchase, phone_number: str) -> Flow[IncomingNumber | None]:
+def _taken(purchase: Purchase, phone_number: str, entry: Entry) -> Flow[tuple[IncomingNumber | None, Entry]]:
     """Buy this number; None where somebody else has it. A lost reply is made good by trying it again."""
     call = incoming_numbers.buy(phone_number, **{**purchase.settings, "friendly_name": purchase.label})
     for last in (False, True):
         time = yield from now()
-        purchase.ledger.sending(PART, PURCHASE, 1, time)
+        entry = purchase.ledger.sending(replace(entry, state="sending", since=time), "The purchase")
         try:
-            return (yield from made(call))
+            return (yield from made(call)), entry
         except (ApiError, TransportFailed) as error:
             if getattr(error, "code", None) == TAKEN:  # by ourselves, if a reply was lost
-                return (yield from _labelled(purchase, time + purchase.lag if last else 0.0))
+                return (yield from _labelled(purchase, time + purchase.lag if last else 0.0)), entry
             unknown = isinstance(error, (ServerFailed, TransportFailed)) and not untouched(error)
             if not unknown:
-                purchase.ledger.settled(PART, "refused", PURCHASE, 1, None)
+                purchase.ledger.settled(replace(entry, state="refused"))
             if last or not unknown:
                 raise
-    return None
+    return None, entry

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, ClassVar
@@ -14,10 +16,10 @@ from airflow_provider_twilio_comms._core.planning.plan import Chunk, Plan
 from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
 from airflow_provider_twilio_comms._core.planning.texts import Template, Text, renderer, undefaulted
 from airflow_provider_twilio_comms._core.recipients.reader import Channel
-from airflow_provider_twilio_comms._core.sending.ledger import Ledger
-from airflow_provider_twilio_comms._core.sending.send_once import LAG, SKEW, Found, SendOnce
+from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger, Outline
+from airflow_provider_twilio_comms._core.sending.send_once import LAG, Found, SendOnce
 from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
-from airflow_provider_twilio_comms.api.comms import messages
+from airflow_provider_twilio_comms.api.comms import messages, operations
 from airflow_provider_twilio_comms.api.comms._arguments import (
     MAX_TAGS,
     SenderChannel,
@@ -26,11 +28,11 @@ from airflow_provider_twilio_comms.api.comms._arguments import (
     checked_tags,
     schedule,
 )
-from airflow_provider_twilio_comms.api.flows import Flow, made
+from airflow_provider_twilio_comms.api.flows import Flow, fetched, made
 from airflow_provider_twilio_comms.api.wire import Call, Page
-from airflow_provider_twilio_comms.exceptions import InvalidInput, SendUncertain
+from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, RecipientsChanged, SendUncertain
 
-__all__ = ["TAG", "BulkRequest", "BulkSend"]
+__all__ = ["KEY_TAG", "TAG", "BulkRequest", "BulkSend"]
 
 _CHANNELS: dict[str, tuple[Channel, SenderChannel]] = {
     "phone": ("PHONE", "SMS"),
@@ -38,7 +40,7 @@ _CHANNELS: dict[str, tuple[Channel, SenderChannel]] = {
     "rcs": ("PHONE", "RCS"),
     "whatsapp": ("WHATSAPP", "WHATSAPP"),
 }
-_TAG_SIZE = 160  # bytes that the package's own tag takes at most
+_TAG_SIZE = 160  # bytes that the package's own tags take at most
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class BulkRequest:
             channel=recipients,
             sender_channel=senders,
             send_at=moment,
-            tags=checked_tags(tags, MAX_TAGS - 1),
+            tags=checked_tags(tags, MAX_TAGS - 2),
             needed=undefaulted(checked_content(content)),
         )
 
@@ -112,6 +114,12 @@ class BulkRequest:
             return self
         return replace(self, template=template.body, needed=template.variables)
 
+    @property
+    def fingerprint(self) -> str:
+        """A hash of what goes to everyone. A file counts without its query, which may be signed anew."""
+        marks = [_without_queries(self.content), self.sender, self.channel]
+        return hashlib.sha256(msgspec.json.encode(marks, order="deterministic")).hexdigest()[:16]
+
     def call(
         self, to: msgspec.Raw, tags: Mapping[str, str], send_at: datetime | None = None
     ) -> Call[messages.Accepted]:
@@ -124,6 +132,16 @@ class BulkRequest:
             send_at=send_at or self.send_at,
             tags={**self.tags, **tags},
         )
+
+
+def _without_queries(content: Any) -> Any:
+    if isinstance(content, str):
+        return content if not re.match(r"https?://\S+$", content) else content.partition("?")[0]
+    if isinstance(content, Mapping):
+        return {str(name): _without_queries(each) for name, each in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_without_queries(each) for each in content]
+    return content
 
 
 def _moment(send_at: datetime | str | None) -> datetime | None:
@@ -143,12 +161,17 @@ def _moment(send_at: datetime | str | None) -> datetime | None:
 log: logging.Logger = logging.getLogger(__name__)
 
 TAG = "airflow_send"
+KEY_TAG = "airflow_key"  # the send alone: all that went out under one key
+DAY = 86_400.0
+LOOK = 20  # rows that a look by tag asks for: any of them will do
+MOST_PAGES = 20  # pages that are read to find out what else was sent under a key
 
 
 class BulkSend(SendOnce[Chunk, messages.Accepted]):
     """A bulk send under way. ``schedule`` says when each chunk goes out."""
 
     noun: ClassVar[str] = "chunk"
+    tagged: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -158,50 +181,83 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         on_unknown: OnUnknown = "fail",
         lag: float = LAG,
         schedule: Schedule | None = None,
+        **settings: Any,
     ) -> None:
-        super().__init__(ledger, on_unknown, lag, schedule or Schedule(request.send_at))
+        super().__init__(ledger, on_unknown, lag, schedule or Schedule(request.send_at), **settings)
         self.plan = plan
         self._request = request
-
-    @property
-    def operation_ids(self) -> list[str]:
-        """Of every chunk that is sent, earlier tries' included."""
-        return self.ids
 
     def parts(self) -> list[Chunk]:
         return self.plan.chunks
 
+    def outline(self) -> Outline:
+        return self.plan.outline(self._request.fingerprint, self.schedule.quiet_hours is not None)
+
     def request(self, part: Chunk, time: float) -> Call[messages.Accepted]:
-        return self._request.call(self.plan.to(part), self._tags(part), self.due(part, time))
+        tags = {TAG: self._tag(part), KEY_TAG: self.ledger.name}
+        return self._request.call(self.plan.to(part), tags, self.schedule.at(part.zones, time))
 
     def identity(self, reply: messages.Accepted) -> str | None:
         return reply.operation_id
 
-    def look(self, part: Chunk, since: float | None) -> Flow[Found]:
-        tags = self._tags(part)
-        start = datetime.fromtimestamp(since - SKEW, timezone.utc) if since is not None else None
-        call: Call[Page[messages.Message]] | None = messages.list(tags=tags, start_date=start, page_size=100)
-        while call is not None:
-            page = yield from made(call)
-            # A filter that Twilio does not know is ignored, so each row has to show the tag itself.
-            mine = [row.operation_id for row in page.items if (row.tags or {}).get(TAG) == tags[TAG]]
-            if mine:
-                return Found(mine)
-            call = page.next
-        return Found()
+    def look(self, part: Chunk, entry: Entry | None, since: float | None) -> Flow[Found]:
+        tag = self._tag(part, entry)
+        # Twilio's day, whatever our clock says: the tag alone tells what is meant.
+        start = datetime.fromtimestamp(since - DAY, timezone.utc) if since is not None else None
+        page = yield from made(messages.list(tags={TAG: tag}, start_date=start, page_size=LOOK))
+        mine = [row.operation_id for row in page.items if (row.tags or {}).get(TAG) == tag]
+        if page.items and not mine:
+            raise self.uncertain(part, "before", "Twilio's list ignores the filter by tag, so it cannot tell")
+        for identity in dict.fromkeys(each for each in mine if each):
+            operation = yield from fetched(operations.fetch(identity))
+            count = operation.stats.recipients if operation else 0
+            if count and count != part.count:
+                tried = f"{identity} bears the tag, but is for {count:,} recipients and not {part.count:,}"
+                raise self.uncertain(part, "before", tried)
+        return Found(mine)
 
-    def uncertain(self, part: Chunk, when: str) -> SendUncertain:
-        key = self.ledger.key(part.number)
+    def look_for_others(self, parts: Sequence[Chunk]) -> Flow[bool]:
+        own, name = {self._tag(part) for part in parts}, self.ledger.name
+        seen: set[str | None] = set()
+        call: Call[Page[messages.Message]] | None = messages.list(tags={KEY_TAG: name}, page_size=1_000)
+        for _ in range(MOST_PAGES):
+            if call is None or own <= seen:
+                break
+            try:
+                page = yield from made(call)
+            except ApiError as error:
+                if self.ledger.blank:
+                    raise
+                log.warning("Twilio's list does not tell whether another Airflow has sent this: %s", error)
+                return False
+            rows = [row.tags or {} for row in page.items if (row.tags or {}).get(KEY_TAG) == name]
+            if page.items and not rows:
+                raise self.uncertain(parts[0], "before", "Twilio's list ignores the filter by tag")
+            seen.update(tags.get(TAG) for tags in rows)
+            call = page.next
+        if seen - own:
+            raise RecipientsChanged(
+                f"Twilio's list shows another send under the tag {KEY_TAG}:{name}: other recipients, another "
+                "message, or the same in requests of another size, sent by an earlier try, another task or "
+                "another Airflow. This try sent nothing. Give what was given then; or, if this is another "
+                "send, another send_key",
+                field="send_key",
+            )
+        return bool(seen)
+
+    def uncertain(self, part: Chunk, when: str, tried: str | None = None) -> SendUncertain:
+        tag = f"{TAG}:{self._tag(part)}"
+        what = tried or f"its list shows no message tagged {tag}"
         return SendUncertain(
             f"chunk {part.number + 1} of {len(self.plan.chunks)} ({part.count:,} recipients) was given "
-            f"to Twilio {when}, no reply came, and its list shows no message tagged {TAG}:{key}. Certainly "
+            f"to Twilio {when}, no reply came, and {what}. Certainly "
             f"sent: {self.sent:,} recipients in {len(self.ids)} operations. This chunk was not "
-            "sent again, and nothing after it was. Look for the tag in Twilio's console. Where it is there, "
-            "run the task again: it will be found. Where it certainly is not, clear the task with "
-            "on_unknown='resend'; on_unknown='assume_sent' goes on without it",
+            "sent again, and nothing after it was. Run the task again, and it looks again. If it stays "
+            f"unknown, look for the tag {tag} in Twilio's console: only where it certainly is not there, "
+            "clear the task with on_unknown='resend'; on_unknown='assume_sent' goes on without it",
             part=f"chunk {part.number + 1}",
-            key=key,
-            tried=f"listed messages by tag for {self.lag:.0f} s",
+            key=self._tag(part),
+            tried=tried or f"listed messages by tag for {self.lag:.0f} s",
             operation_ids=self.ids,
         )
 
@@ -215,5 +271,9 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
             f"{self.sent / max(seconds, 1e-3):,.0f}",
         )
 
-    def _tags(self, chunk: Chunk) -> dict[str, str]:
-        return {TAG: self.ledger.key(chunk.number)}
+    def _tag(self, chunk: Chunk, entry: Entry | None = None) -> str:
+        """The tag that binds a chunk's request: the send, the part, and a hash of content and people."""
+        number = entry.part if entry and entry.place >= 0 else chunk.number
+        content = f"{self._request.fingerprint}.{chunk.fingerprint}"
+        mark = hashlib.sha256(content.encode()).hexdigest()[:16]
+        return self.ledger.tag(number, mark, old=entry.old if entry else False)

@@ -1,15 +1,21 @@
-"""What was sent, written down before and after each request, so that no later try sends it again.
+"""The ledger of a send: what was sent, noted before and after each request, so that no try repeats it.
 
-The ledger lies in Airflow's task state store, which outlives retries, dead workers and clears: one small
-value per chunk (a state, a hash, a count, an operation id), never a recipient. Where Airflow has no store
-(before 3.3) the ledger is *blank*: it remembers nothing, and only Twilio's own list can tell what was sent.
+It lies in Airflow's task state store, which outlives retries, dead workers and clears:
+
+* ``twilio.ledger``: a head for each send of this task instance (hashes and counts of the plan, written before
+  the first request), and whether the send is complete;
+* ``twilio.<name>.<place>``: an entry for each part, in the order in which they were begun.
+
+A part is known by its fingerprint, never by its place in a list, which may be another one at the next try.
+The values are ids, hashes and counts, never recipients. Where Airflow has no store (before 3.3) the ledger is
+*blank*: it remembers nothing, and only Twilio's own list can tell what was sent.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -17,22 +23,94 @@ from tenacity import Retrying, stop_after_delay, wait_random_exponential
 
 from airflow_provider_twilio_comms.exceptions import RecipientsChanged, TwilioError
 
-__all__ = ["Entry", "Ledger", "Store", "send_id"]
+__all__ = ["Done", "Entry", "Head", "Ledger", "Outline", "Store", "send_id"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
+HEADS = "twilio.ledger"
 PATIENCE = 120.0  # seconds for which a write after a request is tried again
 State = Literal["sending", "accepted", "assumed", "refused"]
 
 
+class Outline(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A plan as hashes and counts, to tell whether a later try has the same one.
+
+    ``content`` is what goes to everyone, sender included; ``people`` does not depend on their order;
+    ``parts`` is what is sent to whom in which request. ``rows`` were read, ``rejected`` of them are left out.
+    """
+
+    content: str
+    people: str
+    plan: str
+    parts: int
+    recipients: int
+    rows: int = 0
+    rejected: int = 0
+    size: int = 1
+    by_zone: bool = False
+
+    def changes(self, now: Outline) -> str:
+        """What is another one now, in words."""
+        found = []
+        if self.content != now.content:
+            found.append("the message or its sender")
+        if self.people != now.people:
+            found.append(f"the recipients ({self.recipients:,} then, {now.recipients:,} now)")
+        if self.size != now.size:
+            found.append(f"recipients_per_request ({self.size:,} then, {now.size:,} now)")
+        if self.by_zone != now.by_zone:
+            found.append("quiet_hours, which sort the recipients by time zone")
+        if not found and self.plan != now.plan:
+            found.append("the order of the recipients")
+        return " and ".join(found) or "nothing that is known of"
+
+
+class Done(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A send that is complete: every part is settled. ``held`` is until when Twilio holds the last one."""
+
+    parts: int
+    recipients: int
+    rejected: int = 0
+    held: float = 0.0
+
+
+class Head(msgspec.Struct, omit_defaults=True):
+    """A send of this task instance, noted before its first request.
+
+    ``name`` is the send's in tags and keys; ``max_tries`` is the task instance's, which grows with a clear of
+    it and with nothing else. ``outline`` is None, and ``old`` the number of places, for a ledger that the
+    version before began. ``snapshot`` is the id of the plan that is kept.
+    """
+
+    name: str
+    max_tries: int
+    generation: int = 0
+    outline: Outline | None = None
+    since: float = 0.0
+    snapshot: str | None = None
+    old: int = 0
+    held: float = 0.0  # of the version before
+    done: Done | None = None
+    version: int = 2
+
+
 class Entry(msgspec.Struct, omit_defaults=True, frozen=True):
-    """What is known of a part. ``since`` is when its request was about to be made, in seconds since 1970."""
+    """A part that was begun: ``place`` is its key, ``part`` its number in the plan of then.
+
+    ``who`` is a hash of the address, where the part is one message. ``since`` is when its request was about
+    to be made, in seconds since 1970; ``held`` until when Twilio holds it.
+    """
 
     state: State
     fingerprint: str
     count: int
     since: float = 0.0
     operation_id: str | None = None
+    part: int = 0
+    who: str | None = None
+    held: float = 0.0
+    old: bool = False  # begun by the version before, whose tags hold no fingerprint
+    place: int = -1
 
 
 class Store(Protocol):
@@ -43,114 +121,232 @@ class Store(Protocol):
     def set(self, key: str, value: Any, *, retention: Any = None) -> None: ...
 
 
-def send_id(send_key: str, clear_number: int = 0) -> str:
-    """A send's short name, fit for a tag: the same for every try of the same task instance.
-
-    ``clear_number`` is 0 unless a clear is meant to send anew.
-    """
-    text = send_key if not clear_number else f"{send_key} clear {clear_number}"
+def send_id(send_key: str, generation: int = 0) -> str:
+    """A send's short name, fit for a tag. ``generation`` is 0 unless a clear was meant to send anew."""
+    text = send_key if not generation else f"{send_key} generation {generation}"
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 class Ledger:
-    """The entries of one send, by part (a chunk's number).
+    """The entries of one send.
 
-    ``retried`` says that this is not the task's first try; ``forever`` is what the store wants to hear for a
-    value that never expires; ``noun`` is what a person calls a part.
+    ``slot`` tells the sends of one task instance apart, and ``key`` (or what makes it) names this one over
+    the account; ``owner`` is the task instance as a person calls it, and ``listed`` says that it is mapped
+    over lists, which may be edited where they stand. ``anew``
+    says that a clear of this task instance begins a new generation. ``retried`` says that this is not the
+    first try; ``old_names`` are those that the version before may have used. ``forever`` is what the store
+    wants to hear for a value that never expires; ``noun`` is what a person calls a part.
     """
 
     def __init__(
         self,
         store: Store | None,
-        name: str,
+        key: str | Callable[[], str],
         *,
         retried: bool,
+        owner: str = "this task",
+        listed: bool = False,
+        slot: str = "",
+        max_tries: int = 0,
+        anew: bool = False,
+        old_names: Iterable[str] = (),
         forever: Any = None,
         noun: str = "chunk",
     ) -> None:
         self._store = store
         self._forever = forever
-        self.name = name
         self._noun = noun
-        self._held = 0.0
-        # Without a store, or with one that lost what an earlier try began, only Twilio can tell.
-        self.blank: bool = retried and (store is None or self._read("begun") is None)
-
-    def begin(self, parts: int, now: float) -> None:
-        """Note that this send has a ledger, before its first request."""
-        self._write("begun", {"parts": parts, "since": now})
+        self._slot = slot
+        self._max_tries = max_tries
+        self._entries: list[Entry] | None = None
+        self._next = 0
+        # Without a store, only Twilio can tell. A store without a head means that nothing was begun.
+        self.blank: bool = retried and store is None
+        read = store.get(HEADS) if store is not None else None
+        self._heads: dict[str, Any] = dict(read or {})
+        head = msgspec.convert(self._heads[slot], Head) if slot in self._heads else None
+        self.generation: int = head.generation if head else 0
+        if head and anew and head.max_tries != max_tries:
+            self.generation, head = head.generation + 1, None
+        elif head is None and anew and store is None:
+            self.generation = max_tries
+        elif head is None and retried and store is not None:
+            head = self._taken_over(old_names)
+        self.head: Head | None = head
+        self.owner = owner
+        self._listed = listed
+        if head is None:
+            key = key if isinstance(key, str) else key()  # making it may take a request
+        self.name: str = head.name if head else send_id(str(key), self.generation)
+        self.place: str = send_id(
+            f"{owner} {slot}", self.generation
+        )  # of what is kept for this task instance
 
     @property
     def begun(self) -> bool:
         """Whether an earlier try began to send."""
-        return self._read("begun") is not None
+        return self.head is not None
+
+    @property
+    def done(self) -> Done | None:
+        """The counts of a send that is complete; None where something is still to be sent."""
+        return self.head.done if self.head else None
+
+    @property
+    def others(self) -> bool:
+        """Whether this task instance has begun another send, as a mapped one whose list has shifted has."""
+        return bool(self._heads.keys() - {self._slot})
+
+    @property
+    def replaced(self) -> bool:
+        """Whether this map index has begun to send another list, of which this one may be an edition."""
+        return self._listed and self.others and not self.begun
+
+    @property
+    def ids(self) -> list[str]:
+        """Twilio's ids of all that was accepted."""
+        return [entry.operation_id for entry in self.entries() if entry.operation_id]
 
     @property
     def held(self) -> float:
         """Until when Twilio holds the part that it holds longest, in seconds since 1970; 0 if none."""
-        return max(self._held, float((self._read("held") or {}).get("until", 0.0)))
+        noted = max(self.done.held if self.done else 0.0, self.head.held if self.head else 0.0)
+        return max(noted, *(entry.held for entry in self.entries()), 0.0)
 
-    def hold(self, until: float) -> None:
-        """Note that a part is about to be scheduled for later, whenever this or a later try waits for it."""
-        if until > self.held:
-            self._held = until
-            self._write("held", {"until": until})
+    def entries(self) -> list[Entry]:
+        """Every part that was begun, in the order in which they were."""
+        if self._entries is None:
+            self._entries = []
+            while self.head is not None:
+                read = self._get(f"twilio.{self.name}.{self._next}")
+                old = self._next < self.head.old
+                if read is None and not old:
+                    break
+                if read is not None:
+                    entry = msgspec.convert(read, Entry)
+                    part = self._next if old else entry.part
+                    self._entries.append(msgspec.structs.replace(entry, place=self._next, old=old, part=part))
+                self._next += 1
+        return self._entries
 
-    def key(self, part: int) -> str:
-        """The tag value that a part's request carries."""
-        return f"{self.name}.{part}"
+    def tag(self, part: int, fingerprint: str, *, old: bool = False) -> str:
+        """The tag value of a part's request: the send, the part, and what is in it."""
+        return f"{self.name}.{part}" if old else f"{self.name}.{part}.{fingerprint}"
 
-    def entry(self, part: int, fingerprint: str | None) -> Entry | None:
-        """What is known of a part. Raises :class:`RecipientsChanged` where it was another one then."""
-        read = self._read(str(part))
-        if read is None:
-            return None
-        entry = msgspec.convert(read, Entry)
-        if entry.state != "refused" and entry.fingerprint != fingerprint:
-            now = f"there is no such {self._noun} now" if fingerprint is None else "it is another one now"
-            people = f"{entry.count:,} recipient{'s' if entry.count > 1 else ''}"
-            raise RecipientsChanged(
-                f"{self._noun} {part + 1} was {entry.state} on an earlier try ({people}): {now}. "
-                "Nothing was sent by this try. Give the first try's recipients again, in the same order, or "
-                "another send_key to send to these ones as well",
-                field="recipients",
-            )
-        return entry
+    def check(self, outline: Outline, gone: Sequence[Entry], free: int) -> None:
+        """Raises :class:`RecipientsChanged` where an earlier try began something else than this plan.
 
-    def sending(self, part: int, fingerprint: str, count: int, now: float) -> None:
-        """Write that a request is about to be made.
+        ``gone`` are the parts that were taken, or may have been, and that the plan does not hold; of the rows
+        read then, only ``free`` may be missing now: nobody who is not sent yet may be gone in silence.
+        """
+        was = self.head.outline if self.head else None
+        if gone:
+            raise self.changed(outline, gone)
+        if was is None:
+            return
+        taken = any(entry.state != "refused" for entry in self.entries())
+        if (taken and was.content != outline.content) or outline.rows < was.rows - free:
+            raise self.changed(outline)
+
+    def changed(self, now: Outline | None, gone: Sequence[Entry] = ()) -> RecipientsChanged:
+        """The error that says what is another one now, and what was sent."""
+        was = self.head.outline if self.head else None
+        if was is None:
+            what = "the recipients, their order or the message"
+        elif now is None:
+            what = f"the recipients ({was.recipients:,} then, none now)"
+        else:
+            what = was.changes(now)
+        taken = [entry for entry in self.entries() if entry.state in ("accepted", "assumed")]
+        open_ = [entry for entry in self.entries() if entry.state == "sending"]
+        first = f"; {self._noun} {gone[0].part + 1} was {gone[0].state}" if gone else ""
+        text = (
+            f"an earlier try began this send, and since then there changed: {what}{first}. That try sent to "
+            f"{sum(entry.count for entry in taken):,} recipients in {len(taken)} requests"
+        )
+        if open_:
+            text += f", and of {sum(entry.count for entry in open_):,} more nobody knows yet"
+        return RecipientsChanged(
+            f"{text}. This try sent nothing. Run the task again with what that try was given, and it goes on "
+            "from there; to leave somebody out, name them in suppress. With snapshot_path a later try keeps "
+            "to the first one's plan, whatever its source says by then",
+            field="recipients",
+        )
+
+    def begin(self, outline: Outline, now: float, snapshot: str | None = None) -> None:
+        """Note the plan before the first request; an earlier try's note stays."""
+        if self.head is not None:
+            if self._slot not in self._heads:  # it was taken over from the version before
+                self._write_head(self.head)
+            return
+        self._write_head(Head(self.name, self._max_tries, self.generation, outline, now, snapshot))
+
+    def finish(self, recipients: int, rejected: int) -> None:
+        """Note that every part is settled. A later try then only waits."""
+        if self.head is None or self.head.done:
+            return
+        done = Done(len(self.entries()), recipients, rejected, self.held)
+        self._write_head(msgspec.structs.replace(self.head, done=done))
+
+    def sending(self, entry: Entry, part: str) -> Entry:
+        """Write that a request is about to be made; returns the entry with its place.
 
         This is the fence: where Airflow does not take the write (this try is no longer the live one, the API
         server is down), it raises and nothing may be posted.
         """
+        entries = self.entries()
+        if entry.place < 0:
+            entry = msgspec.structs.replace(entry, place=self._next)
         try:
-            self._write(str(part), msgspec.to_builtins(Entry("sending", fingerprint, count, since=now)))
+            self._write(entry)
         except Exception as error:  # whatever it is: what is not written down is not sent
             raise TwilioError(
-                f"{self._noun} {part + 1}: Airflow's task state store does not take the note that it is "
+                f"{part}: Airflow's task state store does not take the note that it is "
                 f"about to be sent, so nothing was posted ({type(error).__name__}: {error}). Either this try "
                 "is no longer the live one, or the API server is not there; a later try sends what is missing"
             ) from error
+        if entry.place == self._next:
+            self._next += 1
+            entries.append(entry)
+        return entry
 
-    def settled(
-        self, part: int, state: State, fingerprint: str, count: int, operation_id: str | None
-    ) -> None:
-        """Write how a request ended; tried again with patience, since it has happened."""
-        entry = msgspec.to_builtins(Entry(state, fingerprint, count, operation_id=operation_id))
+    def settled(self, entry: Entry) -> None:
+        """Write how a request ended; tried again for a while, since it has happened."""
         Retrying(
             stop=stop_after_delay(PATIENCE),
             wait=wait_random_exponential(multiplier=0.5, max=15),
             before_sleep=lambda _: log.warning(
-                "The ledger does not take %s %d yet, trying again", self._noun, part + 1
+                "The ledger does not take %s %d yet, trying again", self._noun, entry.part + 1
             ),
             reraise=True,
-        )(self._write, str(part), entry)
+        )(self._write, entry)
+        self._entries = [entry if each.place == entry.place else each for each in self.entries()]
 
-    def _read(self, name: str) -> Any:
-        return self._store.get(f"twilio.{self.name}.{name}") if self._store is not None else None
+    def _taken_over(self, names: Iterable[str]) -> Head | None:
+        """The head of a ledger that the version before began, which knew parts by their place."""
+        for name in names:
+            begun = self._get(f"twilio.{name}.begun")
+            if begun:
+                held = float((self._get(f"twilio.{name}.held") or {}).get("until", 0.0))
+                log.info("An earlier version of this package began this send: going on from there")
+                since, parts = float(begun["since"]), int(begun["parts"])
+                return Head(name, self._max_tries, since=since, old=parts, held=held)
+        return None
 
-    def _write(self, name: str, value: Mapping[str, Any]) -> None:
+    def _get(self, key: str) -> Any:
+        return self._store.get(key) if self._store is not None else None
+
+    def _write_head(self, head: Head) -> None:
+        self._heads[self._slot] = msgspec.to_builtins(head)
+        self._set(HEADS, self._heads)
+        self.head = head
+
+    def _write(self, entry: Entry) -> None:
+        value = msgspec.to_builtins(msgspec.structs.replace(entry, place=-1, old=False))
+        self._set(f"twilio.{self.name}.{entry.place}", value)
+
+    def _set(self, key: str, value: Mapping[str, Any]) -> None:
         if self._store is None:
             return
         kept = {} if self._forever is None else {"retention": self._forever}
-        self._store.set(f"twilio.{self.name}.{name}", dict(value), **kept)
+        self._store.set(key, dict(value), **kept)

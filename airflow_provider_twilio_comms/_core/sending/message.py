@@ -28,6 +28,7 @@ __all__ = [
     "addressees_of",
     "addresses",
     "compose",
+    "keyed",
     "listed",
 ]
 
@@ -110,7 +111,12 @@ class OutgoingMessage:
         shown = ("from_", "messaging_service_sid", "body", "content_sid", "content_variables")
         marks = [salt, self.to[number], *(self.options.get(name) for name in shown)]
         marks += [url.partition("?")[0] for url in self.options.get("media_url") or ()]
-        return hashlib.sha256(msgspec.json.encode(marks, order="deterministic")).hexdigest()[:16]
+        return keyed(*marks)
+
+
+def keyed(*marks: Any) -> str:
+    """A short hash of what is not to be written down; the first mark is the send's name, or another hash."""
+    return hashlib.sha256(msgspec.json.encode(marks, order="deterministic")).hexdigest()[:16]
 
 
 class Addressee(Address):

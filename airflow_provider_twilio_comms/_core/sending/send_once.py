@@ -1,9 +1,10 @@
-"""The steps of every send: each part goes out, and none goes out twice.
+"""Send once: each part of a send goes out, and none goes out twice.
 
 Twilio has no idempotency key for messages. In its place the ledger is written before and after each request,
 and Twilio's own lists are asked where the ledger cannot tell:
 
-* an *accepted* part is skipped;
+* before anything is sent, the plan is held against what an earlier try began;
+* an *accepted* part is skipped, wherever it stands now;
 * a part that was about to be sent when something died is looked for at Twilio, for a while, since lists lag;
 * what stays unknown is the author's choice: stop and say so, send again, or take it as sent.
 
@@ -16,18 +17,21 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
 from airflow_provider_twilio_comms._core.sending.counters import Counting, uncounted, verdict_of
-from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger
+from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger, Outline
+from airflow_provider_twilio_comms._core.sending.shared_keys import Note, SharedKey
 from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
 from airflow_provider_twilio_comms.api.flows import Flow, made, now, waited
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.client.retry import untouched
 from airflow_provider_twilio_comms.exceptions import (
     ApiError,
+    RecipientsChanged,
     Refused,
     SendUncertain,
     TransportFailed,
@@ -44,7 +48,10 @@ CHECKS = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds between look-ups; the last one re
 
 
 class Part(Protocol):
-    """What one request sends: the ``number``-th part of the whole, to ``count`` recipients."""
+    """What one request sends: the ``number``-th part of the plan, to ``count`` recipients.
+
+    ``who`` is a hash of the address, where the part is one message; a part is then known by that.
+    """
 
     @property
     def number(self) -> int: ...
@@ -54,6 +61,9 @@ class Part(Protocol):
 
     @property
     def fingerprint(self) -> str: ...
+
+    @property
+    def who(self) -> str | None: ...
 
     @property
     def zones(self) -> tuple[str, ...]: ...
@@ -72,8 +82,10 @@ class SendOnce(ABC, Generic[P, R]):
     """One send under way, in parts whose requests are answered with an ``R``.
 
     ``schedule`` says when each part goes out. ``lag`` is for how many seconds an absence from Twilio's list
-    proves nothing; ``ids`` are Twilio's, of
-    everything that is sent, earlier tries' included. ``counting`` hears what this try adds.
+    proves nothing; ``ids`` are Twilio's, of everything that is sent, earlier tries' included. ``shared`` is
+    the author's own key; ``ask`` says that another task may have sent this, of which our ledger knows
+    nothing. ``counting`` hears what this try adds. ``assumed`` counts the recipients of parts that have no
+    id.
     """
 
     ledger: Ledger
@@ -82,16 +94,24 @@ class SendOnce(ABC, Generic[P, R]):
     schedule: Schedule = field(default_factory=Schedule)
     ids: list[str] = field(default_factory=list)
     sent: int = 0
+    assumed: int = 0
     claimed: set[str] = field(default_factory=set)  # ids that belong to a part: no other was sent as them
     stopped: bool = False
     counting: Counting = uncounted
+    shared: SharedKey | None = None
+    ask: bool = False
+    snapshot: str | None = None
 
     noun: ClassVar[str] = "part"
-    in_order: ClassVar[bool] = True  # what follows a part that was not sent was not sent either
+    tagged: ClassVar[bool] = False  # whether Twilio's list can be asked for what was sent under a key
 
     @abstractmethod
     def parts(self) -> Sequence[P]:
         """Every part, in the order in which they are sent."""
+
+    @abstractmethod
+    def outline(self) -> Outline:
+        """The plan as hashes and counts."""
 
     @abstractmethod
     def request(self, part: P, time: float) -> Call[R]:
@@ -102,12 +122,20 @@ class SendOnce(ABC, Generic[P, R]):
         """The id that Twilio gave."""
 
     @abstractmethod
-    def look(self, part: P, since: float | None) -> Flow[Found]:
+    def look(self, part: P, entry: Entry | None, since: float | None) -> Flow[Found]:
         """Look for a part at Twilio once; ``since`` is when it was sent, by our clock, if that is known."""
 
     @abstractmethod
-    def uncertain(self, part: P, when: str) -> SendUncertain:
+    def uncertain(self, part: P, when: str, tried: str | None = None) -> SendUncertain:
         """The error of a part of which nobody can tell, with how to settle it."""
+
+    def look_for_others(self, parts: Sequence[P]) -> Flow[bool]:
+        """Whether Twilio shows anything that was sent under this key.
+
+        Raises :class:`RecipientsChanged` where that is something else than these parts.
+        """
+        yield from ()
+        return True
 
     def once(self) -> Flow[list[str]]:
         """Send what is not sent yet; returns every id.
@@ -115,79 +143,138 @@ class SendOnce(ABC, Generic[P, R]):
         Raises :class:`RecipientsChanged` before anything is sent, :class:`SendUncertain` where only a person
         can tell, and whatever Twilio refuses.
         """
-        parts = self.parts()
-        entries = [self.ledger.entry(part.number, part.fingerprint) for part in parts]
-        self.ledger.entry(len(parts), None)  # the first try's list may have been longer
-        self.claimed.update(entry.operation_id for entry in entries if entry and entry.operation_id)
+        if self.ledger.done:
+            self.ids, self.sent = self.ledger.ids, self.ledger.done.recipients
+            return self.ids
+        parts, outline = self.parts(), self.outline()
+        self.ledger.check(outline, *self.gone(parts))
+        matched = self.matched(parts)
+        self.claimed.update(entry.operation_id for entry in matched if entry and entry.operation_id)
+        if self.shared is not None and not self.ledger.begun:
+            note = yield from self.shared.take(outline)
+            if note is not None:
+                return self.adopt(note, outline)
+            self.ask = self.tagged
+        if (self.ask or self.ledger.blank) and not self.ledger.begun:
+            self.ask = (yield from self.look_for_others(parts)) and self.ask
+        if self.ledger.replaced and not (self.ask and self.tagged):
+            raise RecipientsChanged(
+                f"an earlier try of {self.ledger.owner} began to send another list than this one, and "
+                "Twilio's list does not show this one. This try sent nothing: part of it may have been "
+                "texted. Map "
+                "over what names a list (a path, a partition) rather than over the people, or "
+                "set snapshot_path",
+                field="recipients",
+            )
         began = yield from now()
-        self.ledger.begin(len(parts), began)
-        for part, entry in zip(parts, entries, strict=True):
+        self.ledger.begin(outline, began, self.snapshot)
+        for part, entry in zip(parts, matched, strict=True):
             yield from self.each(part, entry, began)
             time = yield from now()
             self.told(part, time - began)
+        self.finish(outline)
         return self.ids
+
+    def finish(self, outline: Outline) -> None:
+        """Note that every part is settled."""
+        self.ledger.finish(outline.recipients, outline.rejected)
+        if self.shared is not None:
+            self.shared.finish(self.ids)
 
     def stop(self) -> None:
         """Post nothing more. May be called at any time, as from a signal's handler."""
         self.stopped = True
 
+    def gone(self, parts: Sequence[P]) -> tuple[list[Entry], int]:
+        """Parts that were taken, or may have been, and are others now; and how many people may be missing."""
+        here = {part.fingerprint for part in parts}
+        entries = self.ledger.entries()
+        lost = [each for each in entries if each.state != "refused" and each.fingerprint not in here]
+        return lost, sum(each.count for each in entries if each.state == "refused")
+
+    def matched(self, parts: Sequence[P]) -> list[Entry | None]:
+        """The entry of each part, wherever it stood then: those that were sent first."""
+        entries: dict[str, list[Entry]] = {}
+        for entry in sorted(self.ledger.entries(), key=lambda each: each.state == "refused"):
+            entries.setdefault(entry.who or entry.fingerprint, []).append(entry)
+        found: list[Entry | None] = []
+        for part in parts:
+            mine = entries.get(part.who or part.fingerprint) or entries.get(part.fingerprint)
+            found.append(mine.pop(0) if mine else None)
+        return found
+
+    def adopt(self, note: Note, outline: Outline) -> list[str]:
+        """Take what another task sent under the same key as this one's."""
+        log.info("%s has sent this already, under the same send_key: nothing is sent again", note.owner)
+        self.ids, self.sent = list(note.ids), outline.recipients
+        return self.ids
+
     def each(self, part: P, entry: Entry | None, began: float) -> Flow[None]:
         """Bring one part to its end, wherever an earlier try left it."""
         if entry and entry.state in ("accepted", "assumed"):
+            if entry.operation_id is None and (yield from self._once_more(part, entry)):
+                return
             self.count(part, entry.operation_id)
             log.info("%s was sent on an earlier try", self.name(part))
             return
         if entry and entry.state == "sending":
-            if (yield from self._reconciled(part, entry.since, "on an earlier try")):
+            if (yield from self._reconciled(part, entry, "on an earlier try")):
                 return
-        elif not entry and self.ledger.blank:
-            if (yield from self._found(part, began, known=False)):
+        elif not entry and (self.ledger.blank or self.ask):
+            since = began if self.ledger.blank else began - self.lag
+            unsent = Entry("sending", part.fingerprint, part.count, part=part.number, who=part.who)
+            if (yield from self._found(part, unsent, since, known=False)):
                 return
-            self.ledger.blank = not self.in_order
-        yield from self.send(part)
+        yield from self.send(part, entry)
 
-    def send(self, part: P, again: bool = False) -> Flow[None]:
+    def entry(self, part: P, time: float, before: Entry | None = None) -> Entry:
+        """The ledger's entry of a part that is about to be sent."""
+        due = self.schedule.at(part.zones, time)
+        if due is not None and due != self.schedule.send_at:
+            log.info(
+                "%s (%s recipients, %s) waits at Twilio until %s, the end of its quiet hours",
+                self.name(part),
+                f"{part.count:,}",
+                ", ".join(part.zones),
+                due.isoformat(),
+            )
+        return Entry(
+            "sending",
+            part.fingerprint,
+            part.count,
+            since=time,
+            part=part.number,
+            who=part.who,
+            held=due.timestamp() if due else 0.0,
+            place=before.place if before else -1,
+        )
+
+    def send(self, part: P, before: Entry | None = None, again: bool = False) -> Flow[None]:
         """Send one part, and settle what became of it."""
         if self.stopped:
             raise TwilioError(f"{self.name(part)}: the task was killed, so nothing more was posted")
         time = yield from now()
         call = self.request(part, time)
-        self.ledger.sending(part.number, part.fingerprint, part.count, time)
+        entry = self.ledger.sending(self.entry(part, time, before), self.name(part))
         self.counting("sent", part.count)
         try:
             reply = yield from made(call)
         except SendUncertain as error:
             log.warning("%s: %s", self.name(part), error)
-            if not (yield from self._reconciled(part, time, "just now", may_resend=not again)):
-                yield from self.send(part, again=True)
+            if not (yield from self._reconciled(part, entry, "just now", may_resend=not again)):
+                yield from self.send(part, entry, again=True)
         except (ApiError, Refused, TransportFailed) as error:
             if _not_taken(error):
-                self._settle(part, "refused", None)
+                self.ledger.settled(replace(entry, state="refused"))
                 self.counting("refused", part.count, verdict=verdict_of(error))
             raise
         else:
             identity = self.identity(reply)
             if identity is None:
                 log.warning("%s: Twilio took it and named no id", self.name(part))
-                if (yield from self._found(part, time, known=True)):
+                if (yield from self._found(part, entry, time, known=True)):
                     return
-            self.accept(part, identity)
-
-    def due(self, part: P, time: float) -> datetime | None:
-        """When a part is to go out; None is at once. The ledger keeps how long Twilio holds it."""
-        send_at = self.schedule.at(part.zones, time)
-        if send_at is None:
-            return None
-        self.ledger.hold(send_at.timestamp())
-        if send_at != self.schedule.send_at:
-            log.info(
-                "%s (%s recipients, %s) waits at Twilio until %s, the end of its quiet hours",
-                self.name(part),
-                f"{part.count:,}",
-                ", ".join(part.zones),
-                send_at.isoformat(),
-            )
-        return send_at
+            self.accept(part, entry, identity)
 
     def name(self, part: P) -> str:
         """What a person calls a part."""
@@ -199,24 +286,44 @@ class SendOnce(ABC, Generic[P, R]):
         if identity:
             self.ids.append(identity)
             self.claimed.add(identity)
+        else:
+            self.assumed += part.count
 
-    def accept(self, part: P, identity: str | None) -> None:
+    def accept(self, part: P, entry: Entry, identity: str | None) -> None:
         log.info("Twilio accepted %s %d as %s", self.noun, part.number + 1, identity)  # first of all
         self.count(part, identity)
-        self._settle(part, "accepted", identity)
+        self._write(replace(entry, state="accepted", operation_id=identity))
         self.counting("accepted", part.count)
 
     def told(self, part: P, seconds: float) -> None:
         """Say how far it is, so many seconds after the beginning."""
 
-    def _reconciled(self, part: P, since: float, when: str, may_resend: bool = True) -> Flow[bool]:
+    def _write(self, entry: Entry) -> None:
+        """Settle an entry; one that is found at Twilio may have no place yet."""
+        if entry.place < 0:
+            self.ledger.sending(entry, self.noun)
+        else:
+            self.ledger.settled(entry)
+
+    def _once_more(self, part: P, entry: Entry) -> Flow[bool]:
+        """One look for a part that was taken as sent and has no id, on a later try."""
+        try:
+            found = yield from self.look(part, entry, entry.since)
+        except TwilioError as error:
+            log.warning("%s has no id yet, and Twilio's list does not tell: %s", self.name(part), error)
+            return False
+        if found:
+            self.accept(part, entry, next((each for each in found if each), None))
+        return bool(found)
+
+    def _reconciled(self, part: P, entry: Entry, when: str, may_resend: bool = True) -> Flow[bool]:
         """Settle a part of unknown outcome. Returns whether it is settled; if not, it may be sent again."""
-        if (yield from self._found(part, since, known=True)):
+        if (yield from self._found(part, entry, entry.since, known=True, when=when)):
             return True
         self.counting("uncertain", part.count, on_unknown=self.on_unknown)
         if self.on_unknown == "assume_sent":
             log.warning("%s: taken as sent, as on_unknown='assume_sent' says", self.name(part))
-            self._settle(part, "assumed", None)
+            self.ledger.settled(replace(entry, state="assumed"))
             self.count(part, None)
             return True
         if self.on_unknown == "resend" and may_resend:
@@ -224,28 +331,31 @@ class SendOnce(ABC, Generic[P, R]):
             return False
         raise self.uncertain(part, when)
 
-    def _found(self, part: P, since: float, *, known: bool) -> Flow[bool]:
+    def _found(
+        self, part: P, entry: Entry, since: float, *, known: bool, when: str = "by an earlier try, perhaps"
+    ) -> Flow[bool]:
         """Look for a part until an absence counts, and take it as sent if it is there.
 
         ``known`` says that the request was certainly made at ``since``; otherwise any time before it will do.
+        A look that fails leaves it as uncertain as it was.
         """
         checks = _checks()
         pause = 0.0
         while True:
             time = yield from waited(pause)
-            found = yield from self.look(part, since if known else None)
+            try:
+                found = yield from self.look(part, entry, since if known else None)
+            except SendUncertain:
+                raise
+            except TwilioError as error:
+                raise self.uncertain(part, when, f"Twilio's list answered: {error}") from error
             if found:
-                self.accept(part, next((each for each in found if each), None))
+                self.accept(part, entry, next((each for each in found if each), None))
                 log.info("%s was found at Twilio", self.name(part))
                 return True
             if time >= since + self.lag:
                 return False
             pause = min(next(checks), max(0.1, since + self.lag - time))
-
-    def _settle(
-        self, part: P, state: Literal["accepted", "assumed", "refused"], identity: str | None
-    ) -> None:
-        self.ledger.settled(part.number, state, part.fingerprint, part.count, identity)
 
 
 def _not_taken(error: Exception) -> bool:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar
 
 from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
-from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger
-from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage
+from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger, Outline
+from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage, keyed
 from airflow_provider_twilio_comms._core.sending.send_once import LAG, SKEW, Found, SendOnce
 from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
 from airflow_provider_twilio_comms._core.waiting.messages import seen
@@ -30,6 +31,7 @@ from airflow_provider_twilio_comms.exceptions import (
     ApiError,
     AuthenticationFailed,
     InvalidInput,
+    RateLimited,
     Refused,
     SendUncertain,
     TransportFailed,
@@ -74,6 +76,8 @@ AHEAD = messages.SOONEST + timedelta(minutes=1)  # for the request to arrive, an
 SECOND = timedelta(seconds=2)  # Twilio's times have no fractions
 DAY = 86_400.0
 SHOWN = 20  # SIDs that an error names
+KINDS = 5  # errors that differ, of which one error tells
+THROTTLED = 5  # messages in a row that Twilio refuses for being too many, after which none is tried
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,6 +88,7 @@ class Part:
     to: str
     fingerprint: str
     zones: tuple[str, ...] = ()
+    who: str | None = None
     count: int = 1
 
 
@@ -97,7 +102,6 @@ class MessageSend(SendOnce[Part, Message]):
     """
 
     noun: ClassVar[str] = "message"
-    in_order: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -110,15 +114,20 @@ class MessageSend(SendOnce[Part, Message]):
         revive: bool = False,
         schedule: Schedule | None = None,
         zones: Sequence[tuple[str, ...]] = (),
+        rows: int | None = None,
+        **settings: Any,
     ) -> None:
-        super().__init__(ledger, on_unknown, lag, schedule or Schedule(message.options.get("send_at")))
+        schedule = schedule or Schedule(message.options.get("send_at"))
+        super().__init__(ledger, on_unknown, lag, schedule, **settings)
         self.message = message
         self.statuses: dict[str, str] = {}
         self.failures: dict[int, TwilioError] = {}
         self._earliest = earliest
         self._revive = revive
         self._zones = zones or ((),) * len(message.to)
+        self._rows = len(message.to) if rows is None else rows
         self._texts: tuple[str, ...] | None = None
+        self._throttled = 0
 
     def once(self) -> Flow[list[str]]:
         """Send what is not sent yet; returns every SID. Raises when all were tried, for those that failed."""
@@ -129,26 +138,67 @@ class MessageSend(SendOnce[Part, Message]):
 
     def parts(self) -> list[Part]:
         message, salt = self.message, self.ledger.name
-        return [
-            Part(number, to, message.fingerprint(number, salt), zones)
-            for number, (to, zones) in enumerate(zip(message.to, self._zones, strict=True))
-        ]
+        found: list[Part] = []
+        times: Counter[str] = Counter()
+        for number, (to, zones) in enumerate(zip(message.to, self._zones, strict=True)):
+            who = keyed(salt, to, str(times[to]))
+            found.append(Part(number, to, message.fingerprint(number, salt), zones, who))
+            times[to] += 1
+        return found
+
+    def outline(self) -> Outline:
+        message, salt = self.message, self.ledger.name
+        content = replace(message, to=("",)).fingerprint(0, salt)
+        people = keyed(salt, *sorted(message.to))
+        return Outline(
+            content=content,
+            people=people,
+            plan=keyed(content, *message.to),
+            parts=len(message.to),
+            recipients=len(message.to),
+            rows=self._rows,
+            rejected=self._rows - len(message.to),
+            by_zone=self.schedule.quiet_hours is not None,
+        )
+
+    def gone(self, parts: Sequence[Part]) -> tuple[list[Entry], int]:
+        """Whoever was texted is done, also where the list does not hold them any more."""
+        marks = {part.fingerprint for part in parts}
+        people = {part.who for part in parts}
+        lost, free = [], 0
+        for entry in self.ledger.entries():
+            if entry.state == "refused" or (entry.who and entry.who not in people):
+                free += entry.count
+            elif entry.fingerprint not in marks:
+                lost.append(entry)
+        return lost, free
+
+    def finish(self, outline: Outline) -> None:
+        """Not where messages failed, nor where a killed task takes back what is scheduled."""
+        if not self.failures and not self._revive:
+            super().finish(outline)
+
+    def look_for_others(self, parts: Sequence[Part]) -> Flow[bool]:
+        yield from ()
+        return self.ask  # messages bear no key
 
     def each(self, part: Part, entry: Entry | None, began: float) -> Flow[None]:
         try:
             if self._revive and entry and entry.operation_id and (yield from _canceled(entry.operation_id)):
                 log.info("%s was canceled before it went out, and is sent again", self.name(part))
-                yield from self.send(part)
+                yield from self.send(part, entry)
             else:
                 yield from super().each(part, entry, began)
+            self._throttled = 0
         except (ApiError, InvalidInput, Refused, SendUncertain, TransportFailed) as error:
             self.failures[part.number] = error
             log.warning("%s: %s", self.name(part), error)
-            if isinstance(error, (AuthenticationFailed, TransportFailed)):
+            self._throttled = self._throttled + 1 if isinstance(error, RateLimited) else 0
+            if isinstance(error, (AuthenticationFailed, TransportFailed)) or self._throttled >= THROTTLED:
                 raise self._failure() from error  # the others would not fare better
 
     def request(self, part: Part, time: float) -> Call[Message]:
-        send_at = self.due(part, time)
+        send_at = self.schedule.at(part.zones, time)
         if send_at is not None:
             messages.schedulable(send_at, datetime.fromtimestamp(time, timezone.utc))
         return self.message.call(part.number, send_at)
@@ -157,7 +207,7 @@ class MessageSend(SendOnce[Part, Message]):
         self.statuses[reply.sid] = reply.status or "accepted"
         return reply.sid
 
-    def look(self, part: Part, since: float | None) -> Flow[Found]:
+    def look(self, part: Part, entry: Entry | None, since: float | None) -> Flow[Found]:
         texts = yield from self._expected()
         found: list[Message] = []
         for call in self._lists(part.to):
@@ -170,19 +220,22 @@ class MessageSend(SendOnce[Part, Message]):
                 old = page.items and page.items[-1].date_created and page.items[-1].date_created < start
                 listing = None if old else page.next
         found.sort(key=lambda row: row.date_created.timestamp() if row.date_created else 0.0)
+        if len(found) > 1 and not any(texts):
+            tried = f"its list shows {len(found)} messages without a text that it may be"
+            raise self.uncertain(part, "before", tried)
         self.statuses.update({row.sid: row.status or "accepted" for row in found[:1]})
         return Found(row.sid for row in found)
 
-    def uncertain(self, part: Part, when: str) -> SendUncertain:
+    def uncertain(self, part: Part, when: str, tried: str | None = None) -> SendUncertain:
+        what = tried or "its list shows no such message to that recipient"
         return SendUncertain(
             f"message {part.number + 1} of {len(self.message.to)} was given to Twilio {when}, no reply came, "
-            "and its list shows no such message to that recipient. It was not sent again. Look into the "
-            "message logs in Twilio's console: where it is there, clear the task with "
-            "on_unknown='assume_sent', where it certainly is not, with on_unknown='resend'. Running the task "
-            "again looks again",
+            f"and {what}. It was not sent again. Running the task again looks again. If it stays unknown, "
+            "look into the message logs in Twilio's console: only where it certainly is not there, clear the "
+            "task with on_unknown='resend'; on_unknown='assume_sent' takes it as sent",
             part=f"message {part.number + 1}",
-            key=self.ledger.key(part.number),
-            tried=f"listed the recipient's messages for {self.lag:.0f} s",
+            key=self.ledger.tag(part.number, part.fingerprint),
+            tried=tried or f"listed the recipient's messages for {self.lag:.0f} s",
             operation_ids=list(self.ids),
         )
 
@@ -206,6 +259,7 @@ class MessageSend(SendOnce[Part, Message]):
             and (row.to or "").rpartition(":")[2] == to.rpartition(":")[2]
             and (row.date_created is None or row.date_created >= start)
             and any(alike(text, row.body or "", shortened=self._shortened) for text in texts)
+            and (any(texts) or row.num_media in (None, len(self.message.options.get("media_url") or ())))
         )
 
     @property
@@ -238,15 +292,26 @@ class MessageSend(SendOnce[Part, Message]):
     def _failure(self) -> TwilioError:
         """One error for all that failed: of the kind that a later try may mend, if there is one."""
         worst = min(self.failures.values(), key=_hope)
-        told = "; ".join(
-            str(error) if isinstance(error, SendUncertain) else f"message {number + 1}: {error}"
-            for number, error in self.failures.items()
-        )
+        alike: dict[str, list[int]] = {}
+        for number, error in self.failures.items():
+            # An uncertain one names itself, and differs from the next in nothing else.
+            text = str(error).partition(" was given")[2] if isinstance(error, SendUncertain) else str(error)
+            alike.setdefault(text, []).append(number + 1)
+        told = "; ".join(_numbered(numbers, text) for text, numbers in list(alike.items())[:KINDS])
+        if len(alike) > KINDS:
+            told += f"; and {len(alike) - KINDS} other errors"
         text = (
             f"{len(self.failures)} of {len(self.message.to)} messages were not sent, or nobody knows. {told}"
             f". Sent were {self.sent}" + (f": {', '.join(self.ids[:SHOWN])}" if self.ids else "")
         )
         return type(worst)(text, **{name: getattr(worst, name) for name in worst.fields})
+
+
+def _numbered(numbers: Sequence[int], text: str) -> str:
+    named = ", ".join(str(number) for number in numbers[:KINDS])
+    more = f" and {len(numbers) - KINDS} more" if len(numbers) > KINDS else ""
+    lead = f"message{'s' if len(numbers) > 1 else ''} {named}{more}"
+    return f"{lead} was given{text}" if text.startswith(" to Twilio") else f"{lead}: {text}"
 
 
 def _hope(error: TwilioError) -> int:

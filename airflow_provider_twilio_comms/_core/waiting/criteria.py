@@ -58,9 +58,9 @@ class Criteria:
             return None
         return 1.0 if self.min_delivered is None else self.min_delivered
 
-    def shortfall(self, stats: Stats) -> str | None:
-        """What is missing, in words; None where it is good enough."""
-        asked = stats.asked
+    def shortfall(self, stats: Stats, recipients: int = 0) -> str | None:
+        """What is missing of what was sent to so many, in words; None where it is good enough."""
+        asked = max(stats.asked, recipients)
         if self.max_failed is not None and stats.lost > (allowed := at_most(self.max_failed, asked)):
             return f"{stats.lost:,} of {asked:,} failed, and max_failed={self.max_failed} allows {allowed:,}"
         if self.wait_for == "delivered":
@@ -68,8 +68,8 @@ class Criteria:
             if stats.arrived < wanted:
                 named = "all" if self.min_delivered is None else f"min_delivered={self.min_delivered}"
                 return f"{stats.arrived:,} of {asked:,} were delivered, and {named} asks for {wanted:,}"
-        elif asked and stats.lost == asked and self.max_failed is None:
-            return f"all {asked:,} failed"
+        elif asked and stats.lost == stats.asked and self.max_failed is None:
+            return f"all {stats.asked:,} failed"
         return None
 
 

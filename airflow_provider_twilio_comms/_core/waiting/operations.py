@@ -76,6 +76,8 @@ class Wait(Waiting[Operation, Outcome]):
         if not all(operation.done for operation in found):
             return False
         stats = total(found)
+        if not stats.asked:
+            return False  # fresh counters may be 0: they have not been filled in
         if self.until == "processed" or not stats.under_way:
             return True
         return self.enough is not None and stats.arrived >= amount_of(self.enough, stats.asked)
@@ -100,8 +102,8 @@ def observed(operation_id: str) -> Flow[Operation | None]:
     return (yield from fetched(operations.fetch(operation_id)))
 
 
-def judge(criteria: Criteria, outcome: Outcome, operation_ids: Sequence[str]) -> Stats:
-    """The counts, where they are good enough.
+def judge(criteria: Criteria, outcome: Outcome, operation_ids: Sequence[str], recipients: int = 0) -> Stats:
+    """The counts, where they are good enough for ``recipients`` (or as many as Twilio counts, if more).
 
     Raises :class:`DeliveryFailed`, :class:`WaitTimedOut` or :class:`OperationGone` with the counts, or the
     error that ended the wait.
@@ -120,7 +122,7 @@ def judge(criteria: Criteria, outcome: Outcome, operation_ids: Sequence[str]) ->
     canceled = [name for name, operation in outcome.operations.items() if operation.status == "CANCELED"]
     if canceled:
         raise DeliveryFailed(f"{', '.join(canceled)}: canceled at Twilio. {_counts(stats)}", **carried)
-    short = criteria.shortfall(stats)
+    short = criteria.shortfall(stats, recipients)
     # Time may be up while a carrier still owes receipts. If what is in suffices, it suffices.
     if outcome.status == "timeout" and (short or not _complete(outcome, operation_ids)):
         raise WaitTimedOut(
