@@ -59,8 +59,7 @@ def shared_key_of(ledger: Ledger, send_key: str | None, patience: float) -> Shar
     """The author's own key, which is an idempotency key over the account; None for a default one."""
     from airflow_provider_twilio_comms._core.sending.shared_keys import SharedKey
 
-    notes = shared_notes() if send_key else None
-    return SharedKey(notes, ledger.name, ledger.owner, patience) if notes is not None else None
+    return SharedKey(shared_notes(), ledger.name, ledger.owner, patience) if send_key else None
 
 
 def moved_here(context: Context, ledger: Ledger) -> bool:

@@ -43,8 +43,9 @@ class Options(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ``operation_after``    a fresh operation answers 404 for so long
     ``counters_after``     a fresh operation's counters are all 0 for so long
     ``list_lag``           lists show nothing younger
-    ``accepted``           the 202 of a send: ``body``, ``header``, or None for the version's own (v1: body)
-    ``strict_liquid``      refuse ``{{ name }}`` without a default, as two applications saw Twilio do
+    ``ignore_tags``        lists of messages ignore the filter by tags, as Twilio does with a key it does not
+    know ``accepted``           the 202 of a send: ``body``, ``header``, or None for the version's own (v1:
+    body) ``strict_liquid``      refuse ``{{ name }}`` without a default, as two applications saw Twilio do
     ``check_senders``      refuse a sender, a pool that the account does not have
     ``unaddressable_rows`` list unaddressable recipients as FAILED messages without an attempt
     ``outcomes``           what becomes of numbers, before the table is asked
@@ -59,6 +60,7 @@ class Options(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     operation_after: Seconds = 0.0
     counters_after: Seconds = 0.0
     list_lag: Seconds = 0.0
+    ignore_tags: bool = False
     accepted: Literal["body", "header"] | None = None
     strict_liquid: bool = False
     check_senders: bool = True

@@ -68,7 +68,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         left out, the connection's ``default_sender``
     :param number_column: the column with the number, in files, tables and flat mappings
     :param channel: the recipients' channel: ``phone`` (SMS, MMS and RCS) or ``whatsapp``
-    :param tags: up to nine tags of your own
+    :param tags: up to eight tags of your own
     :param wait_for: ``accepted``, ``processed``, or ``delivered``
     :param min_delivered: with ``delivered``, the share (0.98) or count (100) that has to arrive; else all
     :param max_failed: the share or count that may fail

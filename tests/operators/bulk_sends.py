@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from airflow_provider_twilio_comms.emulator.faults import Fault
+from airflow_provider_twilio_comms.exceptions import RateLimited
 from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
+from tests.conftest import environment
+from tests.fakes import MemoryStore, context
 
-__all__ = ["bulk", "people"]
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.emulator.server import Running
+
+__all__ = ["bulk", "people", "stopped_after"]
 
 
 def people(count: int, first: int = 0) -> list[dict[str, Any]]:
@@ -29,3 +38,11 @@ def bulk(recipients: Any, **kwargs: Any) -> TwilioBulkMessageOperator:
         "unknown_after": 1.0,
     }
     return TwilioBulkMessageOperator(recipients=recipients, **{**defaults, **kwargs})
+
+
+def stopped_after(emulator: Running, chunks: int, store: MemoryStore, rows: Any, **kwargs: Any) -> None:
+    """A first try that Twilio refuses, for being too fast, after so many chunks."""
+    emulator.twilio.faults.add(Fault(kind="rate_limited", skip=chunks, method="POST", path="/Messages$"))
+    hasty = emulator.connection_json(max_attempts=1)
+    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=hasty), pytest.raises(RateLimited):
+        bulk(rows, **kwargs).execute(context(store))

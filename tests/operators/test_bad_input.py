@@ -80,7 +80,7 @@ def test_numbers_outside_the_allowed(emulator: Running, monkeypatch: Any, extra:
 @pytest.mark.parametrize(
     ("kwargs", "said"),
     [
-        ({"tags": {str(n): "x" for n in range(10)}}, ["tags: 10 given", "1 is the provider's own"]),
+        ({"tags": {str(n): "x" for n in range(10)}}, ["tags: 10 given", "2 are the provider's own"]),
         ({"tags": {"run": "a:b"}}, ["tags: the value of 'run'", "no colon"]),
         ({"tags": {"a b": "x"}}, ["tags: the key 'a b'"]),
         ({"tags": {"run": ""}}, ["tags: the value of 'run'"]),

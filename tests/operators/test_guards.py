@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
-from airflow_provider_twilio_comms.exceptions import InvalidInput
+from airflow_provider_twilio_comms.emulator.faults import Fault
+from airflow_provider_twilio_comms.exceptions import InvalidInput, RateLimited
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
 from tests.conftest import environment
 from tests.fakes import MemoryStore
@@ -58,10 +59,19 @@ def test_what_is_too_old_is_not_sent(emulator: Running, make: Any) -> None:
 
 
 def test_what_was_begun_in_time_and_is_too_old_now_is_red(emulator: Running) -> None:
-    store = MemoryStore()
-    bulk([US], max_age=60).execute(a_run(store=store))
+    store, people = MemoryStore(), [US, "+15005550004"]
+    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=emulator.connection_json(max_attempts=1)):
+        emulator.twilio.faults.add(Fault(kind="rate_limited", skip=1, method="POST", path="/Messages$"))
+        with pytest.raises(RateLimited):
+            bulk(people, max_age=60, recipients_per_request=1).execute(a_run(store=store))
     with pytest.raises(AirflowFailException, match="an earlier try has sent a part"):
-        bulk([US], max_age=60).execute(a_run(store=store, age=90, try_number=2))
+        bulk(people, max_age=60, recipients_per_request=1).execute(a_run(store=store, age=90, try_number=2))
+
+
+def test_what_was_sent_whole_in_time_may_be_waited_for_later(emulator: Running) -> None:
+    store = MemoryStore()
+    first = bulk([US], max_age=60).execute(a_run(store=store))
+    assert bulk([US], max_age=60).execute(a_run(store=store, age=90, try_number=2)) == first
 
 
 def test_the_report_counts_people_texts_and_money(emulator: Running, capsys: Any) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 COUNT = 25_000
 SLOW = "the reply is under way"
 MOMENTS = {
-    "before the first POST": "ledger begun",
+    "before the first POST": "ledger ledger None",
     "between the ledger and the first POST": "ledger 0 sending",
     "between the ledger and the second POST": "ledger 1 sending",
     "after the reply, before the ledger": "Twilio accepted chunk 2",

@@ -11,7 +11,7 @@ from airflow_provider_twilio_comms.api.comms import messages as api
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.operators import bulk_messages
 from tests.fakes import MemoryStore, context
-from tests.operators.bulk_sends import bulk, people
+from tests.operators.bulk_sends import bulk, people, stopped_after
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
@@ -29,10 +29,10 @@ def test_everyone_is_in_one_of_them_once(emulator: Running, count: int, size: in
 
 def test_another_size_on_a_retry_stops_it_before_anything_is_sent(emulator: Running) -> None:
     store = MemoryStore()
-    bulk(people(7), recipients_per_request=3).execute(context(store))
-    with pytest.raises(AirflowFailException, match="chunk 1"):
+    stopped_after(emulator, 1, store, people(7), recipients_per_request=3)
+    with pytest.raises(AirflowFailException, match=r"recipients_per_request \(3 then, 4 now\); chunk 1"):
         bulk(people(7), recipients_per_request=4).execute(context(store, try_number=2))
-    assert emulator.twilio.ledger.messages == 7
+    assert emulator.twilio.ledger.messages == 3
 
 
 @pytest.mark.parametrize("size", [0, -1, 10_001, 2.5, True, "10"])

@@ -176,7 +176,9 @@ class SendOnce(ABC, Generic[P, R]):
         return self.ids
 
     def finish(self, outline: Outline) -> None:
-        """Note that every part is settled."""
+        """Note that every part is settled: a later try need not look again for what was only assumed."""
+        if self.assumed:
+            return
         self.ledger.finish(outline.recipients, outline.rejected)
         if self.shared is not None:
             self.shared.finish(self.ids)

@@ -45,9 +45,12 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass
 class SharedKey:
-    """A key that ``owner`` (a task instance) wants to send under; ``name`` is the send's."""
+    """A key that ``owner`` (a task instance) wants to send under; ``name`` is the send's.
 
-    notes: Notes
+    Without ``notes`` only Twilio's lists tell what was sent under it.
+    """
+
+    notes: Notes | None
     name: str
     owner: str
     patience: float = 90.0  # seconds for which another task is waited for that is sending
@@ -62,7 +65,7 @@ class SharedKey:
         where another task is sending right now.
         """
         began = yield from now()
-        while True:
+        while self.notes is not None:
             time = yield from now()
             note = self._read(time)
             if note is None:
@@ -85,6 +88,7 @@ class SharedKey:
                     "clear that task"
                 )
             yield from waited(min(5.0, max(0.1, self.patience / 10)))
+        return None
 
     def finish(self, ids: list[str]) -> None:
         """Note that everything is sent."""
@@ -103,7 +107,7 @@ class SharedKey:
         return note if found is not None and found.claim == self._claim else None
 
     def _read(self, time: float) -> Note | None:
-        text = self.notes.read(self.name)
+        text = self.notes.read(self.name) if self.notes else None
         try:
             note = msgspec.json.decode(text, type=Note) if text else None
         except msgspec.MsgspecError:
@@ -111,7 +115,8 @@ class SharedKey:
         return note if note is not None and time - note.at < KEPT else None
 
     def _put(self, note: Note) -> None:
-        self.notes.write(self.name, msgspec.json.encode(note).decode())
+        if self.notes is not None:
+            self.notes.write(self.name, msgspec.json.encode(note).decode())
 
     def _taken(self, note: Note, outline: Outline) -> RecipientsChanged:
         return RecipientsChanged(

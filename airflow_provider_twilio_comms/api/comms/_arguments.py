@@ -124,7 +124,7 @@ def checked_tags(tags: Mapping[str, str] | None, limit: int = MAX_TAGS) -> dict[
     """Tags that Twilio takes: up to ``limit``, of letters, digits and ``. _ ~ -``; a value may be Liquid."""
     tags = dict(tags or {})
     if len(tags) > limit:
-        reason = "" if limit == MAX_TAGS else f", and {MAX_TAGS - limit} is the provider's own"
+        reason = "" if limit == MAX_TAGS else f", and {MAX_TAGS - limit} are the provider's own"
         raise InvalidInput.at("tags", f"{len(tags)} given", f"Twilio takes {MAX_TAGS}{reason}")
     for key, value in tags.items():
         if not _TAG.fullmatch(str(key)) or len(key) > 128:

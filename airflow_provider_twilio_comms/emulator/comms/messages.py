@@ -115,6 +115,8 @@ def _matching(
     nobody = identifier(request, "profile", "mem_profile") or session  # there are neither here
     channel, status = choice(request, "channel", _CHANNELS), choice(request, "status", _STATUSES)
     (since, until), tags = date_range(request), tag_filter(request)
+    if twilio.options.ignore_tags:
+        tags = {}
     rows = twilio.options.unaddressable_rows
     for operation in twilio.part(Outbox).newest_first(number, twilio.options.list_lag):
         if nobody or operation_id not in (None, operation.id) or not since <= operation.created <= until:

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.exceptions import RateLimited, SendUncertain, TransportFailed, TwilioError
 from tests.fakes import MemoryStore, context
-from tests.operators.bulk_sends import bulk, people
+from tests.operators.bulk_sends import bulk, people, stopped_after
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
@@ -130,7 +130,7 @@ def test_nothing_is_posted_where_the_ledger_takes_no_write(emulator: Running) ->
         if value.get("state") == "sending":
             raise RuntimeError("this try is no longer the live one")
 
-    with pytest.raises(TwilioError, match=r"chunk 1: .*nothing was posted"):
+    with pytest.raises(TwilioError, match=r"Chunk 1: .*nothing was posted"):
         bulk(people(5)).execute(context(MemoryStore(refuse)))
     assert posts(emulator) == 0
 
@@ -151,15 +151,15 @@ def test_a_write_after_the_request_is_tried_again(emulator: Running) -> None:
 def test_a_clear_resumes_unless_it_is_meant_to_resend(emulator: Running) -> None:
     store = MemoryStore()
     first = bulk(people(5)).execute(context(store))
-    again = bulk(people(5)).execute(context(store, try_number=2, clear_number=1))
+    again = bulk(people(5)).execute(context(store, try_number=2, max_tries=4))
     assert first
     assert again
     assert again["operation_ids"] == first["operation_ids"]
-    anew = bulk(people(5), on_clear="resend").execute(context(store, try_number=3, clear_number=2))
+    anew = bulk(people(5), on_clear="resend").execute(context(store, try_number=3, max_tries=5))
     assert anew
     assert anew["operation_ids"] != first["operation_ids"]
     assert set(counts(emulator).values()) == {2}
-    retried = bulk(people(5), on_clear="resend").execute(context(store, try_number=4, clear_number=2))
+    retried = bulk(people(5), on_clear="resend").execute(context(store, try_number=4, max_tries=5))
     assert retried == anew
 
 
@@ -171,31 +171,19 @@ def test_another_send_key_is_another_send(emulator: Running) -> None:
     assert set(counts(emulator).values()) == {2}
 
 
-@pytest.mark.parametrize(
-    ("then", "now", "said"),
-    [
-        (people(5), people(5, first=1), "chunk 1"),
-        (people(20_000), people(10_000), "chunk 2"),
-        (people(15_000), [*people(10_000), *people(5_000, first=90_000)], "chunk 2"),
-        (people(5), list(reversed(people(5))), "chunk 1"),
-    ],
-    ids=["others", "fewer", "a later chunk", "another order"],
-)
-def test_other_recipients_on_a_retry_stop_it_before_anything_is_sent(
-    emulator: Running, then: list[Any], now: list[Any], said: str
-) -> None:
+def test_a_complete_send_is_only_waited_for_whatever_its_source_says_now(emulator: Running) -> None:
     store = MemoryStore()
-    bulk(then).execute(context(store))
-    with pytest.raises(AirflowFailException, match=said):
-        bulk(now).execute(context(store, try_number=2))
-    assert everyone_once(emulator, len(then))
+    first = bulk(people(5)).execute(context(store))
+    for number, now in enumerate((people(9), people(2), [], people(5, first=7)), 2):
+        assert bulk(now).execute(context(store, try_number=number)) == first
+    assert everyone_once(emulator, 5)
 
 
 def test_more_recipients_than_before_send_the_new_ones_only(emulator: Running) -> None:
     store = MemoryStore()
-    bulk(people(10_000)).execute(context(store))
-    bulk(people(12_000)).execute(context(store, try_number=2))
-    assert everyone_once(emulator, 12_000)
+    stopped_after(emulator, 1, store, people(15_000))
+    bulk([*people(15_000), *people(2_000, first=90_000)]).execute(context(store, try_number=2))
+    assert everyone_once(emulator, 17_000)
 
 
 def test_the_ledger_and_its_tag_hold_nothing_personal(emulator: Running) -> None:
