@@ -311,7 +311,8 @@ def _numbered(numbers: Sequence[int], text: str) -> str:
     named = ", ".join(str(number) for number in numbers[:KINDS])
     more = f" and {len(numbers) - KINDS} more" if len(numbers) > KINDS else ""
     lead = f"message{'s' if len(numbers) > 1 else ''} {named}{more}"
-    return f"{lead} was given{text}" if text.startswith(" to Twilio") else f"{lead}: {text}"
+    verb = "were" if len(numbers) > 1 else "was"
+    return f"{lead} {verb} given{text}" if text.startswith(" to Twilio") else f"{lead}: {text}"
 
 
 def _hope(error: TwilioError) -> int:
