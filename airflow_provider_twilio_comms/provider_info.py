@@ -96,7 +96,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "config": {
             "twilio": {
-                "description": "The API server: the delivery view, and Twilio's webhooks, taken at /twilio.",
+                "description": "Sends, the delivery view, and the webhooks at /twilio of the API server.",
                 "options": _OPTIONS,
             }
         },
@@ -194,6 +194,17 @@ _OPTIONS: dict[str, Any] = {
         "boolean",
         "True",
     ),
+    "installation_id": _option(
+        "Tells this Airflow's sends from those of others on the same Twilio account. Left out, one is made "
+        "and kept as the Variable twilio_installation_id.",
+        example="production",
+    ),
+    "snapshot_path": _option(
+        "A folder in which every bulk send keeps its plan, numbers included, unless the task names another: "
+        "a retry then needs nothing of its source.",
+        example="s3://aws_default@campaigns/plans",
+    ),
+    "snapshot_days": _option("Days after which kept plans are removed; 0 keeps them.", "float", "30"),
     "webhook_enabled": _option("Whether the API server takes webhooks.", "boolean", "False"),
     "webhook_public_url": _option(
         "What Twilio calls and signs, up to and with /twilio. Never taken from a request.",

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
 from airflow.sdk import XComArg
+from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowSkipException,
@@ -331,6 +332,7 @@ class TwilioSendOperator(TwilioOperator):
                 self._check_plan(plan, screening, context)
                 if folder is not None and not ledger.begun:
                     plan.snapshot = snapshot.save(folder, plan)
+                    self._remove_old_snapshots(folder)
                 yield plan
         except NoRecipients as error:
             if ledger.begun:  # what an earlier try was given is gone
@@ -342,6 +344,14 @@ class TwilioSendOperator(TwilioOperator):
     def snapshots(self) -> str | None:
         """The folder in which plans are kept, if they are."""
         return self.snapshot_path
+
+    def _remove_old_snapshots(self, folder: ObjectStoragePath) -> None:
+        from airflow_provider_twilio_comms._core.planning import snapshot
+
+        days = conf.getfloat("twilio", "snapshot_days", fallback=30.0)
+        removed = snapshot.remove_old(folder, time.time() - days * 86_400.0) if days > 0 else 0
+        if removed:
+            self.log.info("Removed %d plans that were kept for more than %g days", removed, days)
 
     def _snapshot_folder(self, ledger: Ledger) -> ObjectStoragePath | None:
         """The folder of this task instance's plan, which no other one has."""

@@ -8,6 +8,7 @@ the fingerprints. These files hold numbers and variables.
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
@@ -21,13 +22,16 @@ from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet
 from airflow_provider_twilio_comms._core.sending.ledger import Ledger
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["Folder", "barred", "leave_out", "load", "save"]
+__all__ = ["Folder", "barred", "leave_out", "load", "remove_old", "save"]
 
 VERSION = 2
 
 
 class Folder(Protocol):
     """A folder somewhere, or a file in it: ``ObjectStoragePath``, ``pathlib.Path``."""
+
+    @property
+    def parent(self) -> Any: ...
 
     def __truediv__(self, name: str) -> Folder: ...
 
@@ -58,6 +62,24 @@ def save(folder: Folder, plan: Plan) -> str:
     manifest.id, manifest.people, manifest.at_most = secrets.token_hex(8), plan.people, plan.at_most
     (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
     return manifest.id
+
+
+def remove_old(folder: Folder, before: float) -> int:
+    """Remove the plans beside this one that were kept before a moment; returns how many."""
+    removed = 0
+    for other in list(folder.parent.iterdir()):
+        place = other / "manifest.json"
+        try:
+            if not _ours.fullmatch(other.name) or place.stat().st_mtime >= before:
+                continue
+            for file in (place, *other.iterdir()):  # the manifest first: without it there is no snapshot
+                if file.name == "manifest.json" or _chunk.fullmatch(file.name):
+                    file.unlink(missing_ok=True)
+            other.rmdir()
+        except OSError:  # another task removes it too, or it is no folder
+            continue
+        removed += 1
+    return removed
 
 
 def load(folder: Folder, ledger: Ledger) -> Plan | None:
@@ -130,6 +152,8 @@ def barred(
 
 
 _rows = msgspec.json.Decoder(list[msgspec.Raw])
+_ours = re.compile(r"[0-9a-f]{20}")
+_chunk = re.compile(r"\d{5,}\.json")
 
 
 def _file(folder: Folder, chunk: Chunk) -> Folder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -351,6 +352,21 @@ def test_whoever_opts_out_between_tries_is_left_out_of_a_snapshot(emulator: Runn
     assert (result["recipients"], result["rejected"]) == (8, 1)
     assert stop[1] not in emulator.twilio.ledger.to_dict()["recipients"]
     assert texted(emulator) == [8, 1]
+
+
+def test_old_snapshots_are_removed_and_nothing_else(emulator: Running, tmp_path: Path) -> None:
+    bulk(people(3), snapshot_path=str(tmp_path)).execute(context(MemoryStore(), run_id="first"))
+    (first,) = tmp_path.iterdir()
+    foreign = tmp_path / ("a" * 20)
+    foreign.mkdir()
+    (foreign / "notes.txt").write_text("mine")
+    bulk(people(3), snapshot_path=str(tmp_path)).execute(context(MemoryStore(), run_id="second"))
+    assert first.is_dir()
+    os.utime(first / "manifest.json", (0, 0))
+    bulk(people(3), snapshot_path=str(tmp_path)).execute(context(MemoryStore(), run_id="third"))
+    assert not first.exists()
+    assert (foreign / "notes.txt").exists()
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 # The version before
