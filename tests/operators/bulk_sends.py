@@ -40,9 +40,11 @@ def bulk(recipients: Any, **kwargs: Any) -> TwilioBulkMessageOperator:
     return TwilioBulkMessageOperator(recipients=recipients, **{**defaults, **kwargs})
 
 
-def stopped_after(emulator: Running, chunks: int, store: MemoryStore, rows: Any, **kwargs: Any) -> None:
-    """A first try that Twilio refuses, for being too fast, after so many chunks."""
+def stopped_after(
+    emulator: Running, chunks: int, store: MemoryStore, rows: Any, tried: Any = None, **kwargs: Any
+) -> None:
+    """A first try that Twilio refuses, for being too fast, after so many chunks; ``tried`` is its context."""
     emulator.twilio.faults.add(Fault(kind="rate_limited", skip=chunks, method="POST", path="/Messages$"))
     hasty = emulator.connection_json(max_attempts=1)
     with environment(AIRFLOW_CONN_TWILIO_DEFAULT=hasty), pytest.raises(RateLimited):
-        bulk(rows, **kwargs).execute(context(store))
+        bulk(rows, **kwargs).execute(tried or context(store))

@@ -3,8 +3,8 @@
 A machine of Hypothesis plays author, operations and Twilio: lists, texts and chunk sizes are edited, replies
 are lost, workers die at any write, lists lag, clocks are moved, this task or another one is cleared. After
 every try the emulator's own counts are held against three promises: no number twice; nobody of the plan
-missing from a green result; nothing personal in an error. With ``TWILIO_PROPERTY_EXAMPLES`` it plays as many worlds as
-that, other ones each time; ``make chaos`` does.
+missing from a green result; nothing personal in an error. With
+``TWILIO_PROPERTY_EXAMPLES`` it plays as many worlds as that, other ones each time; ``make chaos`` does.
 """
 
 from __future__ import annotations
