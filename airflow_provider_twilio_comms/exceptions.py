@@ -135,8 +135,8 @@ class ApiError(TwilioError):
     """Twilio's answer, when it is an error.
 
     ``status`` is HTTP's, ``code`` Twilio's (https://www.twilio.com/docs/api/errors), ``verdict`` what to do
-    about it (:class:`~airflow_provider_twilio_comms.api.codes.Verdict`), ``retry_after`` seconds, ``errors``
-    every error where one reply named several.
+    about it (:class:`~airflow_provider_twilio_comms.api.error_codes.Verdict`), ``retry_after`` seconds,
+    ``errors`` every error where one reply named several.
     """
 
     fields: ClassVar[tuple[str, ...]] = (

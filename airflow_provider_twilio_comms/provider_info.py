@@ -25,11 +25,11 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "operators": [
             _modules(
+                "operators.api_request",
                 "operators.approval",
-                "operators.call",
+                "operators.bulk_messages",
                 "operators.deactivations",
                 "operators.media",
-                "operators.message_actions",
                 "operators.messages",
                 "operators.messaging_services",
                 "operators.numbers",
@@ -37,6 +37,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.prices",
                 "operators.receipts",
                 "operators.resend_failed",
+                "operators.send_each",
                 "operators.send_message",
             )
         ],
@@ -82,11 +83,11 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": _FIELDS,
             }
         ],
-        "extra-links": [f"{_PACKAGE}.links.operations.TwilioOperationLink"],
+        "extra-links": [f"{_PACKAGE}.links.console.TwilioConsoleLink"],
         "plugins": [
             {
                 "name": "twilio_webhooks",
-                "plugin-class": f"{_PACKAGE}.plugins.plugin.TwilioWebhookPlugin",
+                "plugin-class": f"{_PACKAGE}.plugins.webhooks.plugin.TwilioWebhookPlugin",
             },
             {
                 "name": "twilio_delivery",

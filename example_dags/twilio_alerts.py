@@ -21,7 +21,7 @@ failures = TwilioNotifier(
     max_per_hour=20,  # all alerts of this connection together
     on_recovery=True,
     send_if="{{ not alert.backfill }}",
-    quiet_hours=("22:00", "07:00", "Europe/Lisbon"),
+    quiet_hours="22:00-07:00 Europe/Lisbon",
     always_for={"critical"},
 )
 retries = TwilioNotifier(to=ON_CALL, from_=FROM, text="{{ alert.headline }}: {{ alert.error }}", window=3600)

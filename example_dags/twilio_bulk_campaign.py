@@ -10,7 +10,7 @@ from pathlib import Path
 import pendulum
 from airflow.sdk import DAG, task
 
-from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 
 RECIPIENTS = Path(__file__).parent / "data" / "recipients.csv"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pendulum
 from airflow.sdk import DAG
 
-from airflow_provider_twilio_comms.operators.call import TwilioCallOperator
+from airflow_provider_twilio_comms.operators.api_request import TwilioApiRequestOperator
 from airflow_provider_twilio_comms.operators.deactivations import TwilioDeactivatedNumbersOperator
 from airflow_provider_twilio_comms.operators.media import (
     TwilioDeleteMediaOperator,
@@ -48,10 +48,10 @@ with DAG(
         output_path="{{ params.folder }}/deactivated.txt",
         deferrable=True,
     )
-    balance = TwilioCallOperator(
+    balance = TwilioApiRequestOperator(
         task_id="balance", call="classic.usage.balance", fields=["balance", "currency"]
     )
-    templates = TwilioCallOperator(
+    templates = TwilioApiRequestOperator(
         task_id="templates", call="content.list_with_approvals", fields=["sid", "friendly_name"]
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pendulum
 from airflow.sdk import DAG, ObjectStoragePath, task
 
-from airflow_provider_twilio_comms.transfers.mapped import send_each
+from airflow_provider_twilio_comms.operators.send_each import send_each
 from airflow_provider_twilio_comms.transfers.object_storage_to_twilio import ObjectStorageToTwilioOperator
 
 with DAG(

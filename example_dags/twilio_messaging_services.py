@@ -5,7 +5,7 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import DAG
 
-from airflow_provider_twilio_comms.operators.message_actions import TwilioCancelMessageOperator
+from airflow_provider_twilio_comms.operators.messages import TwilioCancelMessageOperator
 from airflow_provider_twilio_comms.operators.messaging_services import (
     TwilioDeleteMessagingServiceOperator,
     TwilioListMessagingServicesOperator,

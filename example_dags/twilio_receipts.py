@@ -11,7 +11,7 @@ from pathlib import Path
 import pendulum
 from airflow.sdk import DAG, Asset, task
 
-from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 from airflow_provider_twilio_comms.operators.receipts import TwilioReceiptsOperator
 from airflow_provider_twilio_comms.operators.resend_failed import TwilioResendFailedOperator
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import DAG
 
-from airflow_provider_twilio_comms.operators.message_actions import (
+from airflow_provider_twilio_comms.operators.messages import (
     TwilioDeleteMessageOperator,
     TwilioListMessagesOperator,
     TwilioMessageFeedbackOperator,

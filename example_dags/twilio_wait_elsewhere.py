@@ -5,7 +5,7 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import DAG
 
-from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 from airflow_provider_twilio_comms.sensors.operations import TwilioOperationSensor
 
 with DAG("twilio_wait_elsewhere", schedule=None, start_date=pendulum.datetime(2026, 1, 1), tags=["twilio"]):

@@ -14,7 +14,7 @@ import pytest
 from statsd import StatsClient
 
 from airflow_provider_twilio_comms.demo.processes import until
-from airflow_provider_twilio_comms.hooks.metrics import METRICS
+from airflow_provider_twilio_comms.hooks._metrics import METRICS
 from tests.conftest import environment
 
 if TYPE_CHECKING:

@@ -32,21 +32,39 @@ from airflow_provider_twilio_comms.provider_info import get_provider_info
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "airflow_provider_twilio_comms"
 PACKAGE = ROOT / NAME
-LATER = ("plugins/core.py", "triggers/producer.py")  # what only Airflow 3.3 can import, and does
+# Modules that only Airflow 3.3 can import.
+LATER = ("plugins/webhooks/store.py", "triggers/_shared_stream.py")
 EARLY = importlib.util.find_spec("airflow.triggers.shared_stream") is None
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if not (EARLY and path.as_posix().endswith(LATER))]
 DISTRIBUTION = "airflow-provider-twilio-comms"
-AIRFLOW_FACING = (
-    "operators",
-    "sensors",
-    "triggers",
-    "hooks",
-    "links",
-    "notifications",
-    "transfers",
-    "decorators",
-    "plugins",
+# Folders named after a kind of Airflow's: what is not private in them is in the provider's information.
+KINDS = ("hooks", "links", "triggers", "operators", "sensors", "notifications", "transfers", "decorators")
+LIMIT = 500  # lines of a module
+
+# The layers, the lowest first. A module imports from the layers below its own, and from its own folder.
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("exceptions", "provider_info"),
+    ("api",),
+    ("client",),
+    ("_core",),
+    ("hooks", "links"),
+    ("triggers",),
+    ("_tasks",),
+    ("operators", "sensors", "notifications"),
+    ("transfers", "decorators"),
+    ("plugins",),
 )
+# What the emulator knows of the package; nothing but the demo, and tests, imports it.
+APART = {"emulator": {"exceptions", "api"}, "demo": {"emulator", *(name for row in LAYERS for name in row)}}
+# Libraries that only some modules import, wherever in the file; every other library is for all.
+ONLY_IN = {
+    "requests": ("client.sync", "demo"),
+    "aiohttp": ("client.aio",),
+    "phonenumbers": ("_core.recipients.phone_numbers", "emulator"),
+    "airflow": ("hooks", "links", "triggers", "_tasks", *LAYERS[-3], *LAYERS[-2], "plugins", "demo"),
+    "starlette": ("plugins", "emulator"),
+    "fastapi": ("plugins",),
+}
 
 
 def module_of(path: Path) -> str:
@@ -75,33 +93,14 @@ def test_the_api_is_pure() -> None:
     assert loaded_by(below("api"), "airflow", "requests", "aiohttp", "tenacity", "asyncio") == set()
 
 
-def test_what_sends_knows_no_airflow() -> None:
-    assert loaded_by(below("sending", "client", "upkeep"), "airflow", "requests", "aiohttp") == set()
+def test_the_domain_knows_no_airflow() -> None:
+    assert loaded_by(below("_core", "client"), "airflow", "requests", "aiohttp") == set()
 
 
 def test_importing_what_a_dag_file_imports_loads_no_http_library() -> None:
-    facing = below(*AIRFLOW_FACING)
-    assert f"{NAME}.operators.messages" in facing
+    facing = below(*KINDS, "plugins")
+    assert f"{NAME}.operators.bulk_messages" in facing
     assert loaded_by(facing, "requests", "aiohttp", "phonenumbers", "pyarrow", "starlette", "liquid") == set()
-
-
-# Who may import whom, besides those below them and outside: a module of a layer imports only from these.
-LAYERS: dict[str, set[str]] = {
-    "exceptions": set(),
-    "api": {"exceptions"},
-    "client": {"api", "exceptions"},
-    "sending": {"client", "api", "exceptions"},
-    "upkeep": {"sending", "client", "api", "exceptions"},
-    "hooks": {"client", "api", "exceptions"},
-    "triggers": {"hooks", "sending", "upkeep", "client", "api", "exceptions"},
-    "links": {"sending"},
-    "operators": {"triggers", "hooks", "links", "sending", "upkeep", "client", "api", "exceptions"},
-    "plugins": {"hooks", "sending", "client", "api", "exceptions"},
-    "provider_info": set(),
-    "emulator": {"api", "exceptions"},
-}
-LAYERS["sensors"] = LAYERS["notifications"] = LAYERS["transfers"] = LAYERS["operators"] | {"operators"}
-LAYERS["decorators"] = LAYERS["transfers"]
 
 
 def imports_of(path: Path) -> Iterator[str]:
@@ -114,29 +113,64 @@ def imports_of(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def may_import(layer: str) -> set[str]:
+    """The folders and files of the package that a layer may import from, besides its own."""
+    if layer in APART:
+        return APART[layer]
+    height = next(number for number, row in enumerate(LAYERS) if layer in row)
+    return {name for row in LAYERS[:height] for name in row}
+
+
+def test_every_folder_has_a_layer() -> None:
+    there = {module_of(path).split(".")[1] for path in FILES if module_of(path) != NAME}
+    assert there == {name for row in LAYERS for name in row} | set(APART)
+
+
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_imports_point_one_way(path: Path) -> None:
-    layer = f"{module_of(path)}.".split(".")[1]
-    if layer in ("", "demo"):
+    module = module_of(path).removeprefix(NAME).removeprefix(".")
+    if not module:
         return
-    own = {name.split(".")[1] for name in imports_of(path) if name.startswith(f"{NAME}.")}
-    assert own - {layer, "__version__"} <= LAYERS[layer], "imports of other layers"
-    foreign = {name.split(".")[0] for name in imports_of(path)}
-    if layer not in AIRFLOW_FACING:
-        assert "airflow" not in foreign
-    module = module_of(path).removeprefix(f"{NAME}.")
-    assert "requests" not in foreign or module == "client.sync"
-    assert "aiohttp" not in foreign or module == "client.aio"
-    assert "phonenumbers" not in foreign or layer in ("sending", "emulator")
+    layer = module.split(".")[0]
+    names = list(imports_of(path))
+    own = {name.split(".")[1] for name in names if name.startswith(f"{NAME}.")}
+    assert own - {layer, "__version__"} <= may_import(layer), "imports of other layers"
+    for library in {name.split(".")[0] for name in names} & ONLY_IN.keys():
+        allowed = ONLY_IN[library]
+        assert any(module == each or module.startswith(f"{each}.") for each in allowed), f"imports {library}"
 
 
-def test_only_the_demo_and_the_emulators_own_command_import_the_emulator() -> None:
-    users = {
-        module_of(path).split(".")[1]
-        for path in FILES
-        if any(name.startswith((f"{NAME}.emulator", f"{NAME}.demo")) for name in imports_of(path))
-    }
-    assert users <= {"demo", "emulator"}
+def test_no_imports_go_in_a_circle() -> None:
+    """Those for types and those within functions included."""
+    known = set(MODULES)
+
+    def target(name: str) -> str:
+        return name if name in known else name.rpartition(".")[0]
+
+    graph = {module_of(path): {target(name) for name in imports_of(path)} & known for path in FILES}
+    graph = {name: set(targets) - {name} for name, targets in graph.items()}
+    while free := {name for name, targets in graph.items() if not targets}:
+        graph = {name: targets - free for name, targets in graph.items() if name not in free}
+    # What is left imports, or is imported by, a circle; what nobody of it imports is not in it.
+    while outer := graph.keys() - {each for targets in graph.values() for each in targets}:
+        graph = {name: targets for name, targets in graph.items() if name not in outer}
+    assert graph == {}
+
+
+def provided() -> set[str]:
+    """Every module that the provider's information names."""
+    text = json.dumps(get_provider_info())
+    return set(re.findall(rf"{NAME}(?:\.\w+)+", text))
+
+
+@pytest.mark.parametrize("folder", KINDS)
+def test_a_module_of_a_kind_is_private_or_provided(folder: str) -> None:
+    named = provided()
+    public = {name for name in below(folder) if name.count(".") > 1 and "._" not in name}
+    assert public
+    assert {
+        name for name in public if not any(each == name or each.startswith(f"{name}.") for each in named)
+    } == set()
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)
@@ -157,10 +191,15 @@ def test_the_public_names_of_a_module_are_all_listed_and_sorted(path: Path) -> N
         assert public <= set(listed)
 
 
-@pytest.mark.parametrize("folder", ["airflow_provider_twilio_comms", "tests", "example_dags"])
+@pytest.mark.parametrize("folder", ["airflow_provider_twilio_comms", "tests", "example_dags", "docs"])
 def test_a_file_is_read_in_five_minutes(folder: str) -> None:
     lengths = {path: len(path.read_text().splitlines()) for path in (ROOT / folder).rglob("*.py")}
-    assert {str(path): length for path, length in lengths.items() if length > 300} == {}
+    assert {str(path): length for path, length in lengths.items() if length > LIMIT} == {}
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=lambda path: path.name)
+def test_a_folder_is_looked_over_at_a_glance(folder: Path) -> None:
+    assert len(list(folder.glob("*.py"))) - 1 <= 20
 
 
 def classes(kind: type[Any], *folders: str, only: str = "") -> list[type[Any]]:
@@ -263,7 +302,7 @@ def test_template_fields_are_arguments(task: type[Any]) -> None:
         if each.__module__.startswith(NAME) and "__init__" in vars(each):
             arguments |= set(inspect.signature(vars(each)["__init__"]).parameters)
     assert set(task.template_fields) <= arguments
-    assert "twilio_conn_id" in task.template_fields
+    assert "twilio_conn_id" in task.template_fields or "twilio_conn_id" not in arguments
     assert (task.__doc__ or "").strip()
 
 

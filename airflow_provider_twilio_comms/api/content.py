@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 from typing_extensions import Unpack
 
-from airflow_provider_twilio_comms.api.forms import ContentSid, Paged, pairs, valid
-from airflow_provider_twilio_comms.api.resources import Resource, nothing, one, paged
+from airflow_provider_twilio_comms.api._forms import ContentSid, Paged, pairs, valid
+from airflow_provider_twilio_comms.api._resources import Resource, nothing, one, paged
 from airflow_provider_twilio_comms.api.wire import Call, Page
 
 __all__ = [

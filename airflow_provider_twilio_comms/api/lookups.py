@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, TypedDict
 from msgspec import Meta
 from typing_extensions import Unpack
 
-from airflow_provider_twilio_comms.api.forms import CountryCode, pairs, valid
-from airflow_provider_twilio_comms.api.resources import Resource, one
+from airflow_provider_twilio_comms.api._forms import CountryCode, pairs, valid
+from airflow_provider_twilio_comms.api._resources import Resource, one
 from airflow_provider_twilio_comms.api.wire import Call
 
 __all__ = ["Lookup", "Package", "Person", "fetch"]

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from typing_extensions import Unpack
 
-from airflow_provider_twilio_comms.api.forms import CountryCode, Paged, pairs, valid
-from airflow_provider_twilio_comms.api.resources import Resource, nothing, one, paged
+from airflow_provider_twilio_comms.api._forms import CountryCode, Paged, pairs, valid
+from airflow_provider_twilio_comms.api._resources import Resource, nothing, one, paged
 from airflow_provider_twilio_comms.api.wire import Call, Page
 
 __all__ = [

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import msgspec
 
-from airflow_provider_twilio_comms.api import codes
+from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.exceptions import (
     ApiError,
     AuthenticationFailed,
@@ -185,7 +185,7 @@ def _listed(body: Any) -> list[dict[str, Any]]:
 
 
 def _class(status: int, code: int | None) -> type[ApiError]:
-    if status == 429 and codes.from_twilio(code):
+    if status == 429 and error_codes.from_twilio(code):
         return RateLimited
     if status in (401, 403):
         return AuthenticationFailed
@@ -202,7 +202,7 @@ def _error(
     errors: Sequence[Mapping[str, Any]] = (),
 ) -> E:
     request_id = reply.headers.get("twilio-request-id")
-    known = codes.known(code)
+    known = error_codes.known(code)
     parts = [
         f"Twilio answered {reply.status}" + (f", code {code}" if code else ""),
         f" ({known.meaning})" if known else "",
@@ -217,7 +217,7 @@ def _error(
         more_info=errors[0]["more_info"] if errors else None,
         request_id=request_id,
         retry_after=_retry_after(reply),
-        verdict=codes.verdict(code, reply.status).value,
+        verdict=error_codes.verdict(code, reply.status).value,
         errors=[dict(error) for error in errors],
     )
 

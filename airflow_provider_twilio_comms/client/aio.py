@@ -15,11 +15,11 @@ from tenacity import AsyncRetrying
 
 from airflow_provider_twilio_comms.api.flows import Aside, Done, Download, Flow, Pause, advance, made
 from airflow_provider_twilio_comms.api.wire import Call, Reply
+from airflow_provider_twilio_comms.client._downloads import BLOCK, broken, emptied, unkept
+from airflow_provider_twilio_comms.client._exchange import Request, RequestBuilder, lost
+from airflow_provider_twilio_comms.client._sharing import Shared
 from airflow_provider_twilio_comms.client.config import Config
-from airflow_provider_twilio_comms.client.delivery import Courier, Request, lost
-from airflow_provider_twilio_comms.client.downloads import BLOCK, broken, emptied, unkept
 from airflow_provider_twilio_comms.client.retry import outcome, policy
-from airflow_provider_twilio_comms.client.shared import Shared
 from airflow_provider_twilio_comms.exceptions import TwilioError
 
 __all__ = ["AsyncClient", "connected"]
@@ -33,7 +33,7 @@ class AsyncClient:
     def __init__(self, config: Config) -> None:
         import aiohttp
 
-        self._courier = Courier(config)
+        self._courier = RequestBuilder(config)
         self._policy = policy(config.max_attempts)
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=min(config.timeout, 10), sock_read=config.timeout

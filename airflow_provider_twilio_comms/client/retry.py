@@ -12,7 +12,7 @@ from typing import Any
 from tenacity import RetryCallState, stop_after_attempt, wait_random_exponential
 from tenacity.retry import retry_base
 
-from airflow_provider_twilio_comms.api.codes import from_twilio
+from airflow_provider_twilio_comms.api.error_codes import from_twilio
 from airflow_provider_twilio_comms.api.flows import Download
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import RateLimited, SendUncertain, ServerFailed, TransportFailed

@@ -9,9 +9,9 @@ from airflow.sdk.bases.decorator import DecoratedOperator, determine_kwargs, tas
 from airflow.sdk.definitions._internal.types import SET_DURING_EXECUTION
 from airflow.sdk.definitions.context import context_merge
 
+from airflow_provider_twilio_comms._tasks.operator import Hidden
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.operators.base import Hidden
-from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,23 +52,20 @@ class _TwilioMessageDecoratedOperator(DecoratedOperator, TwilioBulkMessageOperat
             **kwargs,
         )
         self._has_content = content is not None
-        self.hide(op_args=self.op_args, op_kwargs=self.op_kwargs)
-
-    def rendered_fields(self) -> Sequence[str]:
-        mine = [name for name in super().rendered_fields() if name != "recipients"]
-        return [*mine, "op_args", "op_kwargs"]
+        self.op_args: Any = self.hide(self.op_args)
+        self.op_kwargs: Any = self.hide(self.op_kwargs)
 
     def execute(self, context: Context) -> Any:
         """Send. Where nothing may be sent, the function is not called either."""
         self._asked = context
         return TwilioBulkMessageOperator.execute(self, context)  # not the one that returns what was returned
 
-    def _request(self, config: Any) -> Any:
+    def request(self, config: Any) -> Any:
         self._ask(self._asked)
-        return super()._request(config)
+        return super().request(config)
 
     def _ask(self, context: Context) -> None:
-        args, given = self.shown("op_args"), dict(self.shown("op_kwargs"))
+        args, given = self.op_args.value, dict(self.op_kwargs.value)
         context_merge(context, given)
         kwargs = determine_kwargs(self.python_callable, args, context)
         found = self.python_callable(*args, **kwargs)
@@ -98,8 +95,8 @@ def twilio_message_task(python_callable: Callable[..., Any] | None = None, **kwa
             for booking in bookings:
                 yield {"phone": booking["phone"], "name": booking["guest"]}
 
-    It takes every argument of
-    :class:`~airflow_provider_twilio_comms.operators.messages.TwilioBulkMessageOperator` but ``recipients``.
+    It takes every argument but ``recipients`` of
+    :class:`~airflow_provider_twilio_comms.operators.bulk_messages.TwilioBulkMessageOperator`.
     A function that returns a tuple of two returns ``(content, recipients)``; return recipients as a list.
     """
     return task_decorator_factory(

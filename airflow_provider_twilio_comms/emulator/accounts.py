@@ -19,7 +19,7 @@ from airflow_provider_twilio_comms.emulator.http import Problem, Request, form, 
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["accounts", "oauth"]
 
@@ -35,7 +35,7 @@ _SUBRESOURCES = {
 
 
 @accounts("GET", "/Accounts/{AccountSid}.json", access="owner")
-def fetch(twilio: Twilio, request: Request, account_sid: str) -> Reply:
+def fetch(twilio: State, request: Request, account_sid: str) -> Reply:
     """``auth_token`` is in there, as it is at Twilio: a client must drop it."""
     base = f"/2010-04-01/Accounts/{account_sid}"
     suspended = account_sid == SUSPENDED_SID
@@ -56,7 +56,7 @@ def fetch(twilio: Twilio, request: Request, account_sid: str) -> Reply:
 
 
 @oauth("POST", "/v2/token", access="anyone")
-def token(twilio: Twilio, request: Request) -> Reply:
+def token(twilio: State, request: Request) -> Reply:
     """https://www.twilio.com/docs/iam/oauth-apps: client credentials only, no refresh token."""
     given = dict(form(request))
     if given.get("grant_type") != "client_credentials":

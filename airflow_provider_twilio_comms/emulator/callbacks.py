@@ -26,7 +26,7 @@ from airflow_provider_twilio_comms.emulator.clock import iso
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["Callback", "batch", "event", "of_message", "posted", "route", "signed"]
 
@@ -113,7 +113,7 @@ def posted(callback: Callback, at: str | None = None) -> int:
         return error.code
 
 
-def route(twilio: Twilio) -> Route:
+def route(twilio: State) -> Route:
     """The part of the control API that posts; without the emulator's lock, which the receiver may need."""
 
     async def post(request: Request) -> Response:

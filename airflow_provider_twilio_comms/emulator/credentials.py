@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
-from airflow_provider_twilio_comms.emulator.http import Problem, Request
+from airflow_provider_twilio_comms.emulator.http import Caller, Problem, Request
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.routes import Route
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = [
     "ACCOUNT_SID",
@@ -35,7 +35,6 @@ __all__ = [
     "SUSPENDED_TOKEN",
     "TEST_SID",
     "TEST_TOKEN",
-    "Caller",
     "Tokens",
     "admit",
 ]
@@ -47,13 +46,6 @@ RESTRICTED_KEY = ("SK" + "c3" * 16, "emulator-restricted-secret")
 TEST_SID, TEST_TOKEN = "AC" + "7e" * 16, "emulator-test-token"
 SUSPENDED_SID, SUSPENDED_TOKEN = "AC" + "5d" * 16, "emulator-suspended-token"
 CLIENT_ID, CLIENT_SECRET = "OQ" + "d4" * 16, "emulator-client-secret"
-
-
-class Caller(NamedTuple):
-    """Whose credentials a request carried."""
-
-    account_sid: str
-    kind: Literal["token", "main", "standard", "restricted", "test", "suspended", "oauth"]
 
 
 _KNOWN: dict[tuple[str, str], Caller] = {
@@ -69,7 +61,7 @@ _KNOWN: dict[tuple[str, str], Caller] = {
 class Tokens:
     """The OAuth tokens handed out, and when each ends. An old one stays valid beside a new one."""
 
-    def __init__(self, twilio: Twilio) -> None:
+    def __init__(self, twilio: State) -> None:
         self._twilio = twilio
         self._ends: dict[str, float] = {}
         self.issued: int = 0
@@ -90,7 +82,7 @@ class Tokens:
         return count
 
 
-def admit(twilio: Twilio, request: Request, route: Route, account_sid: str | None) -> Caller | None:
+def admit(twilio: State, request: Request, route: Route, account_sid: str | None) -> Caller | None:
     """The caller, where they may use this route on this account. Raises 401 and 403."""
     if route.access == "anyone":
         return None
@@ -110,7 +102,7 @@ def admit(twilio: Twilio, request: Request, route: Route, account_sid: str | Non
     return caller
 
 
-def _caller(twilio: Twilio, header: str) -> Caller | None:
+def _caller(twilio: State, header: str) -> Caller | None:
     scheme, _, value = header.partition(" ")
     if scheme.lower() == "bearer":
         return Caller(ACCOUNT_SID, "oauth") if twilio.part(Tokens).valid(value.strip()) else None

@@ -5,19 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from airflow_provider_twilio_comms.api.wire import Reply
 
-if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.credentials import Caller
-
-__all__ = ["Problem", "Request", "address", "body_as", "form", "json_reply", "problem_reply", "spelled"]
+__all__ = [
+    "Caller",
+    "Problem",
+    "Request",
+    "address",
+    "body_as",
+    "form",
+    "json_reply",
+    "problem_reply",
+    "spelled",
+]
 
 T = TypeVar("T")
+
+
+class Caller(NamedTuple):
+    """Whose credentials a request carried."""
+
+    account_sid: str
+    kind: Literal["token", "main", "standard", "restricted", "test", "suspended", "oauth"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)

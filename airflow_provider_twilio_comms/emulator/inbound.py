@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider_twilio_comms.api.encodings import segments
+from airflow_provider_twilio_comms.api.sms_encoding import segments
 from airflow_provider_twilio_comms.emulator.classic.outbox import Media, Message, Messages
 from airflow_provider_twilio_comms.emulator.clock import rfc2822
 from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcome
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["Arrival", "Inbound", "receive"]
 
@@ -51,7 +51,7 @@ class Inbound(Message):
         }
 
 
-def receive(twilio: Twilio, arrival: Arrival, account_sid: str = ACCOUNT_SID) -> Inbound:
+def receive(twilio: State, arrival: Arrival, account_sid: str = ACCOUNT_SID) -> Inbound:
     """Keep what somebody wrote; it is in the lists at once, or after their lag."""
     now, bits = twilio.clock.now(), twilio.random.getrandbits
     sid = f"{'MM' if arrival.media else 'SM'}{bits(128):032x}"

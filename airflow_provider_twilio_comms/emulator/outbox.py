@@ -13,7 +13,7 @@ from airflow_provider_twilio_comms.emulator.classic import browse as classic
 from airflow_provider_twilio_comms.emulator.comms import browse
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["SOURCES", "Group", "Source", "shown"]
 
@@ -31,12 +31,12 @@ class Group(NamedTuple):
 
 # The groups that fit a search text and a status ("" is any), in any order.
 Source: TypeAlias = Callable[
-    ["Twilio", str, str], Iterable[tuple[float, int, Callable[[int], dict[str, Any]]]]
+    ["State", str, str], Iterable[tuple[float, int, Callable[[int], dict[str, Any]]]]
 ]
 SOURCES: tuple[Source, ...] = (browse.groups, classic.groups)
 
 
-def shown(twilio: Twilio, words: str, status: str, page: int, size: int) -> dict[str, Any]:
+def shown(twilio: State, words: str, status: str, page: int, size: int) -> dict[str, Any]:
     """One page of the outbox, the latest operations and the totals."""
     groups = [Group(*group) for source in SOURCES for group in source(twilio, words, status.upper())]
     groups.sort(key=lambda group: -group.created)

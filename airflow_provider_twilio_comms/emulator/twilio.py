@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import random
-import threading
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple, TypeVar, cast
+from typing import Literal, NamedTuple
 
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator import accounts, classic
-from airflow_provider_twilio_comms.emulator.clock import Clock
-from airflow_provider_twilio_comms.emulator.comms import messages, operations, pools, senders, sending
+from airflow_provider_twilio_comms.emulator.comms import messages, operations, sender_pools, senders, sending
 from airflow_provider_twilio_comms.emulator.credentials import admit
-from airflow_provider_twilio_comms.emulator.faults import Fault, Faults
+from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, problem_reply
-from airflow_provider_twilio_comms.emulator.ledger import Journal, Ledger
-from airflow_provider_twilio_comms.emulator.options import Options
 from airflow_provider_twilio_comms.emulator.routes import Routes, Table
+from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["ROUTES", "Exchange", "Twilio"]
-
-P = TypeVar("P")
 
 # Another resource is another module: write its Routes, add it here.
 ROUTES: tuple[Routes, ...] = (
@@ -30,7 +24,7 @@ ROUTES: tuple[Routes, ...] = (
     messages.routes,
     operations.routes,
     senders.routes,
-    pools.routes,
+    sender_pools.routes,
     *classic.ROUTES,
 )
 _TABLE = Table(ROUTES)
@@ -44,36 +38,8 @@ class Exchange(NamedTuple):
     ending: Literal["whole", "drop", "cut"] = "whole"
 
 
-class Twilio:
-    """``handle`` a request. State lives in parts, one per subject, each made on first use by ``part``.
-
-    ``lock`` is held while a request is handled; hold it to look at state from another thread.
-    """
-
-    def __init__(self, clock: Clock | None = None, seed: int | None = None, **options: Any) -> None:
-        self.clock: Clock = clock or Clock()
-        self.options: Options = Options().changed(options)
-        self.random: random.Random = random.Random(seed)
-        self.lock: threading.RLock = threading.RLock()
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything but the options and the time."""
-        with self.lock:
-            self.faults: Faults = Faults()
-            self.ledger: Ledger = Ledger()
-            self.journal: Journal = Journal()
-            self._parts: dict[type[Any], Any] = {}
-
-    def part(self, kind: type[P]) -> P:
-        """The one ``kind(twilio)`` of this Twilio."""
-        if kind not in self._parts:
-            self._parts[kind] = cast(Any, kind)(self)
-        return cast(P, self._parts[kind])
-
-    def change(self, **options: Any) -> None:
-        """Change options; what was accepted before keeps its pace. Raises ``msgspec.ValidationError``."""
-        self.options = self.options.changed(options)
+class Twilio(State):
+    """``handle`` a request."""
 
     def handle(self, request: Request) -> Reply:
         """The reply, as a client would get it if nothing were wrong with the line."""

@@ -15,7 +15,7 @@ from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.client import aio, sync
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.exceptions import TwilioError
-from airflow_provider_twilio_comms.hooks.check import connection_checked
+from airflow_provider_twilio_comms.hooks._connection_test import connection_checked
 
 __all__ = ["TwilioHook"]
 

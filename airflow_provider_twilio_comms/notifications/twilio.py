@@ -14,28 +14,28 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow.sdk import BaseNotifier
 
+from airflow_provider_twilio_comms._core.sending.counters import verdict_of
+from airflow_provider_twilio_comms._tasks.operator import NumbersStayText
 from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError, scrub
-from airflow_provider_twilio_comms.hooks import metrics
-from airflow_provider_twilio_comms.notifications.settings import (
+from airflow_provider_twilio_comms.hooks import _metrics
+from airflow_provider_twilio_comms.notifications._arguments import (
     accessors,
     at_least_one,
     quiet_hours_of,
     window_of,
 )
-from airflow_provider_twilio_comms.operators.native import NumbersStayText
-from airflow_provider_twilio_comms.sending.counting import verdict_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_twilio_comms._core.alerts.alert import Alert
+    from airflow_provider_twilio_comms._core.alerts.send import Order
+    from airflow_provider_twilio_comms._core.alerts.store import Gate
+    from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours
+    from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage
     from airflow_provider_twilio_comms.api.flows import Flow
     from airflow_provider_twilio_comms.client.config import Config
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
-    from airflow_provider_twilio_comms.sending.alerts import Order
-    from airflow_provider_twilio_comms.sending.alerts_board import Gate
-    from airflow_provider_twilio_comms.sending.alerts_text import Alert
-    from airflow_provider_twilio_comms.sending.guards_hours import QuietHours
-    from airflow_provider_twilio_comms.sending.letter import Letter
 
 __all__ = ["TwilioNotifier"]
 
@@ -58,7 +58,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
 
     What is said, to whom, by whom, when and under which key are templates, rendered when the alert is sent:
     with Airflow's context (of which a deadline has ``dag_run`` and ``deadline`` only), ``var``, ``conn`` and
-    ``alert``: an :class:`~airflow_provider_twilio_comms.sending.alerts_text.Alert`, which knows ``dag_id``,
+    ``alert``: an :class:`~airflow_provider_twilio_comms._core.alerts.alert.Alert`, which knows ``dag_id``,
     ``task_id``, ``state``, ``try_number``, ``tries``, ``error``, ``link``, ``held_back`` ... everywhere.
 
     How many alerts were held back is kept in Airflow's Variables, whose names start with ``twilio_alerts``,
@@ -83,7 +83,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         ``failed`` or ``up_for_retry``, and is silent otherwise
     :param send_if: a template, such as ``{{ not alert.will_retry and not alert.backfill }}`` or
         ``{{ alert.instance == "production" }}``, or a function of the context, which has ``alert`` too
-    :param quiet_hours: ``("22:00", "07:00", "Europe/Lisbon")``: what happens then is held back and counted
+    :param quiet_hours: ``"22:00-07:00 Europe/Lisbon"``: what happens then is held back and counted
     :param always_for: severities that know no quiet hours
     :param max_segments: where ``text`` is cut
     :param without_store: what happens where Airflow's Variables cannot be reached: ``send`` or ``hold``
@@ -106,7 +106,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         max_per_hour: int | None = None,
         on_recovery: bool | str = False,
         send_if: str | Callable[[Context], Any] | None = None,
-        quiet_hours: Sequence[str] | None = None,
+        quiet_hours: str | None = None,
         always_for: Collection[str] = (),
         max_segments: int = 3,
         without_store: Literal["send", "hold"] = "send",
@@ -126,7 +126,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         self.max_per_hour: int | None = at_least_one("max_per_hour", max_per_hour)
         self.on_recovery = on_recovery
         self.send_if = send_if
-        self.quiet_hours: tuple[QuietHours, str] | None = quiet_hours_of(quiet_hours)
+        self.quiet_hours: QuietHours | None = quiet_hours_of(quiet_hours)
         self.always_for: frozenset[str] = frozenset(always_for)
         self.max_segments: int = at_least_one("max_segments", max_segments) or 1
         if without_store not in ("send", "hold"):
@@ -158,22 +158,22 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             yield
         except Exception as error:
             verdict = verdict_of(error) if isinstance(error, TwilioError) else "unknown"
-            metrics.count("twilio.alerts.failed", 1, conn_id=self.twilio_conn_id, verdict=verdict)
+            _metrics.count("twilio.alerts.failed", 1, conn_id=self.twilio_conn_id, verdict=verdict)
             log.error("THE ALERT WAS NOT SENT. %s: %s", type(error).__name__, scrub(str(error)))
 
     def _alert(self, context: Context, hook: TwilioHook, writable: bool = True) -> Flow[int]:
+        from airflow_provider_twilio_comms._core.alerts.send import alerted
         from airflow_provider_twilio_comms.api.flows import aside
-        from airflow_provider_twilio_comms.notifications.store import VariableBoard
-        from airflow_provider_twilio_comms.sending.alerts import alerted
+        from airflow_provider_twilio_comms.notifications._variables import VariableBoard
 
         order = yield from aside(lambda: self._order(dict(context), hook.config))
         return (yield from alerted(order, VariableBoard(writable=writable))) if order else 0
 
     def _order(self, context: dict[str, Any], config: Config) -> Order | None:
         """What is to be sent, and what may keep it back; None where the author wants nothing sent."""
-        from airflow_provider_twilio_comms.notifications.facts import alert_of
-        from airflow_provider_twilio_comms.sending.alerts import Order
-        from airflow_provider_twilio_comms.sending.letter import addresses
+        from airflow_provider_twilio_comms._core.alerts.send import Order
+        from airflow_provider_twilio_comms._core.sending.message import addresses
+        from airflow_provider_twilio_comms.notifications._context import alert_of
 
         alert = alert_of(context, self.severity)
         context = {**accessors(), **context, "alert": alert}
@@ -192,16 +192,16 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         return Order(
             alert,
             self._gates(context, to),
-            partial(self._letter, context, config, to),
+            partial(self._compose, context, config, to),
             quiet=self._quiet(),
             recovering=recovering,
             without_store=self.without_store,
-            counting=metrics.counting("alerts", conn_id=self.twilio_conn_id),
+            counting=_metrics.counting("alerts", conn_id=self.twilio_conn_id),
         )
 
     def _gates(self, context: dict[str, Any], to: Sequence[str]) -> list[Gate]:
         """A deadline's own, since each triggerer runs its callback; the key's; the connection's."""
-        from airflow_provider_twilio_comms.sending.alerts_board import KEEP, Gate, scope
+        from airflow_provider_twilio_comms._core.alerts.store import KEEP, Gate, scope
 
         alert: Alert = context["alert"]
         gates = [self._gate(context, to)]
@@ -214,7 +214,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         return gates
 
     def _gate(self, context: dict[str, Any], to: Sequence[str]) -> Gate:
-        from airflow_provider_twilio_comms.sending.alerts_board import Gate, scope
+        from airflow_provider_twilio_comms._core.alerts.store import Gate, scope
 
         alert: Alert = context["alert"]
         key = f"{alert.dag_id}|{alert.task_id or ''}|{alert.state}"
@@ -222,9 +222,11 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             key = str(self._rendered(self.dedupe_key, context, key))
         return Gate(scope("key", self.twilio_conn_id, *to, key), self.window, note=key)
 
-    def _letter(self, context: dict[str, Any], config: Config, to: Sequence[str], alert: Alert) -> Letter:
+    def _compose(
+        self, context: dict[str, Any], config: Config, to: Sequence[str], alert: Alert
+    ) -> OutgoingMessage:
         """The message, once it is known how many others it stands for."""
-        from airflow_provider_twilio_comms.sending.letter import letter
+        from airflow_provider_twilio_comms._core.sending.message import compose
 
         context = {**context, "alert": alert}
         options = {name: self._rendered(value, context) for name, value in self.sender.items() if value}
@@ -238,10 +240,10 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             }
         else:
             options["body"] = self._body(context, config)
-        return letter(to, options, config.allows)
+        return compose(to, options, config.allows)
 
     def _body(self, context: dict[str, Any], config: Config) -> str:
-        from airflow_provider_twilio_comms.sending.segments import cut
+        from airflow_provider_twilio_comms._core.alerts.segments import cut
 
         alert: Alert = context["alert"]
         template = self.text or config.alert_template
@@ -280,6 +282,5 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
     def _quiet(self) -> bool:
         if self.quiet_hours is None or self.severity in self.always_for:
             return False
-        hours, zone = self.quiet_hours
         moment = datetime.fromtimestamp(time.time(), timezone.utc)
-        return bool(hours.over(moment, [zone]) > moment)
+        return self.quiet_hours.over(moment, ()) > moment

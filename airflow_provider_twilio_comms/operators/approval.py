@@ -6,29 +6,24 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import XComArg
 from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_twilio_comms._tasks.arguments import one_of, seconds
+from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, Hidden, TwilioOperator, failing_fast
+from airflow_provider_twilio_comms._tasks.waiting import PADDING
 from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError
-from airflow_provider_twilio_comms.hooks import metrics
-from airflow_provider_twilio_comms.operators.base import (
-    FIRST_EVENT,
-    TwilioOperator,
-    ending_plainly,
-    one_of,
-    seconds,
-)
-from airflow_provider_twilio_comms.operators.waits import PADDING
+from airflow_provider_twilio_comms.hooks import _metrics
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_twilio_comms.sending.approving import Ballot
-    from airflow_provider_twilio_comms.sending.ledger import Ledger
+    from airflow_provider_twilio_comms._core.approvals import Ballot
+    from airflow_provider_twilio_comms._core.sending.ledger import Ledger
 
 __all__ = ["TwilioApprovalOperator"]
 
@@ -74,10 +69,10 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
     :param default_region: the country (``US``) of numbers written without a country code
     """
 
-    hidden_fields: ClassVar[Sequence[str]] = ("approvers", "from_")
     template_fields: Sequence[str] = (
         *TwilioOperator.template_fields,
-        *hidden_fields,
+        "approvers",
+        "from_",
         "subject",
         "body",
         "messaging_service_sid",
@@ -102,7 +97,7 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
         poll_interval: timedelta | float = 10.0,
         send_key: str | None = None,
         default_region: str | None = None,
-        initial_delay: float = FIRST_EVENT,
+        initial_delay: float = INITIAL_DELAY,
         **kwargs: Any,
     ) -> None:
         if any(not re.fullmatch(r"\w+", option) or option.isdecimal() for option in options):
@@ -114,7 +109,8 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
         if not 4 <= code_digits <= 8:
             raise InvalidInput.at("code_digits", f"{code_digits} is not possible", "Give 4 to 8")
         super().__init__(subject=subject, body=body, options=list(options), defaults=default, **kwargs)
-        self.hide(approvers=approvers, from_=from_)
+        self.approvers: Hidden[Mapping[str, str] | Iterable[str]] = self.hide(approvers)
+        self.from_: Hidden[str | None] = self.hide(from_)
         self.rejects: list[str] = [option for option in rejects if option in options]
         self.on_reject: Literal["skip", "fail", "go_on"] = one_of(
             "on_reject", on_reject, "skip", "fail", "go_on"
@@ -133,7 +129,7 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
 
         from airflow_provider_twilio_comms.triggers.replies import TwilioReplyTrigger
 
-        with ending_plainly():
+        with failing_fast():
             ballot, sids = self._asked(context)
         ti: Any = context["ti"]
         upsert_hitl_detail(
@@ -190,8 +186,8 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
 
     def _asked(self, context: Context) -> tuple[Ballot, list[str]]:
         """The open question, and the messages by which it was asked: once, whatever was tried before."""
-        from airflow_provider_twilio_comms.operators.state import ledger_of
-        from airflow_provider_twilio_comms.sending.approving import asked, key_of, text_of
+        from airflow_provider_twilio_comms._core.approvals import asked, key_of, text_of
+        from airflow_provider_twilio_comms._tasks.task_state import ledger_of
 
         config = self.hook.config
         _, voters = self._people()
@@ -217,16 +213,16 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
         return float(noted["opened"]), float(noted["deadline"])
 
     def _texted(self, voters: Sequence[str], text: str, ledger: Ledger, opened: float) -> list[str]:
-        from airflow_provider_twilio_comms.sending.letter import letter
-        from airflow_provider_twilio_comms.sending.single import Single
+        from airflow_provider_twilio_comms._core.sending.message import compose
+        from airflow_provider_twilio_comms._core.sending.single import MessageSend
 
         config = self.hook.config
-        sender = self.shown("from_")
+        sender = self.from_.value
         if not (sender or self.messaging_service_sid):
             sender = config.default_sender
         given = {"from_": sender, "messaging_service_sid": self.messaging_service_sid, "body": text}
-        sending = Single(letter(voters, given, config.allows), ledger, earliest=opened)
-        sending.counting = metrics.counting("messages", conn_id=self.twilio_conn_id, kind="question")
+        sending = MessageSend(compose(voters, given, config.allows), ledger, earliest=opened)
+        sending.counting = _metrics.counting("messages", conn_id=self.twilio_conn_id, kind="question")
         try:
             self.hook.run(sending.once())
         except TwilioError as error:
@@ -237,9 +233,9 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
 
     def _people(self) -> tuple[list[str], list[str]]:
         """What those who may answer are called here, and their addresses, in the same order."""
-        from airflow_provider_twilio_comms.sending.letter import addresses
+        from airflow_provider_twilio_comms._core.sending.message import addresses
 
-        given = self.shown("approvers")
+        given: Any = self.approvers.value
         if not isinstance(given, Mapping):
             found = list(addresses(given, self.default_region))
             return [f"number {place} of the list" for place in range(1, len(found) + 1)], found

@@ -10,18 +10,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
+from airflow_provider_twilio_comms._tasks.arguments import or_default
+from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, TwilioTask, failing_fast
 from airflow_provider_twilio_comms.exceptions import TwilioError
-from airflow_provider_twilio_comms.operators.base import (
-    FIRST_EVENT,
-    TwilioTask,
-    ending_plainly,
-    or_default,
-)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_twilio_comms.api.resources import Elsewhere
+    from airflow_provider_twilio_comms.api._resources import Elsewhere
     from airflow_provider_twilio_comms.api.wire import Call
 
 __all__ = ["TwilioDeactivatedNumbersOperator"]
@@ -61,7 +57,7 @@ class TwilioDeactivatedNumbersOperator(TwilioTask, BaseSensorOperator):
         output_path: str,
         twilio_conn_id: str = "twilio_default",
         deferrable: bool | None = None,
-        initial_delay: float = FIRST_EVENT,
+        initial_delay: float = INITIAL_DELAY,
         **kwargs: Any,
     ) -> None:
         defaults = {"mode": "reschedule", "poke_interval": timedelta(minutes=15), "timeout": 86_400.0}
@@ -75,14 +71,14 @@ class TwilioDeactivatedNumbersOperator(TwilioTask, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         if not self.deferrable:
             return super().execute(context)
-        with ending_plainly():
+        with failing_fast():
             result = self._copied()
         if result is None:
             self._deferred()
         return result
 
     def poke(self, context: Context) -> PokeReturnValue:
-        with ending_plainly():
+        with failing_fast():
             result = self._copied()
         return PokeReturnValue(is_done=result is not None, xcom_value=result)
 
@@ -91,7 +87,7 @@ class TwilioDeactivatedNumbersOperator(TwilioTask, BaseSensorOperator):
         if event["status"] == "timeout":
             text = f"time is up; there is no report of {self._date} yet"
             raise AirflowSkipException(text) if self.soft_fail else AirflowSensorTimeout(text)
-        with ending_plainly():
+        with failing_fast():
             if event["status"] == "error":
                 raise TwilioError.from_dict(event["error"])
             return self._copied()
@@ -100,8 +96,8 @@ class TwilioDeactivatedNumbersOperator(TwilioTask, BaseSensorOperator):
         """The result, if the report is there."""
         from airflow.sdk import ObjectStoragePath
 
-        from airflow_provider_twilio_comms.operators.storage import stored
-        from airflow_provider_twilio_comms.upkeep.files import there
+        from airflow_provider_twilio_comms._core.resources.media import there
+        from airflow_provider_twilio_comms._tasks.object_storage import stored
 
         if not self.hook.run(there(self._place)):
             self.log.info("There is no report of %s yet", self._date)
@@ -111,7 +107,7 @@ class TwilioDeactivatedNumbersOperator(TwilioTask, BaseSensorOperator):
         return {"day": self._date, "count": lines, "bytes": size, "output_path": self.output_path}
 
     def _deferred(self) -> None:
-        from airflow_provider_twilio_comms.operators.waits import PADDING
+        from airflow_provider_twilio_comms._tasks.waiting import PADDING
         from airflow_provider_twilio_comms.triggers.deactivations import TwilioDeactivationsTrigger
 
         now = time.time()
@@ -129,7 +125,7 @@ class TwilioDeactivatedNumbersOperator(TwilioTask, BaseSensorOperator):
 
     @property
     def _date(self) -> str:
-        from airflow_provider_twilio_comms.api.forms import valid
+        from airflow_provider_twilio_comms.api._forms import valid
 
         return valid("day", self.day, date).isoformat() if isinstance(self.day, date) else self.day.strip()
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms.operators.base import TwilioOperator, ending_plainly, ids_of
+from airflow_provider_twilio_comms._tasks.arguments import ids_of
+from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, failing_fast
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_twilio_comms.upkeep.files import File
+    from airflow_provider_twilio_comms._core.resources.media import File
 
 __all__ = ["TwilioDeleteMediaOperator", "TwilioDownloadMediaOperator"]
 
@@ -33,7 +34,7 @@ class _MediaOperator(TwilioOperator):
 
     def files(self) -> list[File]:
         """Every file of these messages, or of them those that are named."""
-        from airflow_provider_twilio_comms.upkeep.files import files_of
+        from airflow_provider_twilio_comms._core.resources.media import files_of
 
         sids = ids_of("sids", self.sids, "(SM|MM)[0-9a-fA-F]{32}", "SM or MM and 32 hexadecimal digits")
         files = self.hook.run(files_of(sids))
@@ -79,7 +80,7 @@ class TwilioDownloadMediaOperator(_MediaOperator):
 
         folder = ObjectStoragePath(self.output_path)
         folder.fs  # noqa: B018  # the storage's connection is read here, not in a thread
-        with ending_plainly():
+        with failing_fast():
             files = self.files()
             with ThreadPoolExecutor(max(1, self.at_once)) as pool:
                 sizes = list(pool.map(lambda file: self._copied(file, folder), files))
@@ -88,8 +89,8 @@ class TwilioDownloadMediaOperator(_MediaOperator):
         return {"count": len(files), "bytes": sum(sizes), "output_path": self.output_path, "files": names}
 
     def _copied(self, file: File, folder: ObjectStoragePath) -> int:
+        from airflow_provider_twilio_comms._tasks.object_storage import stored
         from airflow_provider_twilio_comms.api.classic import media
-        from airflow_provider_twilio_comms.operators.storage import stored
 
         size, _ = stored(self.hook, media.download(file.message_sid, file.sid), folder / _name(file))
         return size
@@ -108,9 +109,9 @@ class TwilioDeleteMediaOperator(_MediaOperator):
     """
 
     def execute(self, context: Context) -> dict[str, int]:
-        from airflow_provider_twilio_comms.upkeep.files import deleted
+        from airflow_provider_twilio_comms._core.resources.media import deleted
 
-        with ending_plainly():
+        with failing_fast():
             return {"deleted": self.hook.run(deleted(self.files()))}
 
 

@@ -1,290 +1,238 @@
-"""One message to many people, once."""
+"""What can be done with messages that are sent: cancel, redact, delete, list, and report what came of them.
+
+https://www.twilio.com/docs/messaging/api/message-resource
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.sdk import XComArg
-
-from airflow_provider_twilio_comms.hooks import metrics
-from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationLink
-from airflow_provider_twilio_comms.operators.base import (
-    FIRST_EVENT,
-    count_of,
-    ending_plainly,
-    one_of,
-    or_default,
-    seconds,
-)
-from airflow_provider_twilio_comms.operators.guarded import TwilioGuardedOperator
-from airflow_provider_twilio_comms.operators.killing import SENT
-from airflow_provider_twilio_comms.operators.lineage import TwilioAnnouncing
-from airflow_provider_twilio_comms.sending.criteria import Criteria, OnUnknown, WaitFor
+from airflow_provider_twilio_comms._tasks.arguments import ids_of, seconds
+from airflow_provider_twilio_comms._tasks.operator import Hidden, TwilioOperator, failing_fast
+from airflow_provider_twilio_comms._tasks.resource_operators import TwilioListOperator
+from airflow_provider_twilio_comms.exceptions import DeliveryFailed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_twilio_comms.api.comms.messages import Accepted
+    from airflow_provider_twilio_comms._tasks.table_files import Take
+    from airflow_provider_twilio_comms.api.flows import Flow
     from airflow_provider_twilio_comms.api.wire import Call
-    from airflow_provider_twilio_comms.client.config import Config
-    from airflow_provider_twilio_comms.sending.ledger import Ledger
-    from airflow_provider_twilio_comms.sending.once import Sending
-    from airflow_provider_twilio_comms.sending.plan import Chunk, Plan
-    from airflow_provider_twilio_comms.sending.recipients import Reader
-    from airflow_provider_twilio_comms.sending.request import BulkRequest
 
-__all__ = ["TwilioBulkMessageOperator"]
-
-MAX_RECIPIENTS = 10_000  # of one request, as api/comms says, which DAG files need not import
+__all__ = [
+    "TwilioCancelMessageOperator",
+    "TwilioDeleteMessageOperator",
+    "TwilioListMessagesOperator",
+    "TwilioMessageFeedbackOperator",
+    "TwilioRedactMessageOperator",
+]
 
 
-class TwilioBulkMessageOperator(TwilioAnnouncing, TwilioGuardedOperator):
-    """Send one message to up to millions of people, each of them once, and wait until it is delivered.
+class _OfMessages(TwilioOperator):
+    """Base of what is done to messages that are named."""
 
-    Everything is checked before anything is sent. Recipients go out in requests of up to 10,000; a retry, a
-    killed worker, a lost reply or a cleared task continues where the send stopped. Returns
-    ``{"operation_ids", "status", "recipients", "rejected", "stats"}``, where ``status`` is ``ACCEPTED``,
-    ``COMPLETED`` or ``DRY_RUN`` and ``stats`` are Twilio's counters added up, or None without a wait.
+    template_fields: Sequence[str] = (*TwilioOperator.template_fields, "sids")
 
-    .. code-block:: python
+    def __init__(self, *, sids: str | Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sids = sids
 
-        TwilioBulkMessageOperator(
-            task_id="remind",
-            recipients="s3://aws@campaigns/{{ ds }}.csv",
-            number_column="phone",
-            content="Hi {{ name | default: 'there' }}, your table is booked for {{ time }}.",
-            sender="comms_senderpool_01h9krwprkeee8fzqspvwy6nq8",
-            wait_for="delivered",
-            min_delivered=0.95,
-        )
+    @property
+    def named(self) -> list[str]:
+        """The SIDs. Raises :class:`InvalidInput`."""
+        return ids_of("sids", self.sids, "(SM|MM)[0-9a-fA-F]{32}", "SM or MM and 32 hexadecimal digits")
 
-    https://www.twilio.com/docs/bulk-messaging/api/message-resource
 
-    :param recipients: numbers; mappings in Twilio's form (``address``, ``channel``, ``variables``); flat
-        mappings, one column the number and the others variables; an XComArg or any iterable of these; or the
-        path or URI of a CSV, JSON lines or Parquet file, read as a stream through ``ObjectStoragePath``
-        (a template). Never shown in the UI
-    :param content: a text (Liquid, not Jinja: see ``render_content``); ``{"text", "media"}``;
-        ``{"content_sid"}``, whose values are the recipients' variables; or ``{"modules"}``
-    :param sender: a number, ``whatsapp:+...``, ``rcs:<agent>``, a sender id, a sender pool id, or a mapping;
-        left out, the connection's ``default_sender``
-    :param number_column: the column with the number, in files, tables and flat mappings
-    :param channel: the recipients' channel: ``phone`` (SMS, MMS and RCS) or ``whatsapp``
-    :param send_at: an aware datetime, or a template that renders to one in ISO 8601 with its offset
-    :param tags: up to nine tags of your own
-    :param wait_for: ``accepted``, ``processed``, or ``delivered``
-    :param min_delivered: with ``delivered``, the share (0.98) or count (100) that has to arrive; else all
-    :param max_failed: the share or count that may fail
-    :param timeout: seconds, or a timedelta, for the wait; counted from ``send_at``, if given
-    :param poll_interval: seconds, or a timedelta, between two looks
-    :param deferrable: wait in the triggerer; ``[operators] default_deferrable`` if left out
-    :param recipients_per_request: at most so many in one request, to go in smaller steps; the same for every
-        try, since a request is what is sent once
-    :param send_key: what makes this send this send (a template); DAG, run, task and map index, if left out
-    :param on_clear: what a cleared task does: ``resume`` sends what is not sent, ``resend`` sends anew
-    :param on_unknown: what to do about a request whose outcome nobody can tell: ``fail``, ``resend`` (it may
-        text people twice) or ``assume_sent`` (it may leave people out)
-    :param unknown_after: seconds for which Twilio's list is searched for such a request, since lists lag
-    :param render_content: render ``content`` with Jinja first; Liquid then has to stand in ``{% raw %}``
+class TwilioCancelMessageOperator(_OfMessages):
+    """Cancel messages that are scheduled. Canceling twice is canceling once.
+
+    Returns ``{"canceled": [SIDs], "too_late": [SIDs]}``.
+
+    https://www.twilio.com/docs/messaging/features/message-scheduling#cancel-a-scheduled-message
+
+    :param sids: one SID, several, or a template or XComArg that gives them
+    :param if_too_late: ``fail`` (when all were tried) or ``skip``
+    :param twilio_conn_id: the connection, of type ``twilio``
     """
 
-    template_fields: Sequence[str] = (
-        *TwilioGuardedOperator.template_fields,
-        "number_column",
-        "sender",
-        "send_at",
-        "tags",
-        "send_key",
-    )
-    operator_extra_links: tuple[TwilioOperationLink, ...] = (TwilioOperationLink(),)
+    def __init__(
+        self, *, sids: str | Sequence[str], if_too_late: Literal["fail", "skip"] = "fail", **kwargs: Any
+    ) -> None:
+        super().__init__(sids=sids, **kwargs)
+        self.if_too_late = if_too_late
+
+    def execute(self, context: Context) -> dict[str, list[str]]:
+        from airflow_provider_twilio_comms._core.sending.cancel import canceled
+
+        with failing_fast():
+            stopped, late = self.hook.run(canceled(self.named))
+            self.log.info("Canceled %d messages; too late for %d", len(stopped), len(late))
+            if late and self.if_too_late == "fail":
+                raise DeliveryFailed(
+                    f"too late to cancel {len(late)} of {len(stopped) + len(late)} messages: "
+                    f"{', '.join(late[:5])}. Set if_too_late='skip' where that may happen",
+                    operation_ids=late,
+                )
+        return {"canceled": stopped, "too_late": late}
+
+
+class _WhenFinished(_OfMessages):
+    """Base of what Twilio refuses while a message is in flight.
+
+    :param patience: seconds, or a timedelta, for which that is waited for; then a retry of the task goes on
+    """
+
+    def __init__(
+        self, *, sids: str | Sequence[str], patience: timedelta | float = timedelta(minutes=5), **kwargs: Any
+    ) -> None:
+        super().__init__(sids=sids, **kwargs)
+        self.patience: float = seconds(patience)
+
+    def each(self, call: Callable[[str], Call[Any]]) -> int:
+        """Make the call for every message; returns for how many. One that is gone needs nothing done."""
+        from airflow_provider_twilio_comms._core.resources.messages import when_finished
+
+        with failing_fast():
+            sids = self.named
+            gone = sum(self.hook.run(when_finished(call(sid), self.patience)) for sid in sids)
+        self.log.info("Done for %d messages, of which %d were gone before", len(sids), gone)
+        return len(sids)
+
+
+class TwilioRedactMessageOperator(_WhenFinished):
+    """Take the text out of messages, for good; their other data stay. Returns ``{"redacted": count}``.
+
+    https://www.twilio.com/docs/messaging/tutorials/how-to-retrieve-and-modify-message-history
+
+    :param sids: one SID, several, or a template or XComArg that gives them
+    :param patience: seconds, or a timedelta, to wait for messages that are still in flight
+    :param twilio_conn_id: the connection, of type ``twilio``
+    """
+
+    def execute(self, context: Context) -> dict[str, int]:
+        from airflow_provider_twilio_comms.api.classic import messages
+
+        return {"redacted": self.each(messages.redact)}
+
+
+class TwilioDeleteMessageOperator(_WhenFinished):
+    """Delete messages and their media, for good. One that is gone is done. Returns ``{"deleted": count}``.
+
+    https://www.twilio.com/docs/messaging/api/message-resource#delete-a-message-resource
+
+    :param sids: one SID, several, or a template or XComArg that gives them
+    :param patience: seconds, or a timedelta, to wait for messages that are still in flight
+    :param twilio_conn_id: the connection, of type ``twilio``
+    """
+
+    def execute(self, context: Context) -> dict[str, int]:
+        from airflow_provider_twilio_comms.api.classic import messages
+
+        return {"deleted": self.each(messages.delete)}
+
+
+class TwilioMessageFeedbackOperator(_OfMessages):
+    """Report that recipients did, or did not do, what a message was for. Returns ``{"reported": count}``.
+
+    The messages must have been sent with ``provide_feedback``.
+
+    https://www.twilio.com/docs/messaging/api/message-feedback-resource
+
+    :param sids: one SID, several, or a template or XComArg that gives them
+    :param outcome: ``confirmed`` or ``unconfirmed`` (a template)
+    :param twilio_conn_id: the connection, of type ``twilio``
+    """
+
+    template_fields: Sequence[str] = (*_OfMessages.template_fields, "outcome")
 
     def __init__(
         self,
         *,
-        recipients: Iterable[Any] | str | XComArg,
-        content: str | Mapping[str, Any] | XComArg,
-        sender: str | Mapping[str, Any] | None = None,
-        number_column: str | None = None,
-        channel: str = "phone",
-        send_at: datetime | str | None = None,
-        tags: Mapping[str, str] | None = None,
-        wait_for: WaitFor = "processed",
-        min_delivered: float | int | None = None,
-        max_failed: float | int | None = None,
-        timeout: timedelta | float = timedelta(hours=24),
-        poll_interval: timedelta | float = 30.0,
-        deferrable: bool | None = None,
-        recipients_per_request: int = MAX_RECIPIENTS,
-        send_key: str | None = None,
-        on_clear: Literal["resume", "resend"] = "resume",
-        on_unknown: OnUnknown = "fail",
-        unknown_after: float = 90.0,
-        render_content: bool = False,
-        initial_delay: float = FIRST_EVENT,
+        sids: str | Sequence[str],
+        outcome: Literal["confirmed", "unconfirmed"] = "confirmed",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(sids=sids, **kwargs)
+        self.outcome = outcome
+
+    def execute(self, context: Context) -> dict[str, int]:
+        from airflow_provider_twilio_comms.api.classic import feedback
+
+        with failing_fast():
+            sids = self.named
+            for sid in sids:
+                self.hook.run(feedback.create(sid, self.outcome))
+        return {"reported": len(sids)}
+
+
+class TwilioListMessagesOperator(TwilioListOperator):
+    """List messages, newest first.
+
+    Rows that go to XCom have no ``to``, ``from`` and ``body``, unless ``fields`` names them; a file has all.
+    Returns ``{"count", "rows"}``, or with ``output_path`` ``{"count", "output_path"}``.
+
+    .. code-block:: python
+
+        TwilioListMessagesOperator(
+            task_id="log",
+            sent_on="{{ ds }}",
+            output_path="s3://aws@messages/{{ ds }}.parquet",
+        )
+
+    https://www.twilio.com/docs/messaging/api/message-resource#read-multiple-message-resources
+
+    :param to: only those to this number or channel's address (a template). Never shown
+    :param from_: only those from this sender (a template). Never shown
+    :param sent_on: only those of this UTC day: a date, or a template that renders to one
+    :param sent_on_or_after: only those of this day or moment, or later
+    :param sent_on_or_before: only those of this day or moment, or earlier. What is not sent yet has no date,
+        and no date finds it
+    :param limit: read so many rows at most
+    :param fields: keep these columns only
+    :param output_path: write the rows to this file: JSON lines (``.jsonl``) or Parquet (a template)
+    :param max_rows: more rows than this do not go to XCom: the task fails and asks for ``output_path``
+    :param twilio_conn_id: the connection, of type ``twilio``
+    """
+
+    template_fields: Sequence[str] = (
+        *TwilioListOperator.template_fields,
+        "to",
+        "from_",
+        "sent_on",
+        "sent_on_or_after",
+        "sent_on_or_before",
+    )
+    personal: ClassVar[frozenset[str]] = frozenset({"to", "from", "body"})
+
+    def __init__(
+        self,
+        *,
+        to: str | None = None,
+        from_: str | None = None,
+        sent_on: date | str | None = None,
+        sent_on_or_after: date | str | None = None,
+        sent_on_or_before: date | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.hide(recipients=recipients, content=content)
-        self.sender = sender
-        self.number_column = number_column
-        self.channel = channel
-        self.send_at = send_at
-        self.tags = tags
-        self.criteria: Criteria = Criteria(wait_for, min_delivered, max_failed)
-        self.timeout: float = seconds(timeout)
-        self.poll_interval: float = seconds(poll_interval)
-        self.deferrable: bool = or_default(deferrable)
-        self.recipients_per_request: int = count_of(
-            "recipients_per_request", recipients_per_request, MAX_RECIPIENTS
-        )
-        self.send_key = send_key
-        self.on_clear: Literal["resume", "resend"] = one_of("on_clear", on_clear, "resume", "resend")
-        self.on_unknown: OnUnknown = one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
-        self.unknown_after = unknown_after
-        self.render_content = render_content
-        self.initial_delay = initial_delay
+        self.to: Hidden[str | None] = self.hide(to)
+        self.from_: Hidden[str | None] = self.hide(from_)
+        self.sent_on = sent_on
+        self.sent_on_or_after = sent_on_or_after
+        self.sent_on_or_before = sent_on_or_before
 
-    def rendered_fields(self) -> Sequence[str]:
-        """Content is Liquid, and recipients are data: both are rendered only where they ask for it."""
-        asked = {"recipients": _asks(self.shown("recipients")), "content": self.render_content}
-        mine = [name for name in asked if asked[name] or _refers(self.shown(name))]
-        return [*super().rendered_fields(), *mine]
+    def read(self, take: Take, limit: int | None) -> Flow[int]:
+        from airflow_provider_twilio_comms.api.classic import messages
+        from airflow_provider_twilio_comms.api.flows import every_page
 
-    def execute(self, context: Context) -> dict[str, Any] | None:
-        with ending_plainly():
-            ledger = self._ledger(context)
-            real = self.admitted(context, ledger)
-            hook = self.hook
-            request = self._request(hook.config)
-            with self._planned(request, context, ledger.name, real) as plan:
-                if hook.config.dry_run or not real:
-                    self.log.info("Dry run: nothing was sent")
-                    return self._told(context, [], "DRY_RUN", plan.recipients, plan.rejected, None)
-                operation_ids = hook.run(self._sending_of(plan, request, ledger).once())
-            start = max(request.send_at.timestamp() if request.send_at else 0.0, ledger.held)
-            return self._followed(context, operation_ids, plan, start)
-
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Resume with the trigger's event."""
-        from airflow_provider_twilio_comms.operators.waits import verdict
-
-        sent = self.sent_before(context)
-        with ending_plainly():
-            stats = verdict(self.hook, self.criteria, event, sent["operation_ids"])
-        return self._told(context, **sent, status="COMPLETED", stats=stats.to_dict())
-
-    def under_way(self, sent: Any) -> tuple[Sequence[str], int]:
-        return (sent["operation_ids"], sent["recipients"]) if sent else ([], 0)
-
-    def _request(self, config: Config) -> BulkRequest:
-        from airflow_provider_twilio_comms.sending.request import BulkRequest
-
-        return BulkRequest.checked(
-            content=self.shown("content"),
-            sender=self.sender or config.default_sender,
-            channel=self.channel,
-            send_at=self.send_at,
-            tags=self.tags,
-        )
-
-    def _rows(self) -> Iterable[Any]:
-        """The recipients as given, one by one."""
-        from airflow_provider_twilio_comms.operators.files import resolved
-        from airflow_provider_twilio_comms.sending.sources import rows_of
-
-        return rows_of(resolved(self.shown("recipients")), self.number_column)
-
-    def _reader(self, request: BulkRequest, config: Config) -> Reader:
-        from airflow_provider_twilio_comms.sending.recipients import Reader
-
-        return Reader(
-            column=self.number_column,
-            channel=request.channel,
-            region=self.default_region,
-            allows=config.allows if config.allowed_recipients else None,
-            needed=request.needed,
-        )
-
-    def _sending_of(self, plan: Plan, request: BulkRequest, ledger: Ledger) -> Sending:
-        from airflow_provider_twilio_comms.sending.once import Sending
-
-        def call(chunk: Chunk, tags: dict[str, str], now: float) -> Call[Accepted]:
-            send_at = self._when(chunk, request.send_at, now)
-            if send_at:
-                ledger.hold(send_at.timestamp())
-            return request.call(plan.to(chunk), tags, send_at)
-
-        self._sending = sending = Sending(plan, ledger, call, self.on_unknown, self.unknown_after)
-        sending.counting = metrics.counting("messages", conn_id=self.twilio_conn_id, kind="bulk")
-        return sending
-
-    def _ledger(self, context: Context) -> Ledger:
-        from airflow_provider_twilio_comms.operators.state import ledger_of
-
-        return ledger_of(context, self.send_key, anew=self.on_clear == "resend")
-
-    def _followed(
-        self, context: Context, operation_ids: list[str], plan: Plan, start: float
-    ) -> dict[str, Any]:
-        """Wait as asked for, in the triggerer if that takes longer than a look."""
-        from airflow_provider_twilio_comms.operators.waits import Patience, verdict
-
-        ti, now = context["ti"], time.time()
-        sent: dict[str, Any] = {
-            "operation_ids": operation_ids,
-            "recipients": plan.recipients,
-            "rejected": plan.rejected,
+        only: Any = {
+            "to": self.to.value,
+            "from_": self.from_.value,
+            "sent_on": self.sent_on,
+            "sent_on_or_after": self.sent_on_or_after,
+            "sent_on_or_before": self.sent_on_or_before,
+            "page_size": min(limit or 1000, 1000),
         }
-        ti.xcom_push(SENT, sent)
-        if operation_ids:
-            ti.xcom_push(KEY, self.hook.config.messages_page(operation_ids[0]))
-        if self.criteria.wait_for == "accepted" or not operation_ids:
-            return self._told(context, **sent, status="ACCEPTED", stats=None)
-        deadline = max(now, start) + self.timeout
-        patience = Patience(
-            operation_ids, self.criteria, deadline, now, self.poll_interval, self.initial_delay
-        )
-        outcome = patience.waited(self.hook, to_the_end=not self.deferrable)
-        if outcome is None:
-            self.defer(
-                trigger=patience.trigger(self.twilio_conn_id),
-                method_name="execute_complete",
-                timeout=patience.backstop,
-            )
-        stats = verdict(self.hook, self.criteria, outcome, operation_ids)
-        return self._told(context, **sent, status="COMPLETED", stats=stats.to_dict())
-
-    def _told(
-        self,
-        context: Context,
-        operation_ids: list[str],
-        status: str,
-        recipients: int,
-        rejected: int,
-        stats: dict[str, int] | None,
-    ) -> dict[str, Any]:
-        """The result, which events of the task's assets carry too."""
-        result = {
-            "operation_ids": operation_ids,
-            "status": status,
-            "recipients": recipients,
-            "rejected": rejected,
-            "stats": stats,
-        }
-        self.announce(context, result)
-        return result
-
-
-def _refers(value: Any) -> bool:
-    """Whether a value is another task's, or holds one."""
-    return any(True for _ in XComArg.iter_xcom_references(value))
-
-
-def _asks(recipients: Any) -> bool:
-    """Whether recipients are a template: a path, or a list of numbers in which one is."""
-    if isinstance(recipients, list):
-        return any(isinstance(given, str) and "{{" in given for given in recipients)
-    return isinstance(recipients, str)
+        return every_page(messages.list(**only), take, limit)

@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms.operators.base import TwilioOperator, ending_plainly
-from airflow_provider_twilio_comms.operators.resources import TwilioResourceOperator
-from airflow_provider_twilio_comms.operators.rows import TwilioListOperator
+from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, failing_fast
+from airflow_provider_twilio_comms._tasks.resource_operators import TwilioListOperator, TwilioResourceOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_twilio_comms._core.resources.messaging_services import Declared
+    from airflow_provider_twilio_comms._tasks.table_files import Take
     from airflow_provider_twilio_comms.api.flows import Flow
-    from airflow_provider_twilio_comms.operators.tables import Take
-    from airflow_provider_twilio_comms.upkeep.services import Declared
 
 __all__ = [
     "TwilioDeleteMessagingServiceOperator",
@@ -94,9 +93,9 @@ class TwilioMessagingServiceOperator(TwilioOperator):
         self.channel_senders = channel_senders
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_twilio_comms.upkeep.services import applied
+        from airflow_provider_twilio_comms._core.resources.messaging_services import applied
 
-        with ending_plainly():
+        with failing_fast():
             dry_run = self.hook.config.dry_run
             changes = self.hook.run(applied(self._declared(), dry_run=dry_run))
         self.log.info("%s", "Nothing differs" if changes.none else f"Changed: {changes}")
@@ -110,7 +109,7 @@ class TwilioMessagingServiceOperator(TwilioOperator):
         }
 
     def _declared(self) -> Declared:
-        from airflow_provider_twilio_comms.upkeep.services import Declared
+        from airflow_provider_twilio_comms._core.resources.messaging_services import Declared
 
         destinations = self.destination_alpha_senders
         pools = {
@@ -141,9 +140,9 @@ class TwilioDeleteMessagingServiceOperator(TwilioResourceOperator):
     """
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_twilio_comms.upkeep.services import deleted
+        from airflow_provider_twilio_comms._core.resources.messaging_services import deleted
 
-        with ending_plainly():
+        with failing_fast():
             return {"sid": self.sid, "deleted": self.hook.run(deleted(self.sid))}
 
 

@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_twilio_comms.operators.base import TwilioOperator, ending_plainly
-from airflow_provider_twilio_comms.operators.resources import TwilioResourceOperator, TwilioSettingsOperator
-from airflow_provider_twilio_comms.operators.rows import TwilioListOperator
+from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, failing_fast
+from airflow_provider_twilio_comms._tasks.resource_operators import (
+    TwilioListOperator,
+    TwilioResourceOperator,
+    TwilioSettingsOperator,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_twilio_comms._tasks.table_files import Take
     from airflow_provider_twilio_comms.api.classic.available_numbers import Kind
     from airflow_provider_twilio_comms.api.flows import Flow
     from airflow_provider_twilio_comms.api.wire import Call
-    from airflow_provider_twilio_comms.operators.tables import Take
 
 __all__ = [
     "TwilioBuyNumberOperator",
@@ -95,10 +98,10 @@ class TwilioBuyNumberOperator(TwilioOperator):
         self.unknown_after = unknown_after
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_twilio_comms.operators.state import ledger_of
-        from airflow_provider_twilio_comms.upkeep.numbers import Purchase, bought
+        from airflow_provider_twilio_comms._core.resources.numbers import Purchase, bought
+        from airflow_provider_twilio_comms._tasks.task_state import ledger_of
 
-        with ending_plainly():
+        with failing_fast():
             purchase = Purchase(
                 ledger_of(context, self.send_key, anew=False, noun="number"),
                 self.name,
@@ -148,9 +151,9 @@ class TwilioReleaseNumberOperator(TwilioResourceOperator):
     """
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_twilio_comms.upkeep.numbers import released
+        from airflow_provider_twilio_comms._core.resources.numbers import released
 
-        with ending_plainly():
+        with failing_fast():
             return {"sid": self.sid, "released": self.hook.run(released(self.sid))}
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import XComArg
 
+from airflow_provider_twilio_comms._tasks.operator import failing_fast
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.operators.base import ending_plainly
-from airflow_provider_twilio_comms.operators.sql_source import TwilioSqlSource
+from airflow_provider_twilio_comms.operators._sql_source import TwilioSqlSource
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -65,9 +65,9 @@ class TwilioPreflightOperator(TwilioSqlSource):
         )
 
     def execute(self, context: Context) -> dict[str, Any]:
-        with ending_plainly():
-            ledger = self._ledger(context)
-            self.admitted(context, ledger)
-            with self._planned(self._request(self.hook.config), context, ledger.name, real=False) as plan:
+        with failing_fast():
+            ledger = self.ledger(context)
+            self.check_schedule(context, ledger)
+            with self.planned(self.request(self.hook.config), context, ledger.name, real=False) as plan:
                 assert plan.report is not None
                 return plan.report

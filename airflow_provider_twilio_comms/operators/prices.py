@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms.operators.rows import TwilioListOperator
+from airflow_provider_twilio_comms._tasks.resource_operators import TwilioListOperator
 
 if TYPE_CHECKING:
+    from airflow_provider_twilio_comms._tasks.table_files import Take
     from airflow_provider_twilio_comms.api.flows import Flow
-    from airflow_provider_twilio_comms.operators.tables import Take
 
 __all__ = ["TwilioMessagingPricesOperator"]
 
@@ -38,6 +38,6 @@ class TwilioMessagingPricesOperator(TwilioListOperator):
         self.countries = countries
 
     def read(self, take: Take, limit: int | None) -> Flow[int]:
-        from airflow_provider_twilio_comms.upkeep.prices import every_price
+        from airflow_provider_twilio_comms._core.resources.prices import every_price
 
         return every_price(self.countries, take, limit)

@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.hooks import metrics
-from airflow_provider_twilio_comms.operators.base import count_of, ending_plainly, ids_of
-from airflow_provider_twilio_comms.operators.outcomes import (
+from airflow_provider_twilio_comms._core.xcom_keys import OUTCOME
+from airflow_provider_twilio_comms._tasks.arguments import count_of, ids_of
+from airflow_provider_twilio_comms._tasks.openlineage import (
     announced,
     dataset_of_file,
     dataset_of_table,
     lineage,
 )
-from airflow_provider_twilio_comms.operators.redacted import TwilioRedacted
-from airflow_provider_twilio_comms.sending.marks import OUTCOME
+from airflow_provider_twilio_comms._tasks.operator import TwilioRedacted, failing_fast
+from airflow_provider_twilio_comms.exceptions import InvalidInput
+from airflow_provider_twilio_comms.hooks import _metrics
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_twilio_comms.sending.receipts import Receipt
+    from airflow_provider_twilio_comms._core.reporting.receipts import Receipt
 
 __all__ = ["TwilioReceiptsOperator", "named"]
 
@@ -102,12 +102,11 @@ class TwilioReceiptsOperator(TwilioRedacted):
         self.concurrency: int = count_of("concurrency", concurrency, THREADS)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_twilio_comms.operators.reading import reading
-        from airflow_provider_twilio_comms.operators.receipt_rows import Receipts
-        from airflow_provider_twilio_comms.sending.receipts import Tally
+        from airflow_provider_twilio_comms._core.reporting.receipts import Tally
+        from airflow_provider_twilio_comms._tasks.reading import Receipts, reading
 
         tally = Tally()
-        with ending_plainly():
+        with failing_fast():
             ids, redaction = named(self.operation_ids), self.redaction
             with reading(self.hook, self.concurrency) as read, self._place() as write:
                 receipts = Receipts(read, redaction, self.max_reasons)
@@ -118,16 +117,16 @@ class TwilioReceiptsOperator(TwilioRedacted):
 
     @contextmanager
     def _place(self) -> Iterator[Callable[[Sequence[Receipt]], None]]:
-        from airflow_provider_twilio_comms.sending.receipts import Receipt
+        from airflow_provider_twilio_comms._core.reporting.receipts import Receipt
 
         if self.output_path:
-            from airflow_provider_twilio_comms.operators.tables import Table, writing
+            from airflow_provider_twilio_comms._tasks.table_files import Table, writing
 
             with writing(self.output_path) as write:
                 write(Table.of((), kind=Receipt))  # so that a file without rows has columns too
                 yield lambda rows: write(Table.of(rows))
             return
-        from airflow_provider_twilio_comms.operators.sql_loading import loading
+        from airflow_provider_twilio_comms._tasks.sql_loading import loading
 
         assert self.sql_conn_id
         assert self.table
@@ -149,7 +148,7 @@ class TwilioReceiptsOperator(TwilioRedacted):
         if missing:
             self.log.warning("Twilio counts %s messages more than it lists", f"{missing:,}")
         for verdict, count in counts["verdicts"].items():
-            metrics.count("twilio.receipts.failed", count, conn_id=self.twilio_conn_id, verdict=verdict)
+            _metrics.count("twilio.receipts.failed", count, conn_id=self.twilio_conn_id, verdict=verdict)
         place = {"output_path": self.output_path} if self.output_path else {"table": self.table}
         result = {"operation_ids": ids, **counts, "missing": missing, **place}
         context["ti"].xcom_push(OUTCOME, {"operation_ids": ids, "codes": counts["codes"], "complete": True})

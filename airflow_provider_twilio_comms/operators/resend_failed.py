@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import XComArg
 
+from airflow_provider_twilio_comms._tasks.operator import Hidden
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 from airflow_provider_twilio_comms.operators.receipts import named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_twilio_comms._core.sending.bulk import BulkRequest
     from airflow_provider_twilio_comms.client.config import Config
-    from airflow_provider_twilio_comms.sending.request import BulkRequest
 
 __all__ = ["TwilioResendFailedOperator"]
 
@@ -50,7 +51,7 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
 
     For receipts in a table, ``SqlToTwilioOperator`` does the same by a join with ``verdict = 'retry'``.
     Everything else is as with
-    :class:`~airflow_provider_twilio_comms.operators.messages.TwilioBulkMessageOperator`, save that
+    :class:`~airflow_provider_twilio_comms.operators.bulk_messages.TwilioBulkMessageOperator`, save that
     ``on_duplicate`` is ``first`` and ``on_empty`` is ``skip`` if left out.
 
     :param receipts: a file of receipts, or a folder of them: JSON lines or Parquet (a template)
@@ -62,10 +63,9 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
         Never shown
     """
 
-    hidden_fields: ClassVar[Sequence[str]] = ("hash_secret",)
     template_fields: Sequence[str] = (
         *TwilioBulkMessageOperator.template_fields,
-        *hidden_fields,
+        "hash_secret",
         "receipts",
         "operation_ids",
     )
@@ -87,17 +87,14 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
         super().__init__(
             **{**defaults, **kwargs}, recipients=() if recipients is None else recipients, content=content
         )
-        self.hide(hash_secret=hash_secret)
+        self.hash_secret: Hidden[str | None] = self.hide(hash_secret)
         self.receipts = receipts
         self.operation_ids = operation_ids
         self.max_reasons = max_reasons
         self._joins = recipients is not None
 
-    def rendered_fields(self) -> Sequence[str]:
-        return (*super().rendered_fields(), *self.hidden_fields)
-
     def lineage_inputs(self) -> Iterable[tuple[str, str]]:
-        from airflow_provider_twilio_comms.operators.outcomes import dataset_of_file
+        from airflow_provider_twilio_comms._tasks.openlineage import dataset_of_file
 
         first = super().lineage_inputs()
         if self.receipts:
@@ -105,8 +102,8 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
         account = f"twilio://{self.hook.config.account_sid}"
         return [*((account, f"operations/{each}") for each in named(self.operation_ids)), *first]
 
-    def _request(self, config: Config) -> BulkRequest:
-        request = super()._request(config)
+    def request(self, config: Config) -> BulkRequest:
+        request = super().request(config)
         if request.needed and not self._joins:
             raise InvalidInput.at(
                 "content",
@@ -116,8 +113,8 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
             )
         return request
 
-    def _rows(self) -> Iterator[Any]:
-        from airflow_provider_twilio_comms.sending.resending import chosen, hashed, joined, plain
+    def rows(self) -> Iterator[Any]:
+        from airflow_provider_twilio_comms._core.reporting.resend import chosen, hashed, joined, plain
 
         with self._receipts() as receipts:
             found = chosen(receipts)
@@ -126,21 +123,21 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
             yield from plain(found)
             return
         config = self.hook.config
-        reader = self._reader(self._request(config), config)
+        reader = self.reader(self.request(config), config)
         name = self._hashes(config) if hashed(found) else str
-        yield from joined(found, super()._rows(), reader, name)
+        yield from joined(found, super().rows(), reader, name)
 
     def _hashes(self, config: Config) -> Callable[[str], str | None]:
-        from airflow_provider_twilio_comms.sending.redaction import Redaction, derived
+        from airflow_provider_twilio_comms._core.privacy import Redaction, derived
 
-        key = self.shown("hash_secret") or config.hash_secret or derived(config.secret)
+        key = self.hash_secret.value or config.hash_secret or derived(config.secret)
         return Redaction("numbers", key).number
 
     @contextmanager
     def _receipts(self) -> Iterator[Callable[[], Receipts]]:
         """The receipts, to be read more than once."""
-        from airflow_provider_twilio_comms.operators.files import files_at
-        from airflow_provider_twilio_comms.sending.sources import rows_of
+        from airflow_provider_twilio_comms._core.recipients.sources import rows_of
+        from airflow_provider_twilio_comms._tasks.object_storage import files_at
 
         if self.receipts is not None:
             files = files_at(self.receipts)
@@ -160,10 +157,9 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
     def _fetched(self, kept: Any) -> None:
         import msgspec
 
-        from airflow_provider_twilio_comms.operators.reading import reading
-        from airflow_provider_twilio_comms.operators.receipt_rows import Receipts
-        from airflow_provider_twilio_comms.sending.receipts import Tally
-        from airflow_provider_twilio_comms.sending.redaction import Redaction
+        from airflow_provider_twilio_comms._core.privacy import Redaction
+        from airflow_provider_twilio_comms._core.reporting.receipts import Tally
+        from airflow_provider_twilio_comms._tasks.reading import Receipts, reading
 
         tally = Tally()
         with reading(self.hook, 16) as read:

@@ -1,52 +1,46 @@
-"""A message to one person, or a few, once."""
+"""Send a message to one person, or a few, once."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import XComArg
 
+from airflow_provider_twilio_comms._core.planning.limits import OnDuplicate
+from airflow_provider_twilio_comms._core.xcom_keys import SENT
+from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
+from airflow_provider_twilio_comms._tasks.send_operator import TwilioSendOperator
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.hooks import metrics
-from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationLink
-from airflow_provider_twilio_comms.operators.base import (
-    FIRST_EVENT,
-    ending_plainly,
-    one_of,
-    or_default,
-    seconds,
-)
-from airflow_provider_twilio_comms.operators.guarded import TwilioGuardedOperator
-from airflow_provider_twilio_comms.operators.killing import SENT
-from airflow_provider_twilio_comms.sending.criteria import OnUnknown
-from airflow_provider_twilio_comms.sending.guards import OnDuplicate
+from airflow_provider_twilio_comms.hooks import _metrics
+from airflow_provider_twilio_comms.links.console import KEY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_twilio_comms._core.planning.plan import Plan
+    from airflow_provider_twilio_comms._core.recipients.reader import Reader
+    from airflow_provider_twilio_comms._core.sending.ledger import Ledger
+    from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage
+    from airflow_provider_twilio_comms._core.sending.single import MessageSend
+    from airflow_provider_twilio_comms._tasks.waiting import MessagesTaskWait
     from airflow_provider_twilio_comms.client.config import Config
-    from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
-    from airflow_provider_twilio_comms.sending.ledger import Ledger
-    from airflow_provider_twilio_comms.sending.letter import Letter
-    from airflow_provider_twilio_comms.sending.plan import Plan
-    from airflow_provider_twilio_comms.sending.recipients import Reader
-    from airflow_provider_twilio_comms.sending.single import Single
 
 __all__ = ["TwilioSendMessageOperator"]
 
 
-class TwilioSendMessageOperator(TwilioGuardedOperator):
+class TwilioSendMessageOperator(TwilioSendOperator):
     """Text one person, or a few, each of them once, and wait until the message is there.
 
     SMS, MMS, WhatsApp and RCS; for many people use
-    :class:`~airflow_provider_twilio_comms.operators.messages.TwilioBulkMessageOperator`. A retry, a killed
-    worker, a lost reply or a cleared task sends to nobody a second time, and one message that fails does not
-    keep the others back. Returns ``{"sids", "status", "statuses"}``, where ``status`` is ``ACCEPTED``,
-    ``COMPLETED`` or ``DRY_RUN`` and ``statuses`` says how many messages have which of Twilio's statuses.
+    :class:`~airflow_provider_twilio_comms.operators.bulk_messages.TwilioBulkMessageOperator`.
+    A retry, a killed worker, a lost reply or a cleared task sends to nobody a second time, and one message
+    that fails does not keep the others back. Returns ``{"sids", "status", "statuses"}``, where ``status`` is
+    ``ACCEPTED``, ``COMPLETED`` or ``DRY_RUN`` and ``statuses`` says how many messages have which of Twilio's
+    statuses.
     The guards are those of a list; ``on_duplicate`` is ``first`` if left out, and ``quiet_hours`` need a
     messaging service, which alone can hold a message.
 
@@ -75,45 +69,33 @@ class TwilioSendMessageOperator(TwilioGuardedOperator):
     :param content_sid: a content template, instead of ``body``
     :param content_variables: its variables by name, such as ``{"1": "Ada"}``. Never shown
     :param fallback_from: who sends it as an SMS where RCS does not reach; needs a service with an RCS sender
-    :param send_at: when Twilio is to send it, over 5 minutes and up to 35 days from now: an aware datetime,
-        or a template that renders to one in ISO 8601 with its offset
     :param options: Twilio's other parameters in snake_case: ``validity_period``, ``status_callback``,
         ``provide_feedback``, ``shorten_urls``, ``smart_encoded``, ``content_retention`` ...
     :param wait_for: ``queued`` (Twilio has it), ``sent`` (the carrier has it) or ``delivered``. Where a
         carrier gives no receipts, ``delivered`` never comes
-    :param timeout: seconds, or a timedelta, for the wait; counted from ``send_at``, if given
-    :param poll_interval: seconds, or a timedelta, between two looks
-    :param deferrable: wait in the triggerer; ``[operators] default_deferrable`` if left out
     :param cancel_on_kill: where the task is killed or failed from outside, cancel what is still scheduled;
         a later try schedules it again
-    :param send_key: what makes this send this send (a template); DAG, run, task and map index, if left out
-    :param on_clear: what a cleared task does: ``resume`` sends what is not sent, ``resend`` sends anew
-    :param on_unknown: what to do about a request whose outcome nobody can tell: ``fail``, ``resend`` (it may
-        text people twice) or ``assume_sent`` (it may leave people out)
-    :param unknown_after: seconds for which Twilio's list is searched for such a message, since lists lag
-    :param render_content: render ``body`` and ``content_variables`` with Jinja
     """
 
-    hidden_fields: ClassVar[Sequence[str]] = (
+    template_fields: Sequence[str] = (
+        *TwilioSendOperator.template_fields,
         "to",
         "from_",
         "media_url",
         "fallback_from",
         "body",
         "content_variables",
-    )
-    template_fields: Sequence[str] = (
-        *TwilioGuardedOperator.template_fields,
-        *hidden_fields,
         "messaging_service_sid",
         "content_sid",
-        "send_at",
         "options",
-        "send_key",
     )
-    operator_extra_links: tuple[TwilioOperationLink, ...] = (TwilioOperationLink(),)
+    noun: ClassVar[str] = "message"
+    ends: ClassVar[tuple[str, ...]] = ("queued", "sent", "delivered")
+    usual_timeout: ClassVar[timedelta] = timedelta(hours=1)
+    usual_poll_interval: ClassVar[float] = 15.0
+    schedule_ahead: ClassVar[timedelta] = timedelta(minutes=6)  # Twilio's five, and a margin for the request
     usual_duplicates: ClassVar[OnDuplicate] = "first"
-    _sending: Single | None = None
+    _sending: MessageSend | None = None
 
     def __init__(
         self,
@@ -126,88 +108,58 @@ class TwilioSendMessageOperator(TwilioGuardedOperator):
         content_sid: str | None = None,
         content_variables: Mapping[str, str] | XComArg | None = None,
         fallback_from: str | None = None,
-        send_at: datetime | str | None = None,
         options: Mapping[str, Any] | None = None,
         wait_for: Literal["queued", "sent", "delivered"] = "queued",
-        timeout: timedelta | float = timedelta(hours=1),
-        poll_interval: timedelta | float = 15.0,
-        deferrable: bool | None = None,
         cancel_on_kill: bool = False,
-        send_key: str | None = None,
-        on_clear: Literal["resume", "resend"] = "resume",
-        on_unknown: OnUnknown = "fail",
-        unknown_after: float = 90.0,
-        render_content: bool = False,
-        initial_delay: float = FIRST_EVENT,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.hide(to=to, from_=from_, fallback_from=fallback_from, media_url=media_url)
-        self.hide(body=body, content_variables=content_variables)
+        super().__init__(wait_for=wait_for, **kwargs)
+        self.to: Hidden[str | Iterable[str]] = self.hide(to)
+        self.from_: Hidden[str | None] = self.hide(from_)
+        self.fallback_from: Hidden[str | None] = self.hide(fallback_from)
+        self.media_url: Hidden[str | Sequence[str] | None] = self.hide(media_url)
+        self.body: Hidden[str | None] = self.hide(body, rendered=self.render_content)
+        self.content_variables: Hidden[Mapping[str, str] | None] = self.hide(
+            content_variables, rendered=self.render_content
+        )
         self.messaging_service_sid = messaging_service_sid
         self.content_sid = content_sid
-        self.send_at = send_at
         self.options = options
-        self.wait_for: str = one_of("wait_for", wait_for, "queued", "sent", "delivered")
-        self.timeout: float = seconds(timeout)
-        self.poll_interval: float = seconds(poll_interval)
-        self.deferrable: bool = or_default(deferrable)
         self.cancel_on_kill = cancel_on_kill
-        self.send_key = send_key
-        self.on_clear: Literal["resume", "resend"] = one_of("on_clear", on_clear, "resume", "resend")
-        self.on_unknown: OnUnknown = one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
-        self.unknown_after = unknown_after
-        self.render_content = render_content
-        self.initial_delay = initial_delay
-
-    def rendered_fields(self) -> Sequence[str]:
-        """Content is rendered where the author says so, or where another task gives it."""
-        content = {"body", "content_variables"}
-        mine = [
-            name
-            for name in self.hidden_fields
-            if name not in content
-            or self.render_content
-            or any(True for _ in XComArg.iter_xcom_references(self.shown(name)))
-        ]
-        return [*super().rendered_fields(), *mine]
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_twilio_comms.operators.state import ledger_of
-        from airflow_provider_twilio_comms.sending.letter import addressees_of
+        from airflow_provider_twilio_comms._core.sending.message import addressees_of
 
-        with ending_plainly():
-            ledger = ledger_of(context, self.send_key, anew=self.on_clear == "resend", noun="message")
-            real = self.admitted(context, ledger)
+        with failing_fast():
+            ledger = self.ledger(context)
+            real = self.check_schedule(context, ledger)
             hook = self.hook
-            letter = self._letter(hook.config)
-            with self._planned(letter, context, ledger.name, real) as plan:
-                letter = letter.sent_to(addressees_of(plan))
+            message = self.message(hook.config)
+            with self.planned(message, context, ledger.name, real) as plan:
+                message = message.sent_to(addressees_of(plan))
                 if hook.config.dry_run or not real:
-                    self.log.info("Dry run: %d messages were checked, and none was sent", len(letter.to))
+                    self.log.info("Dry run: %d messages were checked, and none was sent", len(message.to))
                     return _result([], "DRY_RUN", {})
-                self._sending = self._sending_of(letter, plan, ledger, context)
+                self._sending = self._message_send(message, plan, ledger, context)
                 sids = hook.run(self._sending.once())
-            send_at = letter.options.get("send_at")
+            send_at = message.options.get("send_at")
             start = max(send_at.timestamp() if send_at else 0.0, ledger.held)
-            return self._followed(context, sids, start)
+            return self._wait(context, sids, start)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resume with the trigger's event."""
         sids = self.sent_before(context)
-        with ending_plainly():
-            return _result(
-                sids, "COMPLETED", self._patience(sids, time.time()).verdict(event, self.twilio_conn_id)
-            )
+        with failing_fast():
+            return _result(sids, "COMPLETED", self._task_wait(sids, time.time()).verdict(event, self.hook))
 
-    def under_way(self, sent: Any) -> tuple[Sequence[str], int]:
+    def in_flight(self, sent: Any) -> tuple[Sequence[str], int]:
         return sent or [], len(sent or [])
 
-    def call_off(self, ids: Sequence[str]) -> None:
+    def cancel_scheduled(self, ids: Sequence[str]) -> None:
         """Cancel what is scheduled, with a session of its own: the other may be locked in a signal."""
+        from airflow_provider_twilio_comms._core.sending.cancel import canceled
         from airflow_provider_twilio_comms.client.sync import Client
         from airflow_provider_twilio_comms.exceptions import TwilioError
-        from airflow_provider_twilio_comms.sending.canceling import canceled
 
         if not self.cancel_on_kill:
             return
@@ -218,59 +170,61 @@ class TwilioSendMessageOperator(TwilioGuardedOperator):
         else:
             self.log.warning("Canceled %d messages; too late for %d", len(stopped), len(late))
 
-    def _letter(self, config: Config) -> Letter:
+    def message(self, config: Config) -> OutgoingMessage:
         """The message without those who get it."""
-        from airflow_provider_twilio_comms.sending.letter import Letter
+        from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage
 
-        sender, media = self.shown("from_"), self.shown("media_url")
+        sender, media = self.from_.value, self.media_url.value
         if not (sender or self.messaging_service_sid):
             sender = config.default_sender
         given = {
             "from_": sender,
             "messaging_service_sid": self.messaging_service_sid,
-            "body": self.shown("body"),
+            "body": self.body.value,
             "media_url": [media] if isinstance(media, str) and media else media,
             "content_sid": self.content_sid,
-            "content_variables": self.shown("content_variables"),
-            "fallback_from": self.shown("fallback_from"),
+            "content_variables": self.content_variables.value,
+            "fallback_from": self.fallback_from.value,
             "send_at": self.send_at,
             **(self.options or {}),
         }
-        letter = Letter.of(given)
-        if self.quiet_hours and not letter.service_sid:
+        message = OutgoingMessage.of(given)
+        if self.quiet_hours and not message.service_sid:
             problem = "only a messaging service holds messages until they are over"
             raise InvalidInput.at("quiet_hours", problem, "Give messaging_service_sid")
-        return letter
+        return message
 
-    def _rows(self) -> Iterable[Any]:
-        from airflow_provider_twilio_comms.sending.letter import listed
+    def rows(self) -> Iterable[Any]:
+        from airflow_provider_twilio_comms._core.sending.message import listed
 
-        return listed(self.shown("to") or ())
+        return listed(self.to.value or ())
 
-    def _reader(self, request: Letter, config: Config) -> Reader:
-        from airflow_provider_twilio_comms.sending.letter import AddresseeReader
+    def reader(self, request: OutgoingMessage, config: Config) -> Reader:
+        from airflow_provider_twilio_comms._core.sending.message import AddresseeReader
 
         allows = config.allows if config.allowed_recipients else None
         return AddresseeReader(region=self.default_region, allows=allows, needed=request.needed)
 
-    def _sending_of(self, letter: Letter, plan: Plan, ledger: Ledger, context: Context) -> Single:
-        from airflow_provider_twilio_comms.operators.message_waits import held
-        from airflow_provider_twilio_comms.sending.single import Single
+    def _message_send(
+        self, message: OutgoingMessage, plan: Plan, ledger: Ledger, context: Context
+    ) -> MessageSend:
+        from airflow_provider_twilio_comms._core.sending.single import MessageSend
 
         started = getattr(context.get("dag_run"), "start_date", None)
-        sending = Single(
-            letter,
+        sending = MessageSend(
+            message,
             ledger,
             self.on_unknown,
             self.unknown_after,
             earliest=started.timestamp() if started else None,
             revive=self.cancel_on_kill,
-            when=held(self._when, letter, plan, ledger) if self.quiet_hours else None,
+            schedule=self.schedule(message.options.get("send_at")),
+            zones=[chunk.zones for chunk in plan.chunks],
         )
-        sending.counting = metrics.counting("messages", conn_id=self.twilio_conn_id, kind="message")
+        sending.counting = _metrics.counting("messages", conn_id=self.twilio_conn_id, kind="message")
         return sending
 
-    def _followed(self, context: Context, sids: list[str], start: float) -> dict[str, Any]:
+    def _wait(self, context: Context, sids: list[str], start: float) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
         context["ti"].xcom_push(SENT, sids)
         if sids:
@@ -278,20 +232,20 @@ class TwilioSendMessageOperator(TwilioGuardedOperator):
         known = self._sending.statuses if self._sending else {}
         if self.wait_for == "queued" or not sids:
             return _result(sids, "ACCEPTED", Counter(known.get(sid, "accepted") for sid in sids))
-        patience = self._patience(sids, max(time.time(), start))
-        outcome = patience.waited(self.hook, to_the_end=not self.deferrable)
+        wait = self._task_wait(sids, max(time.time(), start))
+        outcome = wait.run(self.hook, to_the_end=not self.deferrable)
         if outcome is None:
             self.defer(
-                trigger=patience.trigger(self.twilio_conn_id, cancel_on_kill=self.cancel_on_kill),
+                trigger=wait.trigger(self.twilio_conn_id, cancel_on_kill=self.cancel_on_kill),
                 method_name="execute_complete",
-                timeout=patience.backstop,
+                timeout=wait.backstop,
             )
-        return _result(sids, "COMPLETED", patience.verdict(outcome, self.twilio_conn_id))
+        return _result(sids, "COMPLETED", wait.verdict(outcome, self.hook))
 
-    def _patience(self, sids: list[str], start: float) -> MessagePatience:
-        from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
+    def _task_wait(self, sids: list[str], start: float) -> MessagesTaskWait:
+        from airflow_provider_twilio_comms._tasks.waiting import MessagesTaskWait
 
-        return MessagePatience(
+        return MessagesTaskWait(
             sids, self.wait_for, start + self.timeout, time.time(), self.poll_interval, self.initial_delay
         )
 

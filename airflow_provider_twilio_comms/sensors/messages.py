@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms.operators.base import (
-    ids_of,
-)
-from airflow_provider_twilio_comms.sensors.base import TwilioSensor
+from airflow_provider_twilio_comms._tasks.arguments import ids_of
+from airflow_provider_twilio_comms.sensors._base import TwilioSensor
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
-    from airflow_provider_twilio_comms.sending.message_waiting import (
+    from airflow_provider_twilio_comms._core.waiting.messages import (
         MessageOutcome,
         MessageStatus,
     )
+    from airflow_provider_twilio_comms._tasks.waiting import MessagesTaskWait
 
 __all__ = ["TwilioMessageSensor"]
 
@@ -57,15 +56,16 @@ class TwilioMessageSensor(TwilioSensor):
         self.until = until
 
     def judged(self, outcome: MessageOutcome | dict[str, Any]) -> dict[str, Any]:
-        statuses = self._patience.verdict(outcome, self.twilio_conn_id)
-        return {"sids": self._patience.sids, "status": "COMPLETED", "statuses": statuses}
+        statuses = self.task_wait.verdict(outcome, self.hook)
+        return {"sids": self.task_wait.sids, "status": "COMPLETED", "statuses": statuses}
 
-    def waiting(self) -> MessagePatience:
-        from airflow_provider_twilio_comms.operators.message_waits import MessagePatience
-        from airflow_provider_twilio_comms.sending.message_waiting import checked_until
+    @cached_property
+    def task_wait(self) -> MessagesTaskWait:
+        from airflow_provider_twilio_comms._core.waiting.messages import checked_until
+        from airflow_provider_twilio_comms._tasks.waiting import MessagesTaskWait
 
         now = time.time()
-        return MessagePatience(
+        return MessagesTaskWait(
             ids_of("sids", self.sids, "(SM|MM)[0-9a-fA-F]{32}", "SM or MM and 32 hexadecimal digits"),
             checked_until(self.until),
             now + self.timeout,

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_twilio_comms.links.operations import KEY, TwilioOperationLink
-from airflow_provider_twilio_comms.operators.base import (
-    ids_of,
-    one_of,
-)
-from airflow_provider_twilio_comms.sending.criteria import Criteria
-from airflow_provider_twilio_comms.sensors.base import TwilioSensor
+from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
+from airflow_provider_twilio_comms._tasks.arguments import ids_of, one_of
+from airflow_provider_twilio_comms.links.console import KEY, TwilioConsoleLink
+from airflow_provider_twilio_comms.sensors._base import TwilioSensor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_twilio_comms.operators.waits import Patience
-    from airflow_provider_twilio_comms.sending.waiting import Outcome
+    from airflow_provider_twilio_comms._core.waiting.operations import Outcome
+    from airflow_provider_twilio_comms._tasks.waiting import OperationsTaskWait
 
 __all__ = ["TwilioOperationSensor"]
 
@@ -51,7 +49,7 @@ class TwilioOperationSensor(TwilioSensor):
     """
 
     template_fields: Sequence[str] = ("twilio_conn_id", "operation_ids")
-    operator_extra_links: tuple[TwilioOperationLink, ...] = (TwilioOperationLink(),)
+    operator_extra_links: tuple[TwilioConsoleLink, ...] = (TwilioConsoleLink(),)
 
     def __init__(
         self,
@@ -70,20 +68,21 @@ class TwilioOperationSensor(TwilioSensor):
         )
 
     def linked(self, context: Context) -> None:
-        context["ti"].xcom_push(KEY, self.hook.config.messages_page(self._patience.operation_ids[0]))
+        context["ti"].xcom_push(KEY, self.hook.config.messages_page(self.task_wait.operation_ids[0]))
 
     def judged(self, outcome: Outcome | dict[str, Any]) -> dict[str, Any]:
-        from airflow_provider_twilio_comms.operators.waits import verdict
-
-        ids = self._patience.operation_ids
-        stats = verdict(self.hook, self.criteria, outcome, ids)
+        stats = self.task_wait.verdict(outcome, self.hook)
+        ids = self.task_wait.operation_ids
         return {"operation_ids": ids, "status": "COMPLETED", "stats": stats.to_dict()}
 
-    def waiting(self) -> Patience:
-        from airflow_provider_twilio_comms.operators.waits import Patience
+    @cached_property
+    def task_wait(self) -> OperationsTaskWait:
+        from airflow_provider_twilio_comms._tasks.waiting import OperationsTaskWait
 
         ids = ids_of(
             "operation_ids", self.operation_ids, "comms_operation_.+", "comms_operation_ and its name"
         )
         now = time.time()
-        return Patience(ids, self.criteria, now + self.timeout, now, self.poke_interval, self.initial_delay)
+        return OperationsTaskWait(
+            ids, self.criteria, now + self.timeout, now, self.poke_interval, self.initial_delay
+        )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms.transfers.logs import TwilioLogToObjectStorageOperator
+from airflow_provider_twilio_comms.transfers._message_log import TwilioLogToObjectStorageOperator
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.sending.logs import Source
+    from airflow_provider_twilio_comms._core.reporting.message_log import Source
 
 __all__ = ["TwilioMessagesToObjectStorageOperator"]
 
@@ -48,6 +48,6 @@ class TwilioMessagesToObjectStorageOperator(TwilioLogToObjectStorageOperator):
     """
 
     def source(self) -> Source[Any]:
-        from airflow_provider_twilio_comms.sending.logs import message_log
+        from airflow_provider_twilio_comms._core.reporting.message_log import message_log
 
         return message_log(self.redaction)

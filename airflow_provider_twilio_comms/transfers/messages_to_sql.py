@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms.operators.base import ending_plainly
-from airflow_provider_twilio_comms.operators.outcomes import dataset_of_table
-from airflow_provider_twilio_comms.transfers.logs import TwilioLogOperator
+from airflow_provider_twilio_comms._tasks.openlineage import dataset_of_table
+from airflow_provider_twilio_comms._tasks.operator import failing_fast
+from airflow_provider_twilio_comms.transfers._message_log import TwilioLogOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_twilio_comms.sending.logs import Source
+    from airflow_provider_twilio_comms._core.reporting.message_log import Source
 
 __all__ = ["TwilioMessagesToSqlOperator"]
 
@@ -63,7 +63,7 @@ class TwilioMessagesToSqlOperator(TwilioLogOperator):
         self.create_table = create_table
 
     def source(self) -> Source[Any]:
-        from airflow_provider_twilio_comms.sending.logs import message_log
+        from airflow_provider_twilio_comms._core.reporting.message_log import message_log
 
         return message_log(self.redaction)
 
@@ -71,9 +71,9 @@ class TwilioMessagesToSqlOperator(TwilioLogOperator):
         return dataset_of_table(self.sql_conn_id, self.table)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_twilio_comms.operators.sql_loading import loading
+        from airflow_provider_twilio_comms._tasks.sql_loading import loading
 
-        with ending_plainly():
+        with failing_fast():
             source = self.source()
             interval = self._interval(source)
             window = self._window(interval)

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.sdk import XComArg
 
-from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 
 __all__ = ["ObjectStorageToTwilioOperator"]
 
@@ -32,7 +32,7 @@ class ObjectStorageToTwilioOperator(TwilioBulkMessageOperator):
         )
 
     Everything else is as with
-    :class:`~airflow_provider_twilio_comms.operators.messages.TwilioBulkMessageOperator`.
+    :class:`~airflow_provider_twilio_comms.operators.bulk_messages.TwilioBulkMessageOperator`.
 
     :param path: a file, a folder or the beginning of files' paths, with its connection as
         ``ObjectStoragePath`` has it (a template)
@@ -45,17 +45,17 @@ class ObjectStorageToTwilioOperator(TwilioBulkMessageOperator):
         self.path = path
 
     def lineage_inputs(self) -> Iterable[tuple[str, str]]:
-        from airflow_provider_twilio_comms.operators.outcomes import dataset_of_file
+        from airflow_provider_twilio_comms._tasks.openlineage import dataset_of_file
 
         return [dataset_of_file(self.path)]
 
-    def _rows(self) -> Iterable[Any]:
-        from airflow_provider_twilio_comms.operators.files import files_at
-        from airflow_provider_twilio_comms.sending.ahead import ahead
-        from airflow_provider_twilio_comms.sending.recipients import Batched, batches
-        from airflow_provider_twilio_comms.sending.sources import rows_of
+    def rows(self) -> Iterable[Any]:
+        from airflow_provider_twilio_comms._core.recipients.prefetch import prefetch
+        from airflow_provider_twilio_comms._core.recipients.reader import Batched, batches
+        from airflow_provider_twilio_comms._core.recipients.sources import rows_of
+        from airflow_provider_twilio_comms._tasks.object_storage import files_at
 
         files = files_at(self.path)
         self.log.info("Reading %d files below %s", len(files), self.path)
         rows = chain.from_iterable(rows_of(file, self.number_column) for file in files)
-        return Batched(ahead(lambda: batches(rows)))
+        return Batched(prefetch(lambda: batches(rows)))

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import XComArg
 
-from airflow_provider_twilio_comms.operators.sql_source import TwilioSqlSource
+from airflow_provider_twilio_comms.operators._sql_source import TwilioSqlSource
 
 __all__ = ["SqlToTwilioOperator"]
 
@@ -38,7 +38,7 @@ class SqlToTwilioOperator(TwilioSqlSource):
         )
 
     Everything else is as with
-    :class:`~airflow_provider_twilio_comms.operators.messages.TwilioBulkMessageOperator`, save that
+    :class:`~airflow_provider_twilio_comms.operators.bulk_messages.TwilioBulkMessageOperator`, save that
     ``on_empty`` is ``skip`` if left out: a day without rows is no error.
     """
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_twilio_comms.transfers.logs import TwilioLogToObjectStorageOperator
+from airflow_provider_twilio_comms.transfers._message_log import TwilioLogToObjectStorageOperator
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.sending.logs import Source
+    from airflow_provider_twilio_comms._core.reporting.message_log import Source
 
 __all__ = ["TwilioUsageRecordsToObjectStorageOperator"]
 
@@ -56,6 +56,6 @@ class TwilioUsageRecordsToObjectStorageOperator(TwilioLogToObjectStorageOperator
         self.include_subaccounts = include_subaccounts
 
     def source(self) -> Source[Any]:
-        from airflow_provider_twilio_comms.sending.logs import usage_records
+        from airflow_provider_twilio_comms._core.reporting.message_log import usage_records
 
         return usage_records(self.category, self.include_subaccounts)

@@ -10,11 +10,11 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_twilio_comms._core.resources.media import there
+from airflow_provider_twilio_comms._core.waiting.base import FLAKY, HOPELESS
 from airflow_provider_twilio_comms.api.messaging import deactivations
 from airflow_provider_twilio_comms.exceptions import ApiError, TwilioError
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
-from airflow_provider_twilio_comms.sending.waiting import FLAKY, HOPELESS
-from airflow_provider_twilio_comms.upkeep.files import there
 
 __all__ = ["TwilioDeactivationsTrigger"]
 

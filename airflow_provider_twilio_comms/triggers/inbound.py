@@ -12,13 +12,13 @@ from typing import Any, ClassVar, Literal
 
 from airflow.triggers.base import TriggerEvent
 
+from airflow_provider_twilio_comms._core.inbound import InboundMessage, arrivals
+from airflow_provider_twilio_comms._core.privacy import Redaction, derived
 from airflow_provider_twilio_comms.client.aio import AsyncClient
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.sending.arrivals import Arrived, arrivals
-from airflow_provider_twilio_comms.sending.redaction import Redaction, derived
-from airflow_provider_twilio_comms.triggers.notes import Notes
-from airflow_provider_twilio_comms.triggers.watching import Round, WatchingTrigger
+from airflow_provider_twilio_comms.triggers._asset_state import WatermarkStore
+from airflow_provider_twilio_comms.triggers._watching import Round, WatchingTrigger
 
 __all__ = ["InboundWatcher", "TwilioInboundMessageTrigger"]
 
@@ -26,7 +26,7 @@ LAG = 600.0  # seconds by which a message may be late in Twilio's list
 SHOWN = ("from", "to", "body")
 
 
-class InboundWatcher(WatchingTrigger[Arrived]):
+class InboundWatcher(WatchingTrigger[InboundMessage]):
     """Base of the triggers that watch inbound messages: all of a connection's share one poll."""
 
     topic: ClassVar[str] = "inbound"
@@ -34,7 +34,7 @@ class InboundWatcher(WatchingTrigger[Arrived]):
     @classmethod
     async def look(
         cls, client: AsyncClient, since: float, wants: Collection[str], memory: dict[str, Any]
-    ) -> Sequence[Arrived]:
+    ) -> Sequence[InboundMessage]:
         return await client.run(arrivals(since, wants, memory))
 
 
@@ -90,7 +90,7 @@ class TwilioInboundMessageTrigger(InboundWatcher):
         self._from = re.compile("|".join(map(translate, self.senders))) if self.senders else None
         if unknown := set(self.show) - set(SHOWN):
             raise InvalidInput.at("show", f"{sorted(unknown)} is unknown", f"Use {', '.join(SHOWN)}")
-        self._notes = Notes(self._key(), time.time() - look_back)
+        self._notes = WatermarkStore(self._key(), time.time() - look_back)
 
     @property
     def since(self) -> float:
@@ -103,7 +103,7 @@ class TwilioInboundMessageTrigger(InboundWatcher):
     async def begin(self) -> None:
         await self._notes.read(getattr(self, "asset_state_store", None))
 
-    async def events(self, look: Round[Arrived]) -> Iterable[TriggerEvent]:
+    async def events(self, look: Round[InboundMessage]) -> Iterable[TriggerEvent]:
         if look.error is not None or look.config is None:
             self.log.warning("The poll failed, and is tried again: %s", look.error)
             return []
@@ -121,14 +121,14 @@ class TwilioInboundMessageTrigger(InboundWatcher):
     async def stored(self, number: int) -> None:
         await self._notes.stored(getattr(self, "asset_state_store", None), number)
 
-    def _is_for_us(self, message: Arrived) -> bool:
+    def _is_for_us(self, message: InboundMessage) -> bool:
         return (
             message.came_to(self.receiver)
             and (self._from is None or self._from.match(message.sender) is not None)
             and self._fits.search(message.body) is not None
         )
 
-    def _event(self, message: Arrived, config: Config) -> dict[str, Any]:
+    def _event(self, message: InboundMessage, config: Config) -> dict[str, Any]:
         redaction = Redaction("all", config.hash_secret or derived(config.secret))
         shown = {"from": message.sender, "to": message.receiver, "body": message.body}
         return {

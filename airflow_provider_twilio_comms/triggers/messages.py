@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
+from airflow_provider_twilio_comms._core.sending.cancel import canceled
+from airflow_provider_twilio_comms._core.waiting.messages import MessageWait, Seen, seen
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.api.flows import Flow, made
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
-from airflow_provider_twilio_comms.sending.canceling import canceled
-from airflow_provider_twilio_comms.sending.message_waiting import MessageWait, Seen, seen
-from airflow_provider_twilio_comms.triggers.base import WaitingTrigger, undisturbed
-from airflow_provider_twilio_comms.triggers.poller import Source
+from airflow_provider_twilio_comms.triggers._poller import Source
+from airflow_provider_twilio_comms.triggers._waiting import WaitingTrigger, undisturbed
 
 __all__ = ["TwilioMessagesTrigger"]
 
@@ -50,7 +50,7 @@ class TwilioMessagesTrigger(WaitingTrigger[Seen]):
     """Waits until messages have a status, or time is up, and says so in one event.
 
     Survives what Twilio and its network do for a while, and a restarted triggerer. The event is a
-    :class:`~airflow_provider_twilio_comms.sending.message_waiting.MessageOutcome`.
+    :class:`~airflow_provider_twilio_comms._core.waiting.messages.MessageOutcome`.
 
     :param sids: the messages
     :param twilio_conn_id: the connection

@@ -15,8 +15,8 @@ from airflow_provider_twilio_comms.api.comms import messages, operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation
 from airflow_provider_twilio_comms.api.flows import Flow, every_item, made
 from airflow_provider_twilio_comms.client.aio import AsyncClient
-from airflow_provider_twilio_comms.triggers.notes import Notes
-from airflow_provider_twilio_comms.triggers.watching import Round, WatchingTrigger
+from airflow_provider_twilio_comms.triggers._asset_state import WatermarkStore
+from airflow_provider_twilio_comms.triggers._watching import Round, WatchingTrigger
 
 __all__ = ["Tagged", "TwilioOperationEventTrigger"]
 
@@ -71,7 +71,7 @@ class TwilioOperationEventTrigger(WatchingTrigger[Tagged]):
         self.poll_interval = poll_interval
         watched = [twilio_conn_id, sorted(self.tags.items()), until]
         key = f"twilio-operations-{hashlib.sha256(repr(watched).encode()).hexdigest()[:12]}"
-        self._notes = Notes(key, time.time() - look_back)
+        self._notes = WatermarkStore(key, time.time() - look_back)
 
     @classmethod
     async def look(

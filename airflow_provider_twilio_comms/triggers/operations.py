@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
+from airflow_provider_twilio_comms._core.waiting.operations import Wait, observed, total
 from airflow_provider_twilio_comms.api.comms import operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation
 from airflow_provider_twilio_comms.api.flows import Flow, made
-from airflow_provider_twilio_comms.sending.waiting import Wait, observed, total
-from airflow_provider_twilio_comms.triggers.base import WaitingTrigger
-from airflow_provider_twilio_comms.triggers.poller import Source
+from airflow_provider_twilio_comms.triggers._poller import Source
+from airflow_provider_twilio_comms.triggers._waiting import WaitingTrigger
 
 __all__ = ["TwilioOperationsTrigger"]
 
@@ -39,7 +39,8 @@ class TwilioOperationsTrigger(WaitingTrigger[Operation]):
     """Waits until operations have ended, or time is up, and says so in one event.
 
     Survives what Twilio and its network do for a while, a restarted triggerer, and a 404 on an operation that
-    has just been made. The event is an :class:`~airflow_provider_twilio_comms.sending.waiting.Outcome`.
+    has just been made. The event is an
+    :class:`~airflow_provider_twilio_comms._core.waiting.operations.Outcome`.
 
     :param operation_ids: the operations
     :param twilio_conn_id: the connection

@@ -10,12 +10,12 @@ from uuid import UUID
 
 from airflow.triggers.base import TriggerEvent
 
+from airflow_provider_twilio_comms._core.approvals import Ballot, Vote, key_of
+from airflow_provider_twilio_comms._core.inbound import InboundMessage, senders_of
 from airflow_provider_twilio_comms.exceptions import TwilioError
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
-from airflow_provider_twilio_comms.sending.approving import Ballot, Vote, key_of
-from airflow_provider_twilio_comms.sending.arrivals import Arrived, senders_of
+from airflow_provider_twilio_comms.triggers._watching import Round
 from airflow_provider_twilio_comms.triggers.inbound import InboundWatcher
-from airflow_provider_twilio_comms.triggers.watching import Round
 
 __all__ = ["TwilioReplyTrigger"]
 
@@ -95,7 +95,7 @@ class TwilioReplyTrigger(InboundWatcher):
         else:
             self._receiver = senders.pop() if len(senders) == 1 else ""
 
-    async def events(self, look: Round[Arrived]) -> Iterable[TriggerEvent]:
+    async def events(self, look: Round[InboundMessage]) -> Iterable[TriggerEvent]:
         if time.time() < self.not_before:
             return []
         vote = self._vote(look)
@@ -107,7 +107,7 @@ class TwilioReplyTrigger(InboundWatcher):
         self._finished = payload is not None
         return [] if payload is None else [TriggerEvent(payload)]
 
-    def _vote(self, look: Round[Arrived]) -> Vote | None:
+    def _vote(self, look: Round[InboundMessage]) -> Vote | None:
         if look.error is not None or look.config is None:
             self.log.warning("The poll failed, and is tried again: %s", look.error)
             return None
@@ -125,7 +125,7 @@ class TwilioReplyTrigger(InboundWatcher):
             self.log.info("Replies so far: %s", ", ".join(f"{count} {kind}" for kind, count in heard.items()))
         return vote
 
-    async def _over(self, look: Round[Arrived]) -> dict[str, Any] | None:
+    async def _over(self, look: Round[InboundMessage]) -> dict[str, Any] | None:
         if look.at < self.deadline + (LATE if look.error is not None else 0.0):
             return None
         if self.defaults is None:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_twilio_comms import exceptions
-from airflow_provider_twilio_comms.api import codes
-from airflow_provider_twilio_comms.hooks import metrics
+from airflow_provider_twilio_comms.api import error_codes
+from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.provider_info import get_provider_info
 from docs.hooks.found import API, arguments, calls, classes, functions, template_fields
 from docs.hooks.reach import NAME, reached
@@ -49,7 +49,7 @@ def _coverage() -> str:
             link = f"[`{cls.__name__}`][{cls.__module__}.{cls.__name__}]"
             for module, name in reached((cls.__module__, cls.__name__)):
                 makers.setdefault(f"{module.removeprefix(f'{API}.')}.{name}", []).append(link)
-    other = f"[`TwilioCallOperator`][{NAME}.operators.call.TwilioCallOperator]"
+    other = f"[`TwilioApiRequestOperator`][{NAME}.operators.call.TwilioApiRequestOperator]"
     rows = []
     for call in calls():
         fallback = "the client itself" if call.name.startswith("oauth.") else other
@@ -70,8 +70,8 @@ hide: [toc]
 Every request that this package can make: Twilio's endpoint, the call that describes it, and the tasks whose
 code leads to that call, read from the source. A task need not make all of them in a run: prices are read for
 `max_cost` only, lists of messages to find what a dead try has sent, and a preflight prepares a send's request
-and makes none. Where no task of its own exists, `TwilioCallOperator` makes the call by its name. `...` is
-`/2010-04-01/Accounts/{AccountSid}`.
+and makes none. Where no task of its own exists, `TwilioApiRequestOperator` makes the call by its name.
+`...` is `/2010-04-01/Accounts/{AccountSid}`.
 
 | request | call | tasks | Twilio |
 |---|---|---|---|
@@ -89,8 +89,8 @@ def _calls(title: str, *wanted: str) -> Callable[[], str]:
 
 
 _CALLS = """A call is a value: the request, decided but not sent, and how to read its reply. A hook makes it:
-`TwilioHook().run(call)` in a worker, `await hook.arun(call)` on an event loop. `TwilioCallOperator` makes it
-in a task, by its name below `airflow_provider_twilio_comms.api`."""
+`TwilioHook().run(call)` in a worker, `await hook.arun(call)` on an event loop. `TwilioApiRequestOperator`
+makes it in a task, by its name below `airflow_provider_twilio_comms.api`."""
 
 
 def _connection() -> str:
@@ -114,12 +114,12 @@ def _connection() -> str:
     )
 
 
-def _metrics() -> str:
+def _metric_table() -> str:
     rows = [
         f"| `{name}` | {metric.kind} | {', '.join(f'`{tag}`' for tag in metric.tags)} | {metric.meaning} |"
-        for name, metric in metrics.METRICS.items()
+        for name, metric in _metrics.METRICS.items()
     ]
-    tags = [f"| `{name}` | {meaning} |" for name, meaning in metrics.TAGS.items()]
+    tags = [f"| `{name}` | {meaning} |" for name, meaning in _metrics.TAGS.items()]
     return (
         "# Metrics\n\n"
         "Counted through Airflow's own metrics: StatsD, Datadog or OpenTelemetry, as `[metrics]` in its "
@@ -139,11 +139,11 @@ def _errors() -> str:
     sections = [f"::: {NAME}.exceptions.{each}\n    options:\n      members: []\n" for each in kinds]
     rows = [
         f"| {code} | {known.verdict.value} | {known.meaning} |"
-        for code, known in sorted(codes._CODES.items())
+        for code, known in sorted(error_codes._CODES.items())
     ]
     tree = re.search(r"^    TwilioError\n(?:    .*\n)+", exceptions.__doc__ or "", re.M)
     assert tree
-    verdicts = [f"| `{each.value}` | {_VERDICTS[each.value]} |" for each in codes.Verdict]
+    verdicts = [f"| `{each.value}` | {_VERDICTS[each.value]} |" for each in error_codes.Verdict]
     return (
         "# Errors and codes\n\nEverything that can go wrong is a `TwilioError`:\n\n"
         f"```text\n{textwrap.dedent(tree[0]).rstrip()}\n```\n\n" + "\n".join(sections) + "\n"
@@ -187,5 +187,5 @@ PAGES: dict[str, Callable[[], str]] = {
     ),
     "reference/connection.md": _connection,
     "reference/errors.md": _errors,
-    "reference/metrics.md": _metrics,
+    "reference/metrics.md": _metric_table,
 }

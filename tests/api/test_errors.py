@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from airflow_provider_twilio_comms.api.codes import Verdict, from_twilio, known, verdict
 from airflow_provider_twilio_comms.api.comms import operations
+from airflow_provider_twilio_comms.api.error_codes import Verdict, from_twilio, known, verdict
 from airflow_provider_twilio_comms.api.wire import Reply, checked, error_of
 from airflow_provider_twilio_comms.exceptions import (
     ApiError,

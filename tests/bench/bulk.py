@@ -67,7 +67,7 @@ def floor(url: str) -> Cost:
 def operator(url: str, flat: bool = False) -> Cost:
     """The operator, with the same generator or with rows."""
     from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
-    from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+    from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
     from tests.fakes import MemoryStore, context
 
     os.environ["AIRFLOW_CONN_TWILIO_DEFAULT"] = json.dumps(

@@ -45,7 +45,7 @@ def connections(url: str, port: int | None) -> None:
 
 def send(url: str, count: int) -> list[str]:
     """The campaign, in a hundred operations."""
-    from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+    from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
     from tests.fakes import MemoryStore, context
 
     connections(url, None)

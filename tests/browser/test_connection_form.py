@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
 from airflow_provider_twilio_comms.provider_info import get_provider_info
 from tests.browser.conftest import Site, pictured
-from tests.hooks.test_check import REFUSED
+from tests.hooks.test_connection_test import REFUSED
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

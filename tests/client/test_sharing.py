@@ -13,8 +13,8 @@ import pytest
 
 from airflow_provider_twilio_comms.api.comms import messages, operations, senders
 from airflow_provider_twilio_comms.client import aio, sync
+from airflow_provider_twilio_comms.client._sharing import Shared
 from airflow_provider_twilio_comms.client.config import Config
-from airflow_provider_twilio_comms.client.shared import Shared
 from airflow_provider_twilio_comms.emulator.server import Running
 
 

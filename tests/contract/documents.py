@@ -1,10 +1,12 @@
-"""Twilio's OpenAPI documents, and the judgement they pass on a request or a reply."""
+"""Twilio's OpenAPI documents, and the judgement they pass on a request or a reply.
+
+The documents are in ``specs``, beside this module; their README says whose they are and what was left out.
+"""
 
 from __future__ import annotations
 
 import copy
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,27 +20,35 @@ from openapi_core.datatypes import RequestParameters
 from werkzeug.datastructures import ImmutableMultiDict
 
 from airflow_provider_twilio_comms.api.wire import Call, Reply
-from tests.contract.quarrels import QUARRELS
+from tests.contract.disagreements import QUARRELS
 
 __all__ = [
-    "AVAILABLE",
-    "MISSING",
+    "CLASSIC",
+    "EXAMPLE_REPLIES",
+    "METHODS",
+    "ROOT",
+    "SPECS",
     "Heard",
     "Operation",
     "Sent",
+    "example_replies",
     "judge",
+    "judge_by",
+    "load",
     "operation_of",
     "operations",
     "raw",
     "strangers",
 ]
 
-_ROOT = Path(__file__).resolve().parents[2]
-SPECS = Path(os.environ.get("TWILIO_SPECS") or _ROOT.parent / "shared" / "twilio" / "specs")
-AVAILABLE = (SPECS / "api_v2010.json").is_file()
-MISSING = "Twilio's OpenAPI documents are neither in ../shared/twilio/specs nor in $TWILIO_SPECS"
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+SPECS = HERE / "specs"
+EXAMPLE_REPLIES = HERE / "example_replies.json"
+METHODS = ("get", "post", "put", "patch", "delete")
 
-DOCUMENTS = {
+# Documents of the classic generation, by product.
+CLASSIC = {
     "api": "api_v2010",
     "content": "content_v1",
     "lookups": "lookups_v2",
@@ -106,10 +116,28 @@ class Heard:
         return cls(reply.status, reply.headers.get("content-type", ""), reply.headers, reply.body)
 
 
-def raw(product: str) -> dict[str, Any]:
-    """A document as Twilio wrote it."""
-    document: dict[str, Any] = json.loads((SPECS / f"{DOCUMENTS[product]}.json").read_text())
+def load(name: str) -> dict[str, Any]:
+    """A document by its file's name, a fresh copy each time."""
+    document: dict[str, Any] = json.loads((SPECS / f"{name}.json").read_text("utf-8"))
     return document
+
+
+def judge_by(document: dict[str, Any]) -> OpenAPI:
+    """Validates requests and replies against a document."""
+    # It rewrites what it is given, and the documents themselves are not ours to validate.
+    return OpenAPI.from_dict(copy.deepcopy(document), config=Config(spec_validator_cls=None))
+
+
+def raw(product: str) -> dict[str, Any]:
+    """A product's document with its faults."""
+    return load(CLASSIC[product])
+
+
+@cache
+def example_replies() -> dict[str, dict[str, dict[str, Any]]]:
+    """Replies of the shapes that the documents show: by an operation's key, status and name."""
+    replies: dict[str, dict[str, dict[str, Any]]] = json.loads(EXAMPLE_REPLIES.read_text("utf-8"))
+    return replies
 
 
 @cache
@@ -124,9 +152,8 @@ def _document(product: str) -> dict[str, Any]:
 
 @cache
 def judge(product: str) -> OpenAPI:
-    """What validates requests and replies of a product."""
-    # It rewrites what it is given, and the documents themselves are not ours to validate.
-    return OpenAPI.from_dict(copy.deepcopy(_document(product)), config=Config(spec_validator_cls=None))
+    """Validates requests and replies of a product."""
+    return judge_by(_document(product))
 
 
 @cache
@@ -136,10 +163,10 @@ def operations() -> tuple[Operation, ...]:
 
 
 def _operations() -> Iterator[Operation]:
-    for product in DOCUMENTS:
+    for product in CLASSIC:
         for template, item in _document(product)["paths"].items():
             for method, content in item.items():
-                if method in ("get", "post", "put", "delete"):
+                if method in METHODS:
                     yield Operation(product, method.upper(), template, content["operationId"], content)
 
 

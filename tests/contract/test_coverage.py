@@ -19,8 +19,8 @@ from airflow_provider_twilio_comms.api.classic import (
 )
 from airflow_provider_twilio_comms.api.messaging import deactivations, senders, services
 from tests.contract.calls import SAMPLES
+from tests.contract.disagreements import OMITTED, QUARRELS, WITHOUT_OPERATION, Quarrel
 from tests.contract.documents import operation_of, operations, raw
-from tests.contract.quarrels import OMITTED, QUARRELS, WITHOUT_OPERATION, Quarrel
 from tests.contract.world import World
 
 MODULES: tuple[ModuleType, ...] = (

@@ -1,4 +1,4 @@
-"""Every example reply in Twilio's documents, read by the call that would get it."""
+"""Replies of every shape that Twilio's documents show, read by the call that would get them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from airflow_provider_twilio_comms.api.resources import Elsewhere, Resource
+from airflow_provider_twilio_comms.api._resources import Elsewhere, Resource
 from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, checked
 from tests.contract.calls import SAMPLES
-from tests.contract.documents import AVAILABLE, Heard, Sent, judge, operation_of
+from tests.contract.documents import Heard, Sent, example_replies, judge, operation_of
 from tests.contract.world import World
 
 WORLD = World()
@@ -21,16 +21,15 @@ WORLD = World()
 def examples() -> Iterator[Any]:
     """One call per operation, with each of the operation's example replies."""
     seen = set()
-    for sample in SAMPLES if AVAILABLE else ():
+    for sample in SAMPLES:
         call = sample.call(WORLD)
         operation = operation_of(call, WORLD.account)
         if operation is None or operation.key in seen:
             continue
         seen.add(operation.key)
-        for status, reply in operation.content["responses"].items():
-            for body in reply.get("content", {}).values():
-                for name, example in body.get("examples", {}).items():
-                    yield pytest.param(call, int(status), example["value"], id=f"{operation.key}-{name}")
+        for status, replies in example_replies().get(operation.key, {}).items():
+            for name, body in replies.items():
+                yield pytest.param(call, int(status), body, id=f"{operation.key}-{name}")
 
 
 @pytest.mark.parametrize(("call", "status", "body"), list(examples()))

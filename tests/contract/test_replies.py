@@ -20,9 +20,9 @@ from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH
 from airflow_provider_twilio_comms.emulator.http import Request
 from airflow_provider_twilio_comms.emulator.server import Running
 from tests.contract.calls import SAMPLES
+from tests.contract.disagreements import WITHOUT_OPERATION
 from tests.contract.documents import Heard, Sent, judge
 from tests.contract.emulated import Recorder, settle
-from tests.contract.quarrels import WITHOUT_OPERATION
 from tests.contract.world import Sample, World
 
 START = World.now.timestamp()

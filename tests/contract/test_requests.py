@@ -9,8 +9,8 @@ from openapi_core.exceptions import OpenAPIError
 
 from airflow_provider_twilio_comms.api.classic import messages
 from tests.contract.calls import SAMPLES
+from tests.contract.disagreements import WITHOUT_OPERATION
 from tests.contract.documents import Sent, judge, operation_of, strangers
-from tests.contract.quarrels import WITHOUT_OPERATION
 from tests.contract.world import Sample, World
 
 WORLD = World()

@@ -10,10 +10,13 @@ from functools import cache
 import pytest
 
 from airflow_provider_twilio_comms import exceptions
-from airflow_provider_twilio_comms.hooks.metrics import METRICS, TAGS
-from airflow_provider_twilio_comms.operators.base import FIRST_EVENT
-from airflow_provider_twilio_comms.sending import approving, ledger, plan, steps, waiting
-from airflow_provider_twilio_comms.triggers import inbound, poller
+from airflow_provider_twilio_comms._core import approvals
+from airflow_provider_twilio_comms._core.planning import plan
+from airflow_provider_twilio_comms._core.sending import ledger, send_once
+from airflow_provider_twilio_comms._core.waiting import base
+from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY
+from airflow_provider_twilio_comms.hooks._metrics import METRICS, TAGS
+from airflow_provider_twilio_comms.triggers import _poller, inbound
 from tests.docs.blocks import PAGES, ROOT
 
 PACKAGE = ROOT / "airflow_provider_twilio_comms"
@@ -66,17 +69,17 @@ def test_metrics_and_their_tags_exist() -> None:
 @pytest.mark.parametrize(
     ("page", "words", "number"),
     [
-        ("waiting.md", "Twenty in a row end the wait", waiting.FLAKY == 20),
-        ("waiting.md", "three if the error is one of configuration", waiting.HOPELESS == 3),
-        ("waiting.md", "may answer 404 for a minute", waiting.GRACE == 60),
-        ("waiting.md", "up to five things are asked for one by one", poller.FEW == 5),
-        ("waiting.md", "stretches to twice its length", poller.SLOWEST == 2),
-        ("waiting.md", "tells nothing in the first ten seconds", FIRST_EVENT == 10),
+        ("waiting.md", "Twenty in a row end the wait", base.FLAKY == 20),
+        ("waiting.md", "three if the error is one of configuration", base.HOPELESS == 3),
+        ("waiting.md", "may answer 404 for a minute", base.GRACE == 60),
+        ("waiting.md", "up to five things are asked for one by one", _poller.FEW == 5),
+        ("waiting.md", "stretches to twice its length", _poller.SLOWEST == 2),
+        ("waiting.md", "tells nothing in the first ten seconds", INITIAL_DELAY == 10),
         ("sending-once.md", "tried again for two minutes", ledger.PATIENCE == 120),
-        ("sending-once.md", "up to 90 seconds", steps.LAG == 90),
+        ("sending-once.md", "up to 90 seconds", send_once.LAG == 90),
         ("operating.md", "above 8 MB", plan.IN_MEMORY == 8_000_000),
         ("replies.md", "up to ten minutes late", inbound.LAG == 600),
-        ("replies.md", "After 20 wrong codes", approving.MOST_WRONG == 20),
+        ("replies.md", "After 20 wrong codes", approvals.MOST_WRONG == 20),
     ],
 )
 def test_a_number_in_words_is_the_one_in_the_code(page: str, words: str, number: bool) -> None:

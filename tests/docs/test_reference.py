@@ -11,7 +11,7 @@ import re
 import pytest
 from airflow.sdk import BaseOperator
 
-from airflow_provider_twilio_comms.operators.call import MODULES
+from airflow_provider_twilio_comms.operators.api_request import MODULES
 from airflow_provider_twilio_comms.provider_info import get_provider_info
 from airflow_provider_twilio_comms.transfers.object_storage_to_twilio import ObjectStorageToTwilioOperator
 from airflow_provider_twilio_comms.transfers.sql_to_twilio import SqlToTwilioOperator
@@ -95,7 +95,7 @@ def test_defaults_that_a_class_changes_are_the_real_ones() -> None:
     for module, name, more in (
         ("operators.preflight", "TwilioPreflightOperator", {"recipients": ()}),
         ("operators.resend_failed", "TwilioResendFailedOperator", {"receipts": "r"}),
-        ("operators.messages", "TwilioBulkMessageOperator", {"recipients": ()}),
+        ("operators.bulk_messages", "TwilioBulkMessageOperator", {"recipients": ()}),
     ):
         made[name] = getattr(importlib.import_module(f"{NAME}.{module}"), name)(**more, **given)
     for name, task in made.items():
@@ -160,7 +160,7 @@ def test_every_field_option_metric_and_error_is_there(pages: dict[str, str]) -> 
     for name in (*connection["conn-fields"], *info["config"]["twilio"]["options"]):
         assert f"| `{name}` |" in pages["reference/connection.md"]
     from airflow_provider_twilio_comms import exceptions
-    from airflow_provider_twilio_comms.hooks.metrics import METRICS
+    from airflow_provider_twilio_comms.hooks._metrics import METRICS
 
     for name in METRICS:
         assert f"| `{name}` |" in pages["reference/metrics.md"]

@@ -4,7 +4,7 @@ import pytest
 
 from airflow_provider_twilio_comms.emulator.clock import Clock
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
-from tests.emulator.asking import Asking
+from tests.emulator.callers import Asking
 
 NOON = 1_790_000_000.0  # a whole second
 

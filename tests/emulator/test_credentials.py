@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_twilio_comms.emulator import credentials as known
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
-from tests.emulator.asking import Asking
+from tests.emulator.callers import Asking
 
 ACCOUNT = f"/api/2010-04-01/Accounts/{known.ACCOUNT_SID}.json"
 CLASSIC = f"/api/2010-04-01/Accounts/{known.ACCOUNT_SID}/Messages.json"

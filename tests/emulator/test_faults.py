@@ -14,7 +14,7 @@ import requests
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.server import Running, running
-from tests.emulator.asking import message
+from tests.emulator.callers import message
 
 
 @pytest.fixture(scope="module")

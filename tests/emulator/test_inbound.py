@@ -9,8 +9,8 @@ from airflow_provider_twilio_comms.emulator.clock import iso
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
 from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
-from airflow_provider_twilio_comms.plugins.signature import Secret, genuine, parameters
-from tests.emulator.asking import Asking
+from airflow_provider_twilio_comms.plugins.webhooks.signature import Secret, genuine, parameters
+from tests.emulator.callers import Asking
 
 LIST = f"/api/2010-04-01/Accounts/{ACCOUNT_SID}/Messages"
 URL = "https://airflow.example.com/twilio/inbound"

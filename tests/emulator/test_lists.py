@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_twilio_comms.api.wire import Reply
-from tests.emulator.asking import Asking, message
+from tests.emulator.callers import Asking, message
 
 
 def numbers(count: int) -> list[str]:

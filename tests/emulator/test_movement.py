@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.emulator.asking import Asking, message, phone
+from tests.emulator.callers import Asking, message, phone
 
 POOL = {"senderPoolId": "comms_senderpool_01h9krwprkeee8fzqspvwy6nq8"}
 WHATSAPP = {"address": "+14155238886", "channel": "WHATSAPP"}

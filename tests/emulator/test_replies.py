@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_twilio_comms.emulator.clock import Clock
-from airflow_provider_twilio_comms.emulator.comms import messages, operations, pools, senders, sending
+from airflow_provider_twilio_comms.emulator.comms import messages, operations, sender_pools, senders, sending
 from airflow_provider_twilio_comms.emulator.comms.inventory import POOL_ID, SMS_NUMBER, SMS_SENDER_ID
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
 from tests.emulator import specs
-from tests.emulator.asking import Asking, message, phone
-
-pytestmark = pytest.mark.skipif(not specs.PRESENT, reason=specs.MISSING)
+from tests.emulator.callers import Asking, message, phone
 
 TO = {"recipientAddresses": [phone()], "senderPoolId": POOL_ID}
 EVERY_KIND = [f"+1202555{n}" for n in (9000, 9001, 9003, 9005, 9006, 9007, 9337, 9610, "0100")]
@@ -87,7 +85,7 @@ def _fits(key: tuple[str, str], method: str, path: str) -> bool:
 
 
 def test_the_routes_are_those_of_the_document() -> None:
-    modules = (sending, messages, operations, senders, pools)
+    modules = (sending, messages, operations, senders, sender_pools)
     spoken = {
         (route.method, route.template.removeprefix("/{version:v1|preview}"))
         for module in modules

@@ -14,7 +14,7 @@ from airflow_provider_twilio_comms.emulator.comms.inventory import (
     SMS_SENDER_ID,
     WHATSAPP_SENDER_ID,
 )
-from tests.emulator.asking import Asking, phone
+from tests.emulator.callers import Asking, phone
 
 UNKNOWN = "comms_sender_01h9krwprkeee8fzqspvwy6nz9"
 

@@ -26,7 +26,7 @@ from airflow_provider_twilio_comms.emulator.credentials import (
     CLIENT_SECRET,
 )
 from airflow_provider_twilio_comms.emulator.server import Running, running
-from tests.emulator.asking import message, phone
+from tests.emulator.callers import message, phone
 
 
 @pytest.fixture(scope="module")

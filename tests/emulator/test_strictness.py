@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.emulator.asking import Asking, message, phone
+from tests.emulator.callers import Asking, message, phone
 
 ULID = "01h9krwprkeee8fzqspvwy6nq8"
 PROFILE = {"profileId": f"mem_profile_{ULID}", "memoryStoreId": f"mem_store_{ULID}"}

@@ -18,17 +18,17 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.exceptions import SendUncertain, TwilioError
-from airflow_provider_twilio_comms.hooks import metrics
-from airflow_provider_twilio_comms.hooks.metrics import METRICS, TAGS
+from airflow_provider_twilio_comms.hooks import _metrics
+from airflow_provider_twilio_comms.hooks._metrics import METRICS, TAGS
 from airflow_provider_twilio_comms.operators.receipts import TwilioReceiptsOperator
 from airflow_provider_twilio_comms.sensors.operations import TwilioOperationSensor
 from airflow_provider_twilio_comms.triggers.inbound import TwilioInboundMessageTrigger
 from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
 from tests.conftest import environment
 from tests.fakes import MemoryStore, context
-from tests.operators.sends import bulk, people
+from tests.operators.bulk_sends import bulk, people
+from tests.operators.single_sends import ADA, FROM, message
 from tests.operators.test_approval import airflow, asks, operator
-from tests.operators.texting import ADA, FROM, message
 from tests.statsd import Client, Told, settle, told
 from tests.triggers.conftest import fired
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["airflow", "told"]  # fixtures
 
-PACKAGE = Path(metrics.__file__).parents[1]
+PACKAGE = Path(_metrics.__file__).parents[1]
 UNREACHABLE, UNKNOWN_NUMBER, LANDLINE = "+12025559003", "+12025559005", "+12025559006"
 BULK = {"conn_id": "twilio_default", "kind": "bulk"}
 MESSAGE = {"conn_id": "twilio_default", "kind": "message"}
@@ -227,13 +227,13 @@ def test_a_broken_backend_breaks_no_send(
     from airflow.sdk import serde
 
     on = {"AIRFLOW__METRICS__STATSD_ON": "True", **broken}
-    metrics._complain.cache_clear()
+    _metrics._complain.cache_clear()
     try:
         with environment(**on), caplog.at_level(logging.WARNING):
             with suppress(Exception):  # Airflow's own metrics are broken as well
                 serde._register()
             result = bulk(people(3), recipients_per_request=1).execute(context(MemoryStore()))
-            metrics.ready()
+            _metrics.ready()
     finally:
         serde._register()
         Client.close_all()
@@ -252,7 +252,7 @@ def called() -> Iterator[tuple[str, str, str]]:
 
 
 def test_the_table_holds_what_is_told_and_nothing_else() -> None:
-    groups = {"steps.py": "messages", "alerts.py": "alerts"}  # they do not know their whole names
+    groups = {"send_once.py": "messages", "send.py": "alerts"}  # they do not know their whole names
     told = {first for _, _, first in called() if first.startswith("twilio.") and first.count(".") == 2}
     told |= {
         f"twilio.{groups[file]}.{first}"

@@ -13,7 +13,7 @@ from airflow.sdk import DAG, Variable, task
 
 from airflow_provider_twilio_comms.notifications.twilio import TwilioNotifier
 from tests.conftest import environment
-from tests.operators.texting import ADA, EVE, FROM, break_posts
+from tests.operators.single_sends import ADA, EVE, FROM, break_posts
 from tests.statsd import Told, settle, told
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def test_alerts(emulator: Running, run_dag: Callable[..., DagRun], told: Told) -
 
 def test_alerts_in_quiet_hours(emulator: Running, told: Told) -> None:
     now = pendulum.now("UTC")
-    hours = (now.subtract(hours=1).format("HH:mm"), now.add(hours=1).format("HH:mm"), "UTC")
+    hours = f"{now.subtract(hours=1).format('HH:mm')}-{now.add(hours=1).format('HH:mm')} UTC"
     alert(quiet_hours=hours)(happened())
     settle(told, "twilio.alerts.held_back", 1, **CONN, reason="quiet_hours")
 

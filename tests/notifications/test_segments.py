@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_twilio_comms.api.encodings import segments
-from airflow_provider_twilio_comms.sending.alerts_text import Alert, cleaned
-from airflow_provider_twilio_comms.sending.segments import clusters, cut, plain
+from airflow_provider_twilio_comms._core.alerts.alert import Alert, cleaned
+from airflow_provider_twilio_comms._core.alerts.segments import clusters, cut, plain
+from airflow_provider_twilio_comms.api.sms_encoding import segments
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 WAVE = "\U0001f44b\U0001f3fd"

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_twilio_comms._core.alerts import deduplication
+from airflow_provider_twilio_comms._core.alerts.alert import Alert
+from airflow_provider_twilio_comms._core.alerts.deduplication import Deduplicator
+from airflow_provider_twilio_comms._core.alerts.send import alerted
+from airflow_provider_twilio_comms._core.alerts.store import KEEP, Gate, StoreFailed, new_id, scope
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.client.sync import Client
 from airflow_provider_twilio_comms.emulator.faults import Fault
-from airflow_provider_twilio_comms.sending import alerts_gate
-from airflow_provider_twilio_comms.sending.alerts import alerted
-from airflow_provider_twilio_comms.sending.alerts_board import KEEP, Gate, StoreFailed, new_id, scope
-from airflow_provider_twilio_comms.sending.alerts_gate import Entrance
-from airflow_provider_twilio_comms.sending.alerts_text import Alert
-from tests.notifications.storming import EVE, FolderBoard, config, order
+from tests.notifications.alert_process import EVE, FolderBoard, config, order
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
@@ -49,7 +49,13 @@ def texts(client: Client) -> list[str]:
 def test_a_storm_of_1000_failures_in_eight_processes_is_one_message_and_999_held_back(
     emulator: Running, client: Client, board: FolderBoard
 ) -> None:
-    command = [sys.executable, "-m", "tests.notifications.storming", emulator.base_url, str(board.folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.notifications.alert_process",
+        emulator.base_url,
+        str(board.folder),
+    ]
     storm = [
         subprocess.Popen([*command, "125", "5", "0.002"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
         for _ in range(8)
@@ -123,7 +129,7 @@ def test_who_was_slower_than_the_dead_are_forgotten_begins_again(
 
     lease(1.0)
     (gate,) = order().gates
-    ticket = client.run(Entrance(Sluggish(board.folder), [gate]).entered())
+    ticket = client.run(Deduplicator(Sluggish(board.folder), [gate]).entered())
     assert ticket is not None
     assert board.names(gate.scope) == [gate.sent(ticket.id)]
 
@@ -135,19 +141,19 @@ def test_a_store_that_forgets_is_noticed(board: FolderBoard, client: Client, lea
 
     lease(0.2)
     with pytest.raises(StoreFailed):
-        client.run(Entrance(Forgetful(board.folder), order().gates).entered())
+        client.run(Deduplicator(Forgetful(board.folder), order().gates).entered())
 
 
 @pytest.fixture
 def lease() -> Iterator[Callable[[float], None]]:
     """Lets the dead be forgotten sooner."""
-    before = alerts_gate.LEASE, alerts_gate.PATIENCE
+    before = deduplication.LEASE, deduplication.PATIENCE
 
     def set_(seconds: float) -> None:
-        alerts_gate.LEASE, alerts_gate.PATIENCE = seconds, 4 * seconds
+        deduplication.LEASE, deduplication.PATIENCE = seconds, 4 * seconds
 
     yield set_
-    alerts_gate.LEASE, alerts_gate.PATIENCE = before
+    deduplication.LEASE, deduplication.PATIENCE = before
 
 
 def test_a_message_that_failed_leaves_its_place_to_the_next(

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes import MemoryStore, context
-from tests.operators.sends import bulk
+from tests.operators.bulk_sends import bulk
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running

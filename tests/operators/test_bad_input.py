@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from tests.fakes import MemoryStore, context
-from tests.operators.sends import bulk, people
+from tests.operators.bulk_sends import bulk, people
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running

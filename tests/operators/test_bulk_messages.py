@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from airflow_provider_twilio_comms.exceptions import WaitTimedOut
 from tests.fakes import MemoryStore, context
-from tests.operators.sends import bulk, people
+from tests.operators.bulk_sends import bulk, people
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
@@ -217,16 +217,16 @@ def test_nothing_personal_is_rendered_or_serialized(emulator: Running) -> None:
     assert serialize_template_field(operator.recipients, "recipients") == "(hidden)"
     operator = bulk("{{ ds }}.csv")
     operator.render_template_fields({"ds": "2027-01-01"})  # type: ignore[arg-type]
-    assert operator.shown("recipients") == "2027-01-01.csv"
+    assert operator.recipients.value == "2027-01-01.csv"
 
 
 def test_content_is_jinja_only_when_asked() -> None:
     plain = bulk(NUMBERS, content="{{ name }}")
     plain.render_template_fields({"name": "no"})  # type: ignore[typeddict-unknown-key]
-    assert plain.shown("content") == "{{ name }}"
+    assert plain.content.value == "{{ name }}"
     asked = bulk(NUMBERS, content="{{ day }} {% raw %}{{ name }}{% endraw %}", render_content=True)
     asked.render_template_fields({"day": "Monday"})  # type: ignore[typeddict-unknown-key]
-    assert asked.shown("content") == "Monday {{ name }}"
+    assert asked.content.value == "Monday {{ name }}"
 
 
 def test_a_naive_time_never_goes_out(emulator: Running) -> None:

@@ -14,8 +14,8 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
 from tests.conftest import environment
 from tests.fakes import MemoryStore
+from tests.operators.bulk_sends import bulk, people
 from tests.operators.runs import DE, GB, US, a_run, received, report
-from tests.operators.sends import bulk, people
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
@@ -197,7 +197,7 @@ class TestQuietHours:
         from zoneinfo import ZoneInfo
 
         now = datetime.now(ZoneInfo(zone))
-        hours = tuple((now + timedelta(hours=by)).strftime("%H:%M") for by in (-1, 2))
+        hours = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=2):%H:%M}"
         return bulk([US, DE, US[:-1] + "2"], quiet_hours=hours, **kwargs)
 
     def scheduled(self, emulator: Running) -> dict[str, bool]:
@@ -208,12 +208,12 @@ class TestQuietHours:
         rows = TwilioHook().run(every_item(messages.list()))
         return {row.to[0]["address"]: row.status == "SCHEDULED" for row in rows}
 
-    def test_hold_back_those_who_would_be_woken(self, emulator: Running, capsys: Any) -> None:
+    def test_hold_back_those_who_would_be_woken(self, emulator: Running, caplog: Any) -> None:
+        caplog.set_level("INFO")
         result = self.quiet("America/New_York").execute(a_run())
         assert len(result["operation_ids"]) == 2
         assert self.scheduled(emulator) == {US: True, US[:-1] + "2": True, DE: False}
-        told = capsys.readouterr().out
-        assert "2 recipients, America/New_York) waits at Twilio until" in told
+        assert "2 recipients, America/New_York) waits at Twilio until" in caplog.text
 
     def test_do_not_move_people_between_requests_on_a_retry(self, emulator: Running) -> None:
         store = MemoryStore()

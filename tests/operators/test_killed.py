@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.exceptions import SendUncertain
 from tests.forked import FORKED
-from tests.operators.victim import attempt
+from tests.operators.killed_worker import attempt
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running

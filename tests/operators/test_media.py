@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_twilio_comms._core.resources.media import fetched
+from airflow_provider_twilio_comms.api._resources import Elsewhere
 from airflow_provider_twilio_comms.api.classic import media
 from airflow_provider_twilio_comms.api.flows import Download, advance, saved
-from airflow_provider_twilio_comms.api.resources import Elsewhere
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.exceptions import ApiError, TransportFailed
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
@@ -20,9 +21,8 @@ from airflow_provider_twilio_comms.operators.media import (
     TwilioDeleteMediaOperator,
     TwilioDownloadMediaOperator,
 )
-from airflow_provider_twilio_comms.upkeep.files import fetched
 from tests.fakes import MemoryStore, context
-from tests.operators.texting import ADA, message
+from tests.operators.single_sends import ADA, message
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running

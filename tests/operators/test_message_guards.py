@@ -15,7 +15,7 @@ from airflow_provider_twilio_comms.emulator.classic.outbox import Messages
 from airflow_provider_twilio_comms.operators.messaging_services import TwilioMessagingServiceOperator
 from tests.fakes import MemoryStore
 from tests.operators.runs import DE, GB, US, a_run, received
-from tests.operators.texting import FROM, message
+from tests.operators.single_sends import FROM, message
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
@@ -155,7 +155,7 @@ class TestQuietHours:
 
     def quiet(self, **kwargs: Any) -> Any:
         now = datetime.now(ZoneInfo("America/New_York"))
-        hours = tuple((now + timedelta(hours=by)).strftime("%H:%M") for by in (-1, 2))
+        hours = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=2):%H:%M}"
         service = TwilioMessagingServiceOperator(task_id="service", friendly_name="o", phone_numbers=[FROM])
         sid = service.execute(a_run())["sid"]
         given = {"to": [US, DE], "from_": None, "messaging_service_sid": sid, "quiet_hours": hours}
@@ -165,13 +165,14 @@ class TestQuietHours:
         sent = emulator.twilio.part(Messages).by_sid.values()
         return {each.to: each.status(emulator.twilio.clock.now()) for each in sent}
 
-    def test_hold_back_whom_they_would_wake(self, emulator: Running, capsys: Any) -> None:
+    def test_hold_back_whom_they_would_wake(self, emulator: Running, caplog: Any) -> None:
+        caplog.set_level("INFO")
         self.quiet().execute(a_run())
         assert {to: status == "scheduled" for to, status in self.statuses(emulator).items()} == {
             US: True,
             DE: False,
         }
-        assert "waits at Twilio until" in capsys.readouterr().out
+        assert "waits at Twilio until" in caplog.text
 
     def test_that_are_over_soon_hold_as_long_as_twilio_takes(self, emulator: Running) -> None:
         end = datetime.now(ZoneInfo("America/New_York")) + timedelta(seconds=90)

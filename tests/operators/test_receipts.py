@@ -21,7 +21,7 @@ from airflow_provider_twilio_comms.exceptions import ServerFailed, TwilioError
 from airflow_provider_twilio_comms.operators.receipts import TwilioReceiptsOperator
 from tests.conftest import environment
 from tests.fakes import context
-from tests.operators.sends import bulk, people
+from tests.operators.bulk_sends import bulk, people
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running

@@ -16,7 +16,7 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput, SendUncertain
 from airflow_provider_twilio_comms.operators.receipts import TwilioReceiptsOperator
 from airflow_provider_twilio_comms.operators.resend_failed import TwilioResendFailedOperator
 from tests.fakes import MemoryStore, context
-from tests.operators.sends import bulk, people
+from tests.operators.bulk_sends import bulk, people
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running

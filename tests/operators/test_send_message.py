@@ -15,12 +15,12 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.emulator.classic.outbox import Message, Messages
 from airflow_provider_twilio_comms.exceptions import InvalidInput, WaitTimedOut
-from airflow_provider_twilio_comms.links.operations import KEY
+from airflow_provider_twilio_comms.links.console import KEY
 from airflow_provider_twilio_comms.operators.messaging_services import TwilioMessagingServiceOperator
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
 from tests.conftest import environment
 from tests.fakes import MemoryStore, context
-from tests.operators.texting import ADA, BODY, EVE, FROM, message, taken
+from tests.operators.single_sends import ADA, BODY, EVE, FROM, message, taken
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
@@ -242,7 +242,7 @@ def test_numbers_and_texts_are_shown_nowhere(
     for private in (ADA, ADA[2:], FROM, "Hello {{", "secret"):
         assert private not in everything
         assert private not in logged
-    assert sent.shown("to") is not None
+    assert sent.to.value is not None
 
 
 def test_each_of_a_mapped_task_gets_its_own(emulator: Running, run_dag: Any) -> None:

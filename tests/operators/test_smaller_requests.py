@@ -9,9 +9,9 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_twilio_comms.api.comms import messages as api
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.operators import messages
+from airflow_provider_twilio_comms.operators import bulk_messages
 from tests.fakes import MemoryStore, context
-from tests.operators.sends import bulk, people
+from tests.operators.bulk_sends import bulk, people
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
@@ -42,4 +42,4 @@ def test_what_twilio_would_not_take_is_refused_when_the_dag_is_parsed(size: Any)
 
 
 def test_both_say_the_same_limit() -> None:
-    assert messages.MAX_RECIPIENTS == api.MAX_RECIPIENTS
+    assert bulk_messages.MAX_RECIPIENTS == api.MAX_RECIPIENTS

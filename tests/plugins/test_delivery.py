@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_twilio_comms.api.codes import Verdict
 from airflow_provider_twilio_comms.api.comms.operations import Stats
+from airflow_provider_twilio_comms.api.error_codes import Verdict
 from airflow_provider_twilio_comms.plugins.delivery import charts, pages
 from airflow_provider_twilio_comms.plugins.delivery.overview import (
     ADVICE,

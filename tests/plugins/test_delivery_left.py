@@ -11,7 +11,7 @@ import pendulum
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 from airflow_provider_twilio_comms.operators.receipts import TwilioReceiptsOperator
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
 from airflow_provider_twilio_comms.plugins.delivery.overview import Counters, counters_of, overview

@@ -11,9 +11,9 @@ import pytest
 from airflow_provider_twilio_comms.emulator.server import Running
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.plugins.delivery.plugin import TwilioDeliveryPlugin
-from airflow_provider_twilio_comms.plugins.plugin import TwilioWebhookPlugin
-from airflow_provider_twilio_comms.plugins.settings import Settings
-from airflow_provider_twilio_comms.plugins.signature import Secret
+from airflow_provider_twilio_comms.plugins.webhooks.plugin import TwilioWebhookPlugin
+from airflow_provider_twilio_comms.plugins.webhooks.settings import Settings
+from airflow_provider_twilio_comms.plugins.webhooks.signature import Secret
 from airflow_provider_twilio_comms.provider_info import get_provider_info
 from tests.conftest import environment
 from tests.plugins.test_webhook import PUBLIC, STORED, app, post, written
@@ -71,7 +71,7 @@ def test_shared_keys_of_webhooks_are_checked(keys: str) -> None:
 def test_every_option_of_webhooks_is_declared_and_secrets_are_marked() -> None:
     import inspect
 
-    from airflow_provider_twilio_comms.plugins import settings
+    from airflow_provider_twilio_comms.plugins.webhooks import settings
 
     options = get_provider_info()["config"]["twilio"]["options"]
     source = inspect.getsource(settings)

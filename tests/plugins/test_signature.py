@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from airflow_provider_twilio_comms.plugins.signature import (
+from airflow_provider_twilio_comms.plugins.webhooks.signature import (
     SETTINGS,
     SIGNATURE,
     Pairs,

@@ -17,8 +17,8 @@ from airflow_provider_twilio_comms.emulator.callbacks import Callback, batch, ev
 from airflow_provider_twilio_comms.emulator.credentials import AUTH_TOKEN
 from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
-from airflow_provider_twilio_comms.plugins.settings import Settings
-from airflow_provider_twilio_comms.plugins.signature import SETTINGS, SIGNATURE, Secret, signature
+from airflow_provider_twilio_comms.plugins.webhooks.settings import Settings
+from airflow_provider_twilio_comms.plugins.webhooks.signature import SETTINGS, SIGNATURE, Secret, signature
 
 STORED = pytest.mark.skipif(
     find_spec("airflow.models.asset_state_store") is None, reason="Airflow before 3.3 has no store for it"
@@ -74,7 +74,7 @@ async def post(app: Any, callback: Callback) -> Answer:
 
 
 def app(**changes: Any) -> Any:
-    from airflow_provider_twilio_comms.plugins.webhook import application
+    from airflow_provider_twilio_comms.plugins.webhooks.app import application
 
     return application(replace(SETTING, **changes))
 
@@ -259,7 +259,7 @@ async def test_a_genuine_webhook_that_cannot_be_read_is_no_crash() -> None:
 
 
 async def test_a_webhook_that_cannot_be_stored_is_not_answered_with_204(caplog: Any) -> None:
-    from airflow_provider_twilio_comms.plugins.webhook import Webhooks
+    from airflow_provider_twilio_comms.plugins.webhooks.app import Webhooks
 
     class Broken:
         def taken(self, _: Any) -> int:

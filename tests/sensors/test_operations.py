@@ -219,7 +219,7 @@ def test_a_good_event_becomes_the_result() -> None:
     "given", [f"['{UNKNOWN}']", UNKNOWN, f" {UNKNOWN}, ", (UNKNOWN, UNKNOWN), f'["{UNKNOWN}", "{UNKNOWN}"]']
 )
 def test_ids_come_in_many_ways(given: Any) -> None:
-    assert sensor(operation_ids=given)._patience.operation_ids == [UNKNOWN]
+    assert sensor(operation_ids=given).task_wait.operation_ids == [UNKNOWN]
 
 
 @pytest.mark.parametrize("deferrable", [False, True])

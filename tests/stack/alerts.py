@@ -8,7 +8,7 @@ from pathlib import Path
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.client.sync import Client
 from airflow_provider_twilio_comms.demo.emulation import Emulation
-from tests.notifications.storming import config
+from tests.notifications.alert_process import config
 
 __all__ = ["begun_by_both", "texts"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_twilio_comms._core.recipients.phone_numbers import normalised
 from airflow_provider_twilio_comms.demo import campaign
 from airflow_provider_twilio_comms.demo.stack import Stack
 from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcomes
-from airflow_provider_twilio_comms.sending.numbers import normalised
 from tests.stack.leaks import credentials, leaks
 
 DATA = Path(__file__).resolve().parents[2] / "example_dags" / "data"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_twilio_comms.demo.stack import Stack
-from airflow_provider_twilio_comms.hooks.metrics import METRICS
+from airflow_provider_twilio_comms.hooks._metrics import METRICS
 from tests.statsd import Told, listening
 
 pytestmark = pytest.mark.stack

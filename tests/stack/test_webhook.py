@@ -23,7 +23,7 @@ from airflow_provider_twilio_comms.demo.rest import RestFailed
 from airflow_provider_twilio_comms.demo.stack import Stack
 from airflow_provider_twilio_comms.emulator.callbacks import Callback, signed
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID
-from tests.notifications.storming import config
+from tests.notifications.alert_process import config
 from tests.stack.leaks import leaks
 
 pytestmark = pytest.mark.stack

@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from tests.conftest import environment
 from tests.forked import FORKED
-from tests.operators.victim import FileStore
+from tests.operators.killed_worker import FileStore
 from tests.transfers.logged import bounds, day, log
 
 if TYPE_CHECKING:

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_twilio_comms._core.reporting.message_log import LoggedMessage
+from airflow_provider_twilio_comms._tasks.sql_loading import created
 from airflow_provider_twilio_comms.emulator.classic.outbox import Messages
 from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcome
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.exceptions import ServerFailed, TwilioError
 from airflow_provider_twilio_comms.operators.receipts import TwilioReceiptsOperator
-from airflow_provider_twilio_comms.operators.sql_loading import created
-from airflow_provider_twilio_comms.sending.logs import LoggedMessage
 from airflow_provider_twilio_comms.transfers.messages_to_sql import TwilioMessagesToSqlOperator
 from tests.conftest import environment
 from tests.fakes import MemoryStore, context
-from tests.operators.sends import bulk, people
+from tests.operators.bulk_sends import bulk, people
 from tests.transfers.logged import bounds, day, log
 
 if TYPE_CHECKING:

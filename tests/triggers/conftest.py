@@ -11,8 +11,8 @@ from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_twilio_comms.client import aio
 from airflow_provider_twilio_comms.emulator.server import Running
-from airflow_provider_twilio_comms.triggers import poller
-from airflow_provider_twilio_comms.triggers.poller import Poller
+from airflow_provider_twilio_comms.triggers import _poller
+from airflow_provider_twilio_comms.triggers._poller import Poller
 from tests.conftest import environment
 
 __all__ = ["fired"]
@@ -30,7 +30,7 @@ async def fired(trigger: BaseTrigger, within: float = 5.0) -> Any:
 
 @pytest.fixture(autouse=True)
 async def _tidy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    monkeypatch.setattr(poller, "GATHER", 0.02)
+    monkeypatch.setattr(_poller, "GATHER", 0.02)
     before = asyncio.all_tasks()
     yield
     await asyncio.sleep(0)

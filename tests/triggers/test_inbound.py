@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_twilio_comms._core.privacy import Redaction, derived
 from airflow_provider_twilio_comms.api.comms import messages
 from airflow_provider_twilio_comms.emulator.classic.outbox import Messages
 from airflow_provider_twilio_comms.emulator.credentials import AUTH_TOKEN
@@ -19,11 +20,10 @@ from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
 from airflow_provider_twilio_comms.emulator.server import Running
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
-from airflow_provider_twilio_comms.sending.redaction import Redaction, derived
+from airflow_provider_twilio_comms.triggers._asset_state import MOST, WatermarkStore
+from airflow_provider_twilio_comms.triggers._watching import WatchingTrigger
 from airflow_provider_twilio_comms.triggers.inbound import TwilioInboundMessageTrigger
-from airflow_provider_twilio_comms.triggers.notes import MOST, Notes
 from airflow_provider_twilio_comms.triggers.operation_events import TwilioOperationEventTrigger
-from airflow_provider_twilio_comms.triggers.watching import WatchingTrigger
 
 OURS, OTHER, SERVICE = "+15005550006", "+15005550010", "MG" + "07" * 16
 ADA, BOB = "+12025550101", "+442079460000"
@@ -284,7 +284,7 @@ async def test_an_operation_whose_receipts_never_come_is_told_in_the_end(twilio:
 
 
 def test_the_notes_of_thousands_fit_into_the_store() -> None:
-    notes = Notes("key", 1_790_000_000.5)
+    notes = WatermarkStore("key", 1_790_000_000.5)
     for number in range(2 * MOST):
         notes.tell(f"SM{number:032x}", 1_790_000_000.0 + number // 10)
     notes.move(1_790_000_001.0)

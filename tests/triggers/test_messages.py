@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_twilio_comms._core.waiting.messages import MessageOutcome
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.emulator.classic.outbox import Messages
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.server import Running
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.operators.messaging_services import TwilioMessagingServiceOperator
-from airflow_provider_twilio_comms.sending.message_waiting import MessageOutcome
 from airflow_provider_twilio_comms.triggers.messages import TwilioMessagesTrigger
 from tests.conftest import environment
 from tests.fakes import context

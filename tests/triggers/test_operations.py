@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_twilio_comms._core.waiting import base, operations
+from airflow_provider_twilio_comms._core.waiting.operations import Outcome
 from airflow_provider_twilio_comms.api.comms import messages
 from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
 from airflow_provider_twilio_comms.emulator.credentials import AUTH_TOKEN
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.server import Running
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
-from airflow_provider_twilio_comms.sending import waiting
-from airflow_provider_twilio_comms.sending.waiting import Outcome
 from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
 from tests.conftest import environment
 from tests.triggers.conftest import fired
@@ -50,7 +50,7 @@ async def test_done(twilio: Running) -> None:
     one, two = sent("+12025550100", "+12025559003"), sent("+12025559006")
     end = await outcome(one, two)
     assert (end.status, sorted(end.operations)) == ("done", sorted([one, two]))
-    assert waiting.total(end.operations.values()).lost == 2
+    assert operations.total(end.operations.values()).lost == 2
     assert looked(twilio) == 2
 
 
@@ -111,7 +111,7 @@ async def test_a_deadline_long_past_still_has_one_look(twilio: Running) -> None:
 async def test_time_is_up_in_the_middle_of_an_outage(
     twilio: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_twilio_comms.triggers.poller.LATE", 0.2)
+    monkeypatch.setattr("airflow_provider_twilio_comms.triggers._poller.LATE", 0.2)
     operation = sent()
     twilio.twilio.faults.add(Fault(kind="slow", path=OPERATIONS, seconds=1.5, times=None))
     quick = twilio.connection_json(max_attempts=1, timeout=30)
@@ -129,7 +129,7 @@ async def test_a_404_on_a_fresh_operation_is_tolerated(twilio: Running) -> None:
 
 async def test_a_404_on_an_old_one_means_it_is_gone(twilio: Running) -> None:
     one = sent()
-    end = await outcome(one, UNKNOWN, since=time.time() - waiting.GRACE)
+    end = await outcome(one, UNKNOWN, since=time.time() - base.GRACE)
     assert (end.status, end.missing, list(end.operations)) == ("gone", (UNKNOWN,), [one])
 
 
@@ -154,12 +154,12 @@ async def test_an_outage_beyond_it_is_told(twilio: Running) -> None:
     end = await outcome(operation, poll_interval=0.01)
     assert end.status == "error"
     assert (end.error or {})["type"] == "ServerFailed"
-    assert looked(twilio) == waiting.FLAKY
+    assert looked(twilio) == base.FLAKY
 
 
 async def test_a_recovery_resets_the_count(twilio: Running) -> None:
     operation = sent("+12025559000")  # no receipt ever comes, so the wait goes on to its deadline
-    nearly = waiting.FLAKY - 1
+    nearly = base.FLAKY - 1
     for skip in (0, 1):  # so many failures, one success, and as many failures again
         twilio.twilio.faults.add(Fault(kind="bad_gateway", path=OPERATIONS, times=nearly, skip=skip))
     end = await outcome(operation, until="delivered", poll_interval=0.005, deadline=time.time() + 2)
@@ -182,7 +182,7 @@ async def test_what_waiting_does_not_mend_is_told_early(
         end = await outcome(operation, poll_interval=0.01)
     assert (end.status, (end.error or {})["type"]) == ("error", kind)
     assert AUTH_TOKEN not in str(end.error)
-    assert looked(twilio) in (0, waiting.HOPELESS)
+    assert looked(twilio) in (0, base.HOPELESS)
 
 
 async def test_a_connection_that_is_mended_in_time_goes_on(twilio: Running) -> None:

@@ -16,8 +16,8 @@ from airflow_provider_twilio_comms.client import aio
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.server import Running
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+from airflow_provider_twilio_comms.triggers._poller import AT_ONCE, FEW, SLOWEST, Poller, Source
 from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
-from airflow_provider_twilio_comms.triggers.poller import AT_ONCE, FEW, SLOWEST, Poller, Source
 from tests.conftest import environment
 from tests.triggers.conftest import fired
 

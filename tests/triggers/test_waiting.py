@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_twilio_comms._core.waiting.base import finished, polled
+from airflow_provider_twilio_comms._core.waiting.operations import Outcome, Wait, observed
 from airflow_provider_twilio_comms.api.comms.operations import Operation, Stats
 from airflow_provider_twilio_comms.api.flows import Done, Flow, Pause, advance
 from airflow_provider_twilio_comms.exceptions import (
@@ -15,7 +17,6 @@ from airflow_provider_twilio_comms.exceptions import (
     ServerFailed,
     TransportFailed,
 )
-from airflow_provider_twilio_comms.sending.waiting import Outcome, Wait, finished, observed, polled
 
 ONE, TWO = "comms_operation_1", "comms_operation_2"
 NOT_FOUND = ApiError("404", status=404, code=20404, verdict="configuration")

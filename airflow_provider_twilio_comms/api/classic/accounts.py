@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow_provider_twilio_comms.api.forms import AccountSid, valid
-from airflow_provider_twilio_comms.api.resources import Resource, one
+from airflow_provider_twilio_comms.api._forms import AccountSid, valid
+from airflow_provider_twilio_comms.api._resources import Resource, one
 from airflow_provider_twilio_comms.api.wire import Call
 
 __all__ = ["Account", "fetch"]

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 from typing_extensions import Unpack
 
-from airflow_provider_twilio_comms.api.forms import CountryCode, Paged, PhoneNumber, one_of, pairs, valid
-from airflow_provider_twilio_comms.api.resources import Resource, nothing, one, paged
+from airflow_provider_twilio_comms.api._forms import CountryCode, Paged, PhoneNumber, one_of, pairs, valid
+from airflow_provider_twilio_comms.api._resources import Resource, nothing, one, paged
 from airflow_provider_twilio_comms.api.wire import Call, Page
 
 __all__ = ["AvailableNumber", "Country", "Criteria", "Kind", "countries", "country", "search"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from airflow_provider_twilio_comms.api.forms import MessageSid, valid
-from airflow_provider_twilio_comms.api.resources import Resource, one
+from airflow_provider_twilio_comms.api._forms import MessageSid, valid
+from airflow_provider_twilio_comms.api._resources import Resource, one
 from airflow_provider_twilio_comms.api.wire import Call
 
 __all__ = ["Feedback", "Outcome", "create"]

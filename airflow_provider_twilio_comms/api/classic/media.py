@@ -7,8 +7,8 @@ from typing import Annotated
 
 from typing_extensions import Unpack
 
-from airflow_provider_twilio_comms.api.forms import MediaSid, MessageSid, Named, Paged, pairs, valid
-from airflow_provider_twilio_comms.api.resources import Elsewhere, Resource, elsewhere, nothing, one, paged
+from airflow_provider_twilio_comms.api._forms import MediaSid, MessageSid, Named, Paged, pairs, valid
+from airflow_provider_twilio_comms.api._resources import Elsewhere, Resource, elsewhere, nothing, one, paged
 from airflow_provider_twilio_comms.api.wire import Call, Page
 
 __all__ = ["Filter", "Media", "delete", "download", "fetch", "list"]

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypedDict
 from msgspec import Meta
 from typing_extensions import Unpack
 
-from airflow_provider_twilio_comms.api.forms import (
+from airflow_provider_twilio_comms.api._forms import (
     Address,
     ApplicationSid,
     Callback,
@@ -26,7 +26,7 @@ from airflow_provider_twilio_comms.api.forms import (
     pairs,
     valid,
 )
-from airflow_provider_twilio_comms.api.resources import Resource, nothing, one, paged
+from airflow_provider_twilio_comms.api._resources import Resource, nothing, one, paged
 from airflow_provider_twilio_comms.api.wire import Call, Page
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 

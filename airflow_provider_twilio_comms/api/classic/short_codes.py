@@ -8,8 +8,8 @@ from typing import Annotated, TypedDict
 from msgspec import Meta
 from typing_extensions import Unpack
 
-from airflow_provider_twilio_comms.api.forms import HttpMethod, Paged, ShortCodeSid, Url, pairs, valid
-from airflow_provider_twilio_comms.api.resources import Resource, nothing, one, paged
+from airflow_provider_twilio_comms.api._forms import HttpMethod, Paged, ShortCodeSid, Url, pairs, valid
+from airflow_provider_twilio_comms.api._resources import Resource, nothing, one, paged
 from airflow_provider_twilio_comms.api.wire import Call, Page
 
 __all__ = ["Filter", "Settings", "ShortCode", "fetch", "list", "update"]

@@ -8,8 +8,8 @@ from typing import Literal
 
 from typing_extensions import Unpack
 
-from airflow_provider_twilio_comms.api.forms import Paged, pairs, valid
-from airflow_provider_twilio_comms.api.resources import Resource, nothing, one, paged
+from airflow_provider_twilio_comms.api._forms import Paged, pairs, valid
+from airflow_provider_twilio_comms.api._resources import Resource, nothing, one, paged
 from airflow_provider_twilio_comms.api.wire import Call, Page
 
 __all__ = ["Balance", "Filter", "Period", "UsageRecord", "balance", "records"]

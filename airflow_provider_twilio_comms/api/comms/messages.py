@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from airflow_provider_twilio_comms.api.comms.listing import filters, listing
-from airflow_provider_twilio_comms.api.comms.parts import (
+from airflow_provider_twilio_comms.api.comms._arguments import (
     checked_content,
     checked_sender,
     checked_tags,
     schedule,
 )
+from airflow_provider_twilio_comms.api.comms._paging import filters, listing
 from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, decoded, unreadable
 from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError
 

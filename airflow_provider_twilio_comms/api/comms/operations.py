@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from airflow_provider_twilio_comms.api.comms.listing import filters, listing
+from airflow_provider_twilio_comms.api.comms._paging import filters, listing
 from airflow_provider_twilio_comms.api.wire import Call, Page, decoded
 
 __all__ = ["Operation", "Stats", "fetch", "list"]

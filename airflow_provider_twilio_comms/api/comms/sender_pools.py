@@ -10,8 +10,8 @@ from datetime import datetime
 
 import msgspec
 
-from airflow_provider_twilio_comms.api.comms.listing import filters, listing
-from airflow_provider_twilio_comms.api.comms.parts import checked_tags
+from airflow_provider_twilio_comms.api.comms._arguments import checked_tags
+from airflow_provider_twilio_comms.api.comms._paging import filters, listing
 from airflow_provider_twilio_comms.api.comms.senders import Sender
 from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, decoded
 from airflow_provider_twilio_comms.exceptions import InvalidInput

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_twilio_comms.api.comms.listing import filters, listing
+from airflow_provider_twilio_comms.api.comms._paging import filters, listing
 from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, decoded
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
-from airflow_provider_twilio_comms.api.forms import valid
-from airflow_provider_twilio_comms.api.resources import Elsewhere, elsewhere
+from airflow_provider_twilio_comms.api._forms import valid
+from airflow_provider_twilio_comms.api._resources import Elsewhere, elsewhere
 from airflow_provider_twilio_comms.api.wire import Call
 
 __all__ = ["fetch"]

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from typing_extensions import Unpack
 
-from airflow_provider_twilio_comms.api.forms import (
+from airflow_provider_twilio_comms.api._forms import (
     AlphaSender,
     CountryCode,
     Paged,
@@ -24,7 +24,7 @@ from airflow_provider_twilio_comms.api.forms import (
     sid,
     valid,
 )
-from airflow_provider_twilio_comms.api.resources import Resource, nothing, one, paged
+from airflow_provider_twilio_comms.api._resources import Resource, nothing, one, paged
 from airflow_provider_twilio_comms.api.wire import Call, Page
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypedDict
 from msgspec import Meta
 from typing_extensions import Unpack
 
-from airflow_provider_twilio_comms.api.forms import (
+from airflow_provider_twilio_comms.api._forms import (
     HttpMethod,
     Paged,
     ServiceSid,
@@ -17,7 +17,7 @@ from airflow_provider_twilio_comms.api.forms import (
     pairs,
     valid,
 )
-from airflow_provider_twilio_comms.api.resources import Resource, nothing, one, paged
+from airflow_provider_twilio_comms.api._resources import Resource, nothing, one, paged
 from airflow_provider_twilio_comms.api.wire import Call, Page
 
 __all__ = ["Changes", "Service", "Settings", "create", "delete", "fetch", "list", "update"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from airflow_provider_twilio_comms.emulator.classic import (
     content,
-    files,
     lookups,
+    media,
     messages,
     numbers,
-    prices,
+    pricing,
     senders,
     services,
     short_codes,
@@ -20,15 +20,15 @@ __all__ = ["ROUTES"]
 
 ROUTES: tuple[Routes, ...] = (
     messages.routes,
-    files.media,
-    files.deactivations,
-    files.storage,
+    media.media,
+    media.deactivations,
+    media.storage,
     numbers.routes,
     short_codes.routes,
     usage.routes,
     services.routes,
     senders.routes,
-    prices.routes,
+    pricing.routes,
     lookups.routes,
     content.routes,
 )

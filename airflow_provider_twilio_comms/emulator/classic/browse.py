@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_twilio_comms.emulator.classic.outbox import Message, Messages
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["groups"]
 
 
 def groups(
-    twilio: Twilio, words: str, status: str
+    twilio: State, words: str, status: str
 ) -> Iterator[tuple[float, int, Callable[[int], dict[str, Any]]]]:
     """Each message that fits, as a group of its own."""
     now = twilio.clock.now()

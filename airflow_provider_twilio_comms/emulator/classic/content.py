@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from airflow_provider_twilio_comms.api._forms import Paged
 from airflow_provider_twilio_comms.api.content import Category, Language, TemplateName, Types, Variables
-from airflow_provider_twilio_comms.api.forms import Paged
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator.classic.fields import asked
 from airflow_provider_twilio_comms.emulator.classic.inventory import missing
@@ -23,7 +23,7 @@ from airflow_provider_twilio_comms.emulator.paging import meta_page
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["Contents", "routes"]
 
@@ -95,7 +95,7 @@ class _Template:
 class Contents:
     """Every template by SID."""
 
-    def __init__(self, twilio: Twilio) -> None:
+    def __init__(self, twilio: State) -> None:
         self.by_sid: dict[str, _Template] = {}
 
     def get(self, sid: str) -> _Template:
@@ -114,7 +114,7 @@ class Contents:
 
 
 @routes("POST", "/Content")
-def create(twilio: Twilio, request: Request) -> Reply:
+def create(twilio: State, request: Request) -> Reply:
     change = body_as(request, _CHANGE)
     if change.language is None:
         raise Problem(400, 20001, "language is required")
@@ -127,13 +127,13 @@ def create(twilio: Twilio, request: Request) -> Reply:
 
 
 @routes("GET", "/Content")
-def list_contents(twilio: Twilio, request: Request) -> Reply:
+def list_contents(twilio: State, request: Request) -> Reply:
     asked(request, Paged)
     return meta_page(request, "contents", [each.view() for each in twilio.part(Contents).by_sid.values()])
 
 
 @routes("GET", "/ContentAndApprovals")
-def list_with_approvals(twilio: Twilio, request: Request) -> Reply:
+def list_with_approvals(twilio: State, request: Request) -> Reply:
     asked(request, Paged)
     now, rows = twilio.clock.now(), []
     for template in twilio.part(Contents).by_sid.values():
@@ -144,12 +144,12 @@ def list_with_approvals(twilio: Twilio, request: Request) -> Reply:
 
 
 @routes("GET", "/Content/{Sid}")
-def fetch(twilio: Twilio, request: Request, sid: str) -> Reply:
+def fetch(twilio: State, request: Request, sid: str) -> Reply:
     return json_reply(twilio.part(Contents).get(sid).view())
 
 
 @routes("PUT", "/Content/{Sid}")
-def update(twilio: Twilio, request: Request, sid: str) -> Reply:
+def update(twilio: State, request: Request, sid: str) -> Reply:
     template = twilio.part(Contents).get(sid)
     change = body_as(request, _CHANGE)
     if template.submission:
@@ -160,13 +160,13 @@ def update(twilio: Twilio, request: Request, sid: str) -> Reply:
 
 
 @routes("DELETE", "/Content/{Sid}")
-def delete(twilio: Twilio, request: Request, sid: str) -> Reply:
+def delete(twilio: State, request: Request, sid: str) -> Reply:
     del twilio.part(Contents).by_sid[twilio.part(Contents).get(sid).sid]
     return Reply(204)
 
 
 @routes("GET", "/Content/{Sid}/ApprovalRequests")
-def approval(twilio: Twilio, request: Request, sid: str) -> Reply:
+def approval(twilio: State, request: Request, sid: str) -> Reply:
     template = twilio.part(Contents).get(sid)
     return json_reply(
         {
@@ -179,7 +179,7 @@ def approval(twilio: Twilio, request: Request, sid: str) -> Reply:
 
 
 @routes("POST", "/Content/{ContentSid}/ApprovalRequests/whatsapp")
-def submit(twilio: Twilio, request: Request, content_sid: str) -> Reply:
+def submit(twilio: State, request: Request, content_sid: str) -> Reply:
     template = twilio.part(Contents).get(content_sid)
     submission = body_as(request, _SUBMISSION)
     if template.submission:

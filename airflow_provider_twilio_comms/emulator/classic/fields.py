@@ -11,7 +11,7 @@ from typing import Any, get_origin
 
 import msgspec
 
-from airflow_provider_twilio_comms.api.forms import Field, bare, fields, valid
+from airflow_provider_twilio_comms.api._forms import Field, bare, fields, valid
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, form
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 

@@ -10,7 +10,7 @@ from airflow_provider_twilio_comms.emulator.clock import rfc2822
 from airflow_provider_twilio_comms.emulator.http import Problem
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = [
     "MESSENGER_SENDER_SID",
@@ -146,7 +146,7 @@ class Channel:
 class Inventory:
     """Numbers, short codes and channel senders by SID."""
 
-    def __init__(self, twilio: Twilio) -> None:
+    def __init__(self, twilio: State) -> None:
         from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID
 
         self._twilio = twilio

@@ -19,7 +19,7 @@ from airflow_provider_twilio_comms.emulator.http import Problem, Request, addres
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["routes"]
 
@@ -51,7 +51,7 @@ _PACKAGES = (
 
 
 @routes("GET", "/PhoneNumbers/{PhoneNumber}", test=True)
-def fetch(twilio: Twilio, request: Request, phone_number: str) -> Reply:
+def fetch(twilio: State, request: Request, phone_number: str) -> Reply:
     asked = made(request.query, _Asked, {})
     wanted = [name for name in asked.get("fields", "").split(",") if name]
     for name in wanted:
@@ -85,7 +85,7 @@ def _parsed(text: str, country: str | None) -> tuple[phonenumbers.PhoneNumber | 
     return number, _PROBLEMS.get(phonenumbers.is_possible_number_with_reason(number))
 
 
-def _findings(twilio: Twilio, number: str, asked: dict[str, Any]) -> dict[str, Any]:
+def _findings(twilio: State, number: str, asked: dict[str, Any]) -> dict[str, Any]:
     outcome = Outcomes(twilio.options.outcomes).of(number, "SMS")
     landline = outcome.unaddressable or outcome.code == 30006
     risky = outcome.code in (21610, 30007, 30450)

@@ -19,7 +19,7 @@ from airflow_provider_twilio_comms.emulator.paging import uri_page
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["routes", "within"]
 
@@ -36,7 +36,7 @@ class _Feedback(TypedDict, total=False):
 
 
 @routes("POST", ".json", test=True)
-def create(twilio: Twilio, request: Request, account_sid: str) -> Reply:
+def create(twilio: State, request: Request, account_sid: str) -> Reply:
     """A message is counted when it is taken, whatever becomes of it; those of test credentials are not."""
     ordered = order(twilio, request)
     message = _message(twilio, account_sid, ordered)
@@ -49,7 +49,7 @@ def create(twilio: Twilio, request: Request, account_sid: str) -> Reply:
     return json_reply(message.view(message.created, message.initial), 201)
 
 
-def _message(twilio: Twilio, account_sid: str, ordered: Order) -> Message:
+def _message(twilio: State, account_sid: str, ordered: Order) -> Message:
     now, bits = twilio.clock.now(), twilio.random.getrandbits
     sid = f"{'MM' if ordered.media_urls else 'SM'}{bits(128):032x}"
     files = [
@@ -78,7 +78,7 @@ def _type_of(url: str) -> str:
 
 
 @routes("GET", ".json")
-def list_messages(twilio: Twilio, request: Request, account_sid: str) -> Reply:
+def list_messages(twilio: State, request: Request, account_sid: str) -> Reply:
     """Newest first. What has no date yet is in no list by date."""
     only, now = asked(request, Filter), twilio.clock.now()
     sent = within(only, "sent_on")
@@ -111,12 +111,12 @@ def _span(bound: date) -> tuple[float, float]:
 
 
 @routes("GET", "/{Sid}.json")
-def fetch(twilio: Twilio, request: Request, account_sid: str, sid: str) -> Reply:
+def fetch(twilio: State, request: Request, account_sid: str, sid: str) -> Reply:
     return json_reply(twilio.part(Messages).get(account_sid, sid).view(twilio.clock.now()))
 
 
 @routes("POST", "/{Sid}.json")
-def update(twilio: Twilio, request: Request, account_sid: str, sid: str) -> Reply:
+def update(twilio: State, request: Request, account_sid: str, sid: str) -> Reply:
     """``Body=`` redacts, ``Status=canceled`` cancels; nothing else, and not both."""
     message, now = twilio.part(Messages).get(account_sid, sid), twilio.clock.now()
     change = given(request, _Update, {"Status": 30400})
@@ -133,7 +133,7 @@ def update(twilio: Twilio, request: Request, account_sid: str, sid: str) -> Repl
 
 
 @routes("DELETE", "/{Sid}.json")
-def delete(twilio: Twilio, request: Request, account_sid: str, sid: str) -> Reply:
+def delete(twilio: State, request: Request, account_sid: str, sid: str) -> Reply:
     """Its media go with it."""
     messages = twilio.part(Messages)
     if messages.get(account_sid, sid).status(twilio.clock.now()) in (
@@ -145,7 +145,7 @@ def delete(twilio: Twilio, request: Request, account_sid: str, sid: str) -> Repl
 
 
 @routes("POST", "/{MessageSid}/Feedback.json")
-def give_feedback(twilio: Twilio, request: Request, account_sid: str, message_sid: str) -> Reply:
+def give_feedback(twilio: State, request: Request, account_sid: str, message_sid: str) -> Reply:
     """200, as the document says, although something is created."""
     message = twilio.part(Messages).get(account_sid, message_sid)
     outcome = required(given(request, _Feedback), "outcome", "Outcome")

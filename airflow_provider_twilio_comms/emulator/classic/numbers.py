@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_twilio_comms.api._forms import Paged
 from airflow_provider_twilio_comms.api.classic.available_numbers import Criteria
 from airflow_provider_twilio_comms.api.classic.incoming_numbers import Changes, Filter, Purchase
-from airflow_provider_twilio_comms.api.forms import Paged
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator.classic.countries import (
     COUNTRIES,
@@ -29,7 +29,7 @@ from airflow_provider_twilio_comms.emulator.paging import uri_page
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["routes"]
 
@@ -48,19 +48,19 @@ _PLACES = {
 
 
 @routes("GET", "/AvailablePhoneNumbers.json")
-def countries(twilio: Twilio, request: Request, account_sid: str) -> Reply:
+def countries(twilio: State, request: Request, account_sid: str) -> Reply:
     asked(request, Paged)
     rows = [_country(country, account_sid) for country in COUNTRIES.values()]
     return json_reply({"countries": rows, "uri": request.path})
 
 
 @routes("GET", "/AvailablePhoneNumbers/{CountryCode}.json")
-def country(twilio: Twilio, request: Request, account_sid: str, country_code: str) -> Reply:
+def country(twilio: State, request: Request, account_sid: str, country_code: str) -> Reply:
     return json_reply(_country(_known(country_code), account_sid))
 
 
 @routes("GET", "/AvailablePhoneNumbers/{CountryCode}/{Kind}.json")
-def search(twilio: Twilio, request: Request, account_sid: str, country_code: str, kind: str) -> Reply:
+def search(twilio: State, request: Request, account_sid: str, country_code: str, kind: str) -> Reply:
     """Only the array and ``uri``, and no further page."""
     wanted, found = _known(country_code), spelled(kind)
     if found not in wanted.prefixes or _SPELLED[found] != kind:
@@ -91,32 +91,32 @@ def _fits(offer: Offer, criteria: dict[str, Any]) -> bool:
 
 
 @routes("GET", f"/IncomingPhoneNumbers/{_KINDS}.json")
-def list_kind(twilio: Twilio, request: Request, account_sid: str, kind: str) -> Reply:
+def list_kind(twilio: State, request: Request, account_sid: str, kind: str) -> Reply:
     return _listed(twilio, request, spelled(kind))
 
 
 @routes("GET", "/IncomingPhoneNumbers.json")
-def list_numbers(twilio: Twilio, request: Request, account_sid: str) -> Reply:
+def list_numbers(twilio: State, request: Request, account_sid: str) -> Reply:
     return _listed(twilio, request, None)
 
 
 @routes("POST", f"/IncomingPhoneNumbers/{_KINDS}.json")
-def buy_kind(twilio: Twilio, request: Request, account_sid: str, kind: str) -> Reply:
+def buy_kind(twilio: State, request: Request, account_sid: str, kind: str) -> Reply:
     return _bought(twilio, request, account_sid, spelled(kind))
 
 
 @routes("POST", "/IncomingPhoneNumbers.json", test=True)
-def buy(twilio: Twilio, request: Request, account_sid: str) -> Reply:
+def buy(twilio: State, request: Request, account_sid: str) -> Reply:
     return _bought(twilio, request, account_sid, None)
 
 
 @routes("GET", "/IncomingPhoneNumbers/{Sid}.json")
-def fetch(twilio: Twilio, request: Request, account_sid: str, sid: str) -> Reply:
+def fetch(twilio: State, request: Request, account_sid: str, sid: str) -> Reply:
     return json_reply(twilio.part(Inventory).number(sid).view())
 
 
 @routes("POST", "/IncomingPhoneNumbers/{Sid}.json")
-def update(twilio: Twilio, request: Request, account_sid: str, sid: str) -> Reply:
+def update(twilio: State, request: Request, account_sid: str, sid: str) -> Reply:
     """A number that is handed to another account is gone from this one, and from its services."""
     number = twilio.part(Inventory).number(sid)
     changes = given(request, Changes, _INVALID)
@@ -129,17 +129,17 @@ def update(twilio: Twilio, request: Request, account_sid: str, sid: str) -> Repl
 
 
 @routes("DELETE", "/IncomingPhoneNumbers/{Sid}.json")
-def release(twilio: Twilio, request: Request, account_sid: str, sid: str) -> Reply:
+def release(twilio: State, request: Request, account_sid: str, sid: str) -> Reply:
     _forget(twilio, twilio.part(Inventory).number(sid))
     return Reply(204)
 
 
-def _forget(twilio: Twilio, number: Number) -> None:
+def _forget(twilio: State, number: Number) -> None:
     del twilio.part(Inventory).numbers[number.sid]
     twilio.part(Services).forget(number.sid)
 
 
-def _listed(twilio: Twilio, request: Request, kind: str | None) -> Reply:
+def _listed(twilio: State, request: Request, kind: str | None) -> Reply:
     only = asked(request, Filter)
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -157,7 +157,7 @@ def _listed(twilio: Twilio, request: Request, kind: str | None) -> Reply:
     return uri_page(request, "incoming_phone_numbers", rows())
 
 
-def _bought(twilio: Twilio, request: Request, account_sid: str, kind: str | None) -> Reply:
+def _bought(twilio: State, request: Request, account_sid: str, kind: str | None) -> Reply:
     wanted = given(request, Purchase, _INVALID)
     number, area_code = wanted.pop("phone_number", None), wanted.pop("area_code", None)
     if number is None and (area_code is None or kind is not None):

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms.api.encodings import segments
+from airflow_provider_twilio_comms.api.sms_encoding import segments
 from airflow_provider_twilio_comms.emulator.classic.inventory import missing
 from airflow_provider_twilio_comms.emulator.clock import rfc2822
 from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcome, message_of
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["SENT", "Media", "Message", "Messages"]
 
@@ -142,7 +142,7 @@ class Message:
 class Messages:
     """Every message by SID, oldest first."""
 
-    def __init__(self, twilio: Twilio) -> None:
+    def __init__(self, twilio: State) -> None:
         self._twilio = twilio
         self.by_sid: dict[str, Message] = {}
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypedDict
 
-from airflow_provider_twilio_comms.api.forms import (
+from airflow_provider_twilio_comms.api._forms import (
     AlphaSender,
     CountryCode,
     Paged,
     PhoneNumberSid,
     ShortCodeSid,
 )
-from airflow_provider_twilio_comms.api.forms import sid as sid_of
+from airflow_provider_twilio_comms.api._forms import sid as sid_of
 from airflow_provider_twilio_comms.api.messaging.senders import DestinationFilter
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator.classic.fields import asked, given
@@ -24,7 +24,7 @@ from airflow_provider_twilio_comms.emulator.paging import meta_page
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["routes"]
 
@@ -110,7 +110,7 @@ _KINDS = {
 
 
 @routes("POST", _LIST)
-def create(twilio: Twilio, request: Request, service_sid: str, list: str) -> Reply:
+def create(twilio: State, request: Request, service_sid: str, list: str) -> Reply:
     service, kind = twilio.part(Services).get(service_sid), _KINDS[list]
     form = given(request, kind.form, {"AlphaSender": kind.invalid})
     if not form.get(kind.field):
@@ -129,7 +129,7 @@ def create(twilio: Twilio, request: Request, service_sid: str, list: str) -> Rep
 
 
 @routes("GET", _LIST)
-def list_entries(twilio: Twilio, request: Request, service_sid: str, list: str) -> Reply:
+def list_entries(twilio: State, request: Request, service_sid: str, list: str) -> Reply:
     service = twilio.part(Services).get(service_sid)
     only = asked(request, DestinationFilter if list == "DestinationAlphaSenders" else Paged)
     rows = [_view(service, list, entry) for entry in service.lists[list].values()]
@@ -138,13 +138,13 @@ def list_entries(twilio: Twilio, request: Request, service_sid: str, list: str) 
 
 
 @routes("GET", f"{_LIST}/{{Sid}}")
-def fetch(twilio: Twilio, request: Request, service_sid: str, list: str, sid: str) -> Reply:
+def fetch(twilio: State, request: Request, service_sid: str, list: str, sid: str) -> Reply:
     service = twilio.part(Services).get(service_sid)
     return json_reply(_view(service, list, _entry(service, list, sid)))
 
 
 @routes("DELETE", f"{_LIST}/{{Sid}}")
-def delete(twilio: Twilio, request: Request, service_sid: str, list: str, sid: str) -> Reply:
+def delete(twilio: State, request: Request, service_sid: str, list: str, sid: str) -> Reply:
     service = twilio.part(Services).get(service_sid)
     del service.lists[list][_entry(service, list, sid).sid]
     return Reply(204)

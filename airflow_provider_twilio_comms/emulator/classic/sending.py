@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from airflow_provider_twilio_comms.api._forms import Address
 from airflow_provider_twilio_comms.api.classic.messages import LATEST, SOONEST, Options
-from airflow_provider_twilio_comms.api.forms import Address
 from airflow_provider_twilio_comms.emulator.classic.content import Contents
 from airflow_provider_twilio_comms.emulator.classic.fields import made
 from airflow_provider_twilio_comms.emulator.classic.inventory import Inventory
@@ -22,7 +22,7 @@ from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcome, Outco
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, form
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["Order", "order"]
 
@@ -74,7 +74,7 @@ class Order(NamedTuple):
     provide_feedback: bool
 
 
-def order(twilio: Twilio, request: Request) -> Order:
+def order(twilio: State, request: Request) -> Order:
     """What a request orders. Raises a 400 for the first thing that is wrong."""
     pairs = form(request)
     if sum(name == "MediaUrl" for name, _ in pairs) > 10:
@@ -125,7 +125,7 @@ def _complete(values: dict[str, Any]) -> None:
         raise Problem(400, 20001, "ShortenUrls needs a messaging service")
 
 
-def _start(twilio: Twilio, values: dict[str, Any]) -> float:
+def _start(twilio: State, values: dict[str, Any]) -> float:
     """When sending begins: now, or when it is scheduled for."""
     now = twilio.clock.now()
     at = values.get("send_at")
@@ -145,7 +145,7 @@ def _start(twilio: Twilio, values: dict[str, Any]) -> float:
     return moment
 
 
-def _own(twilio: Twilio, request: Request, sender: str) -> str:
+def _own(twilio: State, request: Request, sender: str) -> str:
     """A sender that is the account's own; letters make an alphanumeric one, which nobody owns."""
     if sender in _FROM:
         raise Problem(400, *_FROM[sender])
@@ -163,7 +163,7 @@ def _own(twilio: Twilio, request: Request, sender: str) -> str:
     return sender
 
 
-def _pooled(twilio: Twilio, sid: str, to: str, wanted: str, values: dict[str, Any]) -> str:
+def _pooled(twilio: State, sid: str, to: str, wanted: str, values: dict[str, Any]) -> str:
     """The sender that a service chooses: of the recipient's channel, numbers first."""
     service = twilio.part(Services).by_sid.get(sid)
     if service is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms.api.forms import Paged
+from airflow_provider_twilio_comms.api._forms import Paged
 from airflow_provider_twilio_comms.api.messaging.services import Changes
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator.classic.fields import asked, given, required
@@ -19,7 +19,7 @@ from airflow_provider_twilio_comms.emulator.paging import meta_page
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["LISTS", "Entry", "Service", "Services", "routes"]
 
@@ -87,7 +87,7 @@ _LINKS = ("phone_numbers", "short_codes", "alpha_senders", "destination_alpha_se
 class Services:
     """Every service, by SID."""
 
-    def __init__(self, twilio: Twilio) -> None:
+    def __init__(self, twilio: State) -> None:
         self.by_sid: dict[str, Service] = {}
 
     def get(self, sid: str) -> Service:
@@ -107,7 +107,7 @@ class Services:
 
 
 @routes("POST", "/Services")
-def create(twilio: Twilio, request: Request) -> Reply:
+def create(twilio: State, request: Request) -> Reply:
     settings = given(request, Changes)
     settings["friendly_name"] = required(settings, "friendly_name", "FriendlyName")
     now = twilio.clock.now()
@@ -117,19 +117,19 @@ def create(twilio: Twilio, request: Request) -> Reply:
 
 
 @routes("GET", "/Services")
-def list_services(twilio: Twilio, request: Request) -> Reply:
+def list_services(twilio: State, request: Request) -> Reply:
     asked(request, Paged)
     newest = reversed(twilio.part(Services).by_sid.values())
     return meta_page(request, "services", [service.view() for service in newest])
 
 
 @routes("GET", "/Services/{Sid}")
-def fetch(twilio: Twilio, request: Request, sid: str) -> Reply:
+def fetch(twilio: State, request: Request, sid: str) -> Reply:
     return json_reply(twilio.part(Services).get(sid).view())
 
 
 @routes("POST", "/Services/{Sid}")
-def update(twilio: Twilio, request: Request, sid: str) -> Reply:
+def update(twilio: State, request: Request, sid: str) -> Reply:
     service = twilio.part(Services).get(sid)
     service.settings.update(given(request, Changes))
     service.updated = twilio.clock.now()
@@ -137,7 +137,7 @@ def update(twilio: Twilio, request: Request, sid: str) -> Reply:
 
 
 @routes("DELETE", "/Services/{Sid}")
-def delete(twilio: Twilio, request: Request, sid: str) -> Reply:
+def delete(twilio: State, request: Request, sid: str) -> Reply:
     """Its senders stay the account's."""
     del twilio.part(Services).by_sid[twilio.part(Services).get(sid).sid]
     return Reply(204)

@@ -13,7 +13,7 @@ from airflow_provider_twilio_comms.emulator.paging import uri_page
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["routes"]
 
@@ -21,7 +21,7 @@ routes: Routes = Routes("api", "/2010-04-01/Accounts/{AccountSid}/SMS")
 
 
 @routes("GET", "/ShortCodes.json")
-def list_short_codes(twilio: Twilio, request: Request, account_sid: str) -> Reply:
+def list_short_codes(twilio: State, request: Request, account_sid: str) -> Reply:
     only = asked(request, Filter)
     rows = [code.view() for code in twilio.part(Inventory).short_codes.values()]
     fitting = [row for row in rows if all(row[name] == wanted for name, wanted in only.items())]
@@ -29,12 +29,12 @@ def list_short_codes(twilio: Twilio, request: Request, account_sid: str) -> Repl
 
 
 @routes("GET", "/ShortCodes/{Sid}.json")
-def fetch(twilio: Twilio, request: Request, account_sid: str, sid: str) -> Reply:
+def fetch(twilio: State, request: Request, account_sid: str, sid: str) -> Reply:
     return json_reply(twilio.part(Inventory).short_code(sid).view())
 
 
 @routes("POST", "/ShortCodes/{Sid}.json")
-def update(twilio: Twilio, request: Request, account_sid: str, sid: str) -> Reply:
+def update(twilio: State, request: Request, account_sid: str, sid: str) -> Reply:
     code = twilio.part(Inventory).short_code(sid)
     code.settings.update(given(request, Settings))
     code.updated = twilio.clock.now()

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_twilio_comms.api.classic.usage import Filter
-from airflow_provider_twilio_comms.api.encodings import segments
+from airflow_provider_twilio_comms.api.sms_encoding import segments
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator.classic.fields import asked
 from airflow_provider_twilio_comms.emulator.classic.inventory import Inventory
@@ -19,7 +19,7 @@ from airflow_provider_twilio_comms.emulator.paging import uri_page
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["routes"]
 
@@ -40,23 +40,23 @@ class _Span(NamedTuple):
 
 
 @routes("GET", "/Usage/Records.json")
-def list_records(twilio: Twilio, request: Request, account_sid: str) -> Reply:
+def list_records(twilio: State, request: Request, account_sid: str) -> Reply:
     return _records(twilio, request, account_sid, "AllTime")
 
 
 @routes("GET", f"/Usage/Records/{_PERIODS}.json")
-def list_period(twilio: Twilio, request: Request, account_sid: str, period: str) -> Reply:
+def list_period(twilio: State, request: Request, account_sid: str, period: str) -> Reply:
     return _records(twilio, request, account_sid, period)
 
 
 @routes("GET", "/Balance.json")
-def balance(twilio: Twilio, request: Request, account_sid: str) -> Reply:
+def balance(twilio: State, request: Request, account_sid: str) -> Reply:
     now = twilio.clock.now()
     spent = sum((message.price(now) for message in twilio.part(Messages).listed(account_sid)), Decimal(0))
     return json_reply({"account_sid": account_sid, "balance": str(_START + spent), "currency": "USD"})
 
 
-def _records(twilio: Twilio, request: Request, account_sid: str, period: str) -> Reply:
+def _records(twilio: State, request: Request, account_sid: str, period: str) -> Reply:
     only, now = asked(request, Filter), twilio.clock.now()
     today = datetime.fromtimestamp(now, timezone.utc).date()
     bounds = _Span(only.get("start_date", _SINCE), only.get("end_date", today))

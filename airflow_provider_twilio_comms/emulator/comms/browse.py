@@ -12,18 +12,18 @@ from airflow_provider_twilio_comms.emulator.comms.operations import view
 from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["groups", "latest_operations"]
 
 
-def latest_operations(twilio: Twilio, count: int) -> list[dict[str, Any]]:
+def latest_operations(twilio: State, count: int) -> list[dict[str, Any]]:
     newest = twilio.part(Outbox).newest_first()[:count]
     return [{**view(twilio, operation), "tags": operation.tags} for operation in newest]
 
 
 def groups(
-    twilio: Twilio, words: str, status: str
+    twilio: State, words: str, status: str
 ) -> Iterator[tuple[float, int, Callable[[int], dict[str, Any]]]]:
     """The messages of each operation that fit; see ``outbox.Group``."""
     now = twilio.clock.now()

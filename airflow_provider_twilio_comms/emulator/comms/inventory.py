@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_twilio_comms.emulator.clock import iso
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = [
     "POOL_ID",
@@ -82,7 +82,7 @@ class Pool:
 class Inventory:
     """Senders and pools by id."""
 
-    def __init__(self, twilio: Twilio) -> None:
+    def __init__(self, twilio: State) -> None:
         self._twilio = twilio
         senders = (
             Sender(SMS_SENDER_ID, SMS_NUMBER, "SMS"),

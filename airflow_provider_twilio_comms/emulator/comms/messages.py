@@ -31,7 +31,7 @@ from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.comms.timeline import Fronts
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["routes", "row"]
 
@@ -86,7 +86,7 @@ def tags_of(operation: Operation, index: int) -> dict[str, str]:
 
 
 @routes("GET", "/Messages")
-def list_messages(twilio: Twilio, request: Request, version: str) -> Reply:
+def list_messages(twilio: State, request: Request, version: str) -> Reply:
     """Newest operations first. A token names the last place shown, so that new messages shift nothing."""
     now, size = twilio.clock.now(), page_size(request.values.get("pageSize"))
     token = request.values.get("pageToken")
@@ -107,7 +107,7 @@ def list_messages(twilio: Twilio, request: Request, version: str) -> Reply:
 
 
 def _matching(
-    twilio: Twilio, request: Request, now: float, number: int | None, index: int
+    twilio: State, request: Request, now: float, number: int | None, index: int
 ) -> Iterator[tuple[Operation, int]]:
     """The messages that the query asks for, from a place on."""
     operation_id = identifier(request, "operationId", "comms_operation")
@@ -137,7 +137,7 @@ def _sender_channel(operation: Operation, index: int) -> str | None:
 
 
 @routes("GET", "/Messages/{messageId}")
-def fetch(twilio: Twilio, request: Request, version: str, message_id: str) -> Reply:
+def fetch(twilio: State, request: Request, version: str, message_id: str) -> Reply:
     place = place_of_message(message_id)
     operation = twilio.part(Outbox).at(place)
     if operation is None or place is None:
@@ -177,7 +177,7 @@ def _attempts(operation: Operation, index: int, status: str) -> list[dict[str, A
 
 
 @routes("GET", "/Messages/Seek/{messageSid}")
-def seek(twilio: Twilio, request: Request, version: str, message_sid: str) -> Reply:
+def seek(twilio: State, request: Request, version: str, message_sid: str) -> Reply:
     """301 to the message that an SM or MM SID is an attempt of."""
     if message_sid[:2] not in ("SM", "MM") or len(message_sid) != 34:
         raise Problem(400, 20001, "Not the SID of a message")

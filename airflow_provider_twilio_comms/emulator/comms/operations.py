@@ -14,7 +14,7 @@ from airflow_provider_twilio_comms.emulator.paging import comms_page, offset, pa
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["routes", "view"]
 
@@ -22,7 +22,7 @@ routes: Routes = Routes("comms", VERSION)
 _STATUSES = ("SCHEDULED", "PROCESSING", "COMPLETED", "CANCELED")
 
 
-def view(twilio: Twilio, operation: Operation) -> dict[str, Any]:
+def view(twilio: State, operation: Operation) -> dict[str, Any]:
     now, options = twilio.clock.now(), twilio.options
     fresh = now < operation.created + options.counters_after
     return {
@@ -35,7 +35,7 @@ def view(twilio: Twilio, operation: Operation) -> dict[str, Any]:
 
 
 @routes("GET", "/Messages/Operations")
-def list_operations(twilio: Twilio, request: Request, version: str) -> Reply:
+def list_operations(twilio: State, request: Request, version: str) -> Reply:
     status = choice(request, "status", _STATUSES)
     since, until = date_range(request)
     token, now = request.values.get("pageToken"), twilio.clock.now()
@@ -50,7 +50,7 @@ def list_operations(twilio: Twilio, request: Request, version: str) -> Reply:
 
 
 @routes("GET", "/Messages/Operations/{operationId}")
-def fetch(twilio: Twilio, request: Request, version: str, operation_id: str) -> Reply:
+def fetch(twilio: State, request: Request, version: str, operation_id: str) -> Reply:
     operation = twilio.part(Outbox).find(operation_id)
     if operation is None or twilio.clock.now() < operation.created + twilio.options.operation_after:
         raise Problem(404, 20404, "The operation was not found")

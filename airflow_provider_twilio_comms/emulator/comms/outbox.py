@@ -9,7 +9,7 @@ from airflow_provider_twilio_comms.emulator.comms.ids import Place
 from airflow_provider_twilio_comms.emulator.comms.operation import Operation
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["Outbox"]
 
@@ -17,7 +17,7 @@ __all__ = ["Outbox"]
 class Outbox:
     """The operations, oldest first, numbered from 0 over the emulator's life."""
 
-    def __init__(self, twilio: Twilio) -> None:
+    def __init__(self, twilio: State) -> None:
         self._twilio = twilio
         self._operations: list[Operation] = []
         self._by_id: dict[str, Operation] = {}

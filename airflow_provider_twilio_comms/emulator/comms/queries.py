@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from airflow_provider_twilio_comms.emulator.comms.shapes import moment_of
+from airflow_provider_twilio_comms.emulator.comms.schema import moment_of
 from airflow_provider_twilio_comms.emulator.http import Problem, Request
 
 __all__ = ["VERSION", "choice", "date_range", "identifier", "tag_filter"]

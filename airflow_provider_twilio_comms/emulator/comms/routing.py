@@ -19,7 +19,7 @@ from airflow_provider_twilio_comms.emulator.comms.inventory import (
 )
 from airflow_provider_twilio_comms.emulator.comms.operation import Party, Source
 from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcomes
-from airflow_provider_twilio_comms.emulator.comms.shapes import Controls, From
+from airflow_provider_twilio_comms.emulator.comms.schema import Controls, From
 from airflow_provider_twilio_comms.emulator.comms.timeline import Attempted, Plan
 from airflow_provider_twilio_comms.emulator.http import Problem
 

@@ -14,13 +14,13 @@ from airflow_provider_twilio_comms.emulator.comms.modules import Strict, Text
 from airflow_provider_twilio_comms.emulator.comms.operation import Source
 from airflow_provider_twilio_comms.emulator.comms.queries import VERSION, choice, date_range
 from airflow_provider_twilio_comms.emulator.comms.routing import pooled, reaches
-from airflow_provider_twilio_comms.emulator.comms.shapes import Channel, Controls, PoolId
+from airflow_provider_twilio_comms.emulator.comms.schema import Channel, Controls, PoolId
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, body_as, json_reply
 from airflow_provider_twilio_comms.emulator.paging import comms_page, offset, page_size
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["listed", "routes"]
 
@@ -76,12 +76,12 @@ def _page(found: Iterable[dict[str, Any]], token: str | None, size: int) -> Repl
 
 
 @routes("GET", "/Senders")
-def list_senders(twilio: Twilio, request: Request, version: str) -> Reply:
+def list_senders(twilio: State, request: Request, version: str) -> Reply:
     return listed(request, twilio.part(Inventory).senders.values())
 
 
 @routes("GET", "/Senders/{senderId}")
-def fetch(twilio: Twilio, request: Request, version: str, sender_id: str) -> Reply:
+def fetch(twilio: State, request: Request, version: str, sender_id: str) -> Reply:
     sender = twilio.part(Inventory).senders.get(sender_id)
     if sender is None:
         raise Problem(404, 20404, "The sender was not found")
@@ -89,7 +89,7 @@ def fetch(twilio: Twilio, request: Request, version: str, sender_id: str) -> Rep
 
 
 @routes("POST", "/Senders/Search")
-def search(twilio: Twilio, request: Request, version: str) -> Reply:
+def search(twilio: State, request: Request, version: str) -> Reply:
     """Paging is in the body here."""
     asked = body_as(request, _SEARCH)
     if isinstance(asked.status, str) and asked.status not in _STATUSES:
@@ -105,7 +105,7 @@ def search(twilio: Twilio, request: Request, version: str) -> Reply:
 
 
 @routes("POST", "/Senders/Resolve")
-def resolve(twilio: Twilio, request: Request, version: str) -> Reply:
+def resolve(twilio: State, request: Request, version: str) -> Reply:
     """Which sender would reach whom, the preferred pair first: a dry run of routing."""
     asked, inventory = body_as(request, _RESOLVE), twilio.part(Inventory)
     if asked.sender_pool_id is not UNSET and asked.sender_addresses is not UNSET:

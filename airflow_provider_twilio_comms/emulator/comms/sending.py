@@ -16,7 +16,7 @@ from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
 from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcomes
 from airflow_provider_twilio_comms.emulator.comms.queries import VERSION
 from airflow_provider_twilio_comms.emulator.comms.routing import routed, sources_of
-from airflow_provider_twilio_comms.emulator.comms.shapes import (
+from airflow_provider_twilio_comms.emulator.comms.schema import (
     Counted,
     Recipient,
     Schedule,
@@ -29,7 +29,7 @@ from airflow_provider_twilio_comms.emulator.http import Problem, Request, addres
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.twilio import Twilio
+    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["accepted", "routes"]
 
@@ -39,7 +39,7 @@ _SEND, _COUNTED = msgspec.json.Decoder(Send), msgspec.json.Decoder(Counted)
 
 
 @routes("POST", "/Messages")
-def send(twilio: Twilio, request: Request, version: str) -> Reply:
+def send(twilio: State, request: Request, version: str) -> Reply:
     if len(request.body) > MOST_BYTES:
         raise Problem(400, 20001, "The body is larger than 10 MB", "$")
     options, now = twilio.options, twilio.clock.now()
@@ -77,7 +77,7 @@ def send(twilio: Twilio, request: Request, version: str) -> Reply:
     return accepted(twilio, version, "Messages", operation.id)
 
 
-def accepted(twilio: Twilio, version: str, resource: str, operation_id: str) -> Reply:
+def accepted(twilio: State, version: str, resource: str, operation_id: str) -> Reply:
     """202, with the operation's id in the body (v1) or in a header alone (preview, and older pages)."""
     location = address("comms", f"/{version}/{resource}/Operations/{operation_id}")
     style = twilio.options.accepted or ("body" if version == "v1" else "header")

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_twilio_comms.plugins.delivery import charts, pages
 from airflow_provider_twilio_comms.plugins.delivery.overview import accepted_over_time, over_time, overview
-from airflow_provider_twilio_comms.plugins.delivery.plugin import PREFIX
 from airflow_provider_twilio_comms.plugins.delivery.sends import PHASES, Key
 
 if TYPE_CHECKING:
@@ -34,8 +33,8 @@ HEADERS = {
 }
 
 
-def application() -> "FastAPI":
-    """The app that Airflow mounts at ``/twilio-delivery``."""
+def application(prefix: str) -> "FastAPI":
+    """The app that Airflow mounts at ``prefix``."""
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
     from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
@@ -58,8 +57,8 @@ def application() -> "FastAPI":
     ]
 
     def page(request: Request, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
-        root = request.scope.get("root_path", "").removesuffix(PREFIX)
-        html = templates.get_template(template).render(root=root, here=f"{root}{PREFIX}", **values)
+        root = request.scope.get("root_path", "").removesuffix(prefix)
+        html = templates.get_template(template).render(root=root, here=f"{root}{prefix}", **values)
         return HTMLResponse(html, status, HEADERS)
 
     def everything(request: Request, user: Any = Depends(get_user)) -> Response:  # noqa: B008

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from airflow_provider_twilio_comms.api import codes
-from airflow_provider_twilio_comms.api.codes import Verdict
+from airflow_provider_twilio_comms.api import error_codes
+from airflow_provider_twilio_comms.api.error_codes import Verdict
 from airflow_provider_twilio_comms.plugins.delivery.sends import Part, Send
 
 __all__ = [
@@ -213,8 +213,8 @@ def _reason(found: dict[tuple[int | None, str], Failure], code: int | None, why:
         elif code is None:
             made = Failure(None, why, Verdict.RECIPIENT.value, ADVICE[Verdict.RECIPIENT])
         else:
-            known = codes.known(code)
-            verdict = codes.verdict(code)
+            known = error_codes.known(code)
+            verdict = error_codes.verdict(code)
             made = Failure(code, known.meaning if known else "not listed", verdict.value, ADVICE[verdict])
         found[code, why] = made
     return found[code, why]

@@ -34,7 +34,7 @@ class TwilioDeliveryPlugin(AirflowPlugin):
         try:
             from airflow_provider_twilio_comms.plugins.delivery.app import application
 
-            return [{"app": application(), "url_prefix": PREFIX, "name": NAME}]
+            return [{"app": application(PREFIX), "url_prefix": PREFIX, "name": NAME}]
         except Exception:
             log.exception("There is no delivery view: it cannot be set up on this Airflow")
             return []

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from airflow_provider_twilio_comms._core.xcom_keys import MARK, OUTCOME, SENT
 from airflow_provider_twilio_comms.api.comms.operations import Stats
-from airflow_provider_twilio_comms.sending.marks import MARK, OUTCOME, SENT
 
 __all__ = [
     "IN_FLIGHT",

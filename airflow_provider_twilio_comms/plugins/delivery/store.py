@@ -18,6 +18,7 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session, aliased
 
+from airflow_provider_twilio_comms._core.xcom_keys import MARK, OUTCOME, SENT
 from airflow_provider_twilio_comms.plugins.delivery.sends import (
     LEDGER,
     RETURNED,
@@ -27,7 +28,6 @@ from airflow_provider_twilio_comms.plugins.delivery.sends import (
     Send,
     read,
 )
-from airflow_provider_twilio_comms.sending.marks import MARK, OUTCOME, SENT
 
 __all__ = ["MOST", "one", "recent"]
 

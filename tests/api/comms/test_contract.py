@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,8 +12,6 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
-from openapi_core import Config as Rules
-from openapi_core import OpenAPI
 from openapi_core.exceptions import OpenAPIError
 
 from airflow_provider_twilio_comms.api.comms import messages, operations, sender_pools, senders
@@ -27,12 +24,9 @@ from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH
 from airflow_provider_twilio_comms.emulator.http import Request
 from airflow_provider_twilio_comms.emulator.server import Running
 from tests.api.comms.samples import SAMPLES, Sample, World
-from tests.contract.documents import Heard, Sent
+from tests.contract.documents import METHODS, Heard, Sent
 from tests.contract.emulated import Recorder
 from tests.emulator import specs
-
-if not specs.PRESENT:
-    pytest.skip(specs.MISSING, allow_module_level=True)
 
 OMITTED = {
     *("sendEmails", "listEmails", "fetchEmail", "listEmailOperations", "fetchEmailOperation"),
@@ -43,19 +37,13 @@ TO = [{"address": "+14155552671", "channel": "PHONE"}]
 
 
 @cache
-def judge() -> OpenAPI:
-    return OpenAPI.from_dict(copy.deepcopy(specs.document()), config=Rules(spec_validator_cls=None))
-
-
-@cache
 def described() -> dict[tuple[str, str], dict[str, Any]]:
     """Every operation of the document, by method and template."""
     paths = specs.document()["paths"].items()
-    verbs = ("get", "post", "put", "patch", "delete")
     return {
         (verb.upper(), template): {**item[verb], "shared": item.get("parameters", [])}
         for template, item in paths
-        for verb in verbs
+        for verb in METHODS
         if verb in item
     }
 
@@ -131,8 +119,8 @@ class Line:
 
         result = self.run(replace(call, read=read))
         sent = arrived(self.twilio.last)
-        judge().validate_request(sent)
-        judge().validate_response(sent, Heard.of(heard[0]))
+        specs.judge().validate_request(sent)
+        specs.judge().validate_response(sent, Heard.of(heard[0]))
         return result
 
     def settled(self) -> World:
@@ -215,6 +203,6 @@ def test_contract_the_judge_refuses_what_is_wrong(body: dict[str, Any]) -> None:
     call = replace(messages.send(TO, "Hi"), body=None, json=body)
     content_type, encoded = call.content()
     with pytest.raises(OpenAPIError):
-        judge().validate_request(
+        specs.judge().validate_request(
             Sent("post", "https://comms.twilio.com", "/v1/Messages", content_type or "", encoded)
         )

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from airflow_provider_twilio_comms.api.comms import messages, operations, sender_pools, senders
-from airflow_provider_twilio_comms.api.comms.parts import checked_sender, checked_tags
+from airflow_provider_twilio_comms.api.comms._arguments import checked_sender, checked_tags
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, task
 
-from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 
 GOOD = [f"+1202555{number:04d}" for number in range(100, 104)]
 BAD = ["+12025559003", "+12025559003", "+12025559610", "+12025559006"]

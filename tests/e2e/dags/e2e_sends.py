@@ -13,9 +13,9 @@ from typing import Any
 
 from airflow.sdk import DAG, Context, task
 
-from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.send_each import send_each
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
-from airflow_provider_twilio_comms.transfers.mapped import send_each
 from airflow_provider_twilio_comms.transfers.object_storage_to_twilio import ObjectStorageToTwilioOperator
 
 COMMON: dict[str, Any] = {
@@ -41,7 +41,7 @@ class Bulk(TwilioBulkMessageOperator):
         self.place = place
 
     def execute(self, context: Context) -> Any:
-        self.hide(recipients=[number(context, self.place)])
+        self.recipients = self.hide([number(context, self.place)])
         return super().execute(context)
 
 
@@ -53,7 +53,7 @@ class Scheduled(TwilioSendMessageOperator):
         self.place = place
 
     def execute(self, context: Context) -> Any:
-        self.hide(to=number(context, self.place))
+        self.to = self.hide(number(context, self.place))
         return super().execute(context)
 
 

@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_twilio_comms.api.messaging import senders, services
 from airflow_provider_twilio_comms.emulator.classic.inventory import NUMBER_SID
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
-from tests.emulator.classic.made import Made
+from tests.emulator.classic.resources import Made
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from airflow_provider_twilio_comms.api.classic import accounts, feedback, media,
 from airflow_provider_twilio_comms.emulator.credentials import TEST_SID, TEST_TOKEN
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
 from airflow_provider_twilio_comms.exceptions import AuthenticationFailed
-from tests.emulator.classic.made import (
+from tests.emulator.classic.resources import (
     FROM,
     NO_RECEIPT,
     OPTED_OUT,

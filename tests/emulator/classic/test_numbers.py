@@ -23,7 +23,7 @@ from airflow_provider_twilio_comms.emulator.classic.inventory import (
 )
 from airflow_provider_twilio_comms.emulator.credentials import SUSPENDED_SID, TEST_SID, TEST_TOKEN
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
-from tests.emulator.classic.made import Made, code_of, refused
+from tests.emulator.classic.resources import Made, code_of, refused
 
 TO = "+12025550100"
 NUMBERS = "/2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers.json"

@@ -17,7 +17,7 @@ from airflow_provider_twilio_comms.emulator.classic.inventory import NUMBER_SID,
 from airflow_provider_twilio_comms.emulator.http import Request
 from airflow_provider_twilio_comms.emulator.outbox import shown
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
-from tests.emulator.classic.made import FROM, TO, UNKNOWN, Made, refused, send
+from tests.emulator.classic.resources import FROM, TO, UNKNOWN, Made, refused, send
 
 TEXT = {"twilio/text": {"body": "Hello"}}
 

@@ -11,7 +11,7 @@ from airflow_provider_twilio_comms.emulator.classic.inventory import (
     SHORT_CODE_SID,
     WHATSAPP_SENDER_SID,
 )
-from tests.emulator.classic.made import FROM, TO, Made, code_of, send
+from tests.emulator.classic.resources import FROM, TO, Made, code_of, send
 
 MESSAGES = messages.MESSAGES
 

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from airflow.sdk import DAG, Context
 
-from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
 
 FOLDER = Path(os.environ.get("AIRFLOW_HOME", ".")) / "chaos"
@@ -132,7 +132,8 @@ def _watched(context: Context, attempt: Try) -> Any:
 class Bulk(TwilioBulkMessageOperator):
     def execute(self, context: Context) -> Any:
         attempt = Try(context)
-        self.hide(recipients=attempt.numbers(), content=attempt.text())
+        self.recipients = self.hide(attempt.numbers())
+        self.content = self.hide(attempt.text(), rendered=False)
         vars(self).update(attempt.options())
         attempt.note("began")
         return super().execute(_watched(context, attempt))
@@ -142,10 +143,11 @@ class Bulk(TwilioBulkMessageOperator):
         return super().execute_complete(context, event)
 
 
-class Single(TwilioSendMessageOperator):
+class MessageSend(TwilioSendMessageOperator):
     def execute(self, context: Context) -> Any:
         attempt = Try(context)
-        self.hide(to=attempt.numbers(), body=attempt.text())
+        self.to = self.hide(attempt.numbers())
+        self.body = self.hide(attempt.text(), rendered=False)
         vars(self).update(attempt.options())
         attempt.note("began")
         return super().execute(_watched(context, attempt))
@@ -155,7 +157,7 @@ class Single(TwilioSendMessageOperator):
         return super().execute_complete(context, event)
 
 
-class GivenUp(Single):
+class GivenUp(MessageSend):
     """Airflow's own time-out of its deferral comes long before its deadline."""
 
     def defer(self, *, timeout: timedelta | None = None, **kwargs: Any) -> NoReturn:
@@ -187,7 +189,7 @@ with DAG("chaos_bulk", **LIMITS):
     Bulk(**BULK, **COMMON)
 
 with DAG("chaos_single", **LIMITS):
-    Single(**SINGLE, **COMMON)
+    MessageSend(**SINGLE, **COMMON)
 
 with DAG("chaos_timed", **LIMITS):
     Bulk(**BULK, **{**COMMON, **SOON, "retries": 0})

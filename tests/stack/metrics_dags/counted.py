@@ -7,7 +7,7 @@ import datetime
 from airflow.sdk import DAG, AsyncCallback, DeadlineAlert, DeadlineReference, task
 
 from airflow_provider_twilio_comms.notifications.twilio import TwilioNotifier
-from airflow_provider_twilio_comms.operators.messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 
 ALERT = {"to": "+12025550179", "from_": "+15005550006"}
 

@@ -1,0 +1,256 @@
+"""The plan of a bulk send: everything checked, encoded once and cut into chunks before anything is sent.
+
+The encoded recipients lie in a temporary file without a name that only this process can read (in memory
+while they are few), so a million of them take the memory of one chunk, and nothing is sent before the last
+one was looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, Literal, cast
+
+import msgspec
+
+from airflow_provider_twilio_comms._core.planning.screening import Screening, latest
+from airflow_provider_twilio_comms._core.recipients.reader import BATCH, Read, Reader, Reject, batches
+from airflow_provider_twilio_comms.api.comms.messages import MAX_BODY, MAX_RECIPIENTS
+from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients
+
+__all__ = ["Chunk", "Plan", "Spooled", "planned", "spooled"]
+
+IN_MEMORY = 8_000_000  # bytes of encoded recipients, before they go to a temporary file
+SHOWN = 5  # invalid recipients that an error names
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The recipients of one request. ``fingerprint`` tells whether they are those of an earlier try.
+
+    ``zones`` are the time zones that they can be in, where that matters: the same for all of a chunk.
+    """
+
+    number: int
+    count: int
+    fingerprint: str
+    zones: tuple[str, ...] = ()
+
+
+@dataclass
+class Plan:
+    """What will be sent: ``recipients`` in ``chunks``, ``rejected`` left out, of ``rows`` that were read.
+
+    ``reasons`` says how many were left out why, ``lacking`` how many lack which variable; ``read`` gives a
+    chunk's encoded recipients, joined by commas; ``report`` is the preflight's.
+    """
+
+    chunks: list[Chunk] = field(default_factory=list)
+    rows: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    lacking: dict[str, int] = field(default_factory=dict)
+    read: Callable[[Chunk], bytes] = field(default=lambda chunk: b"", repr=False)
+    report: dict[str, Any] | None = None
+
+    @property
+    def recipients(self) -> int:
+        return sum(chunk.count for chunk in self.chunks)
+
+    @property
+    def rejected(self) -> int:
+        return sum(self.reasons.values())
+
+    def to(self, chunk: Chunk) -> msgspec.Raw:
+        """The chunk's recipients as a JSON array."""
+        return msgspec.Raw(b"[" + self.read(chunk) + b"]")
+
+
+def spooled() -> IO[bytes]:
+    """Where a plan keeps its encoded recipients; to be closed after the send."""
+    return cast("IO[bytes]", SpooledTemporaryFile(max_size=IN_MEMORY))
+
+
+def planned(
+    rows: Iterable[Any],
+    reader: Reader,
+    spool: IO[bytes],
+    *,
+    envelope: int,
+    at_most: int = MAX_RECIPIENTS,
+    on_invalid: Literal["fail", "skip"] = "fail",
+    screening: Screening | None = None,
+    reject: Callable[[Reject], None] = lambda reject: None,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Plan:
+    """Plan the send of ``rows``; the plan can be read while ``spool`` is open.
+
+    ``envelope`` is the size in bytes of a request without its recipients, who are ``at_most`` so many.
+    Raises :class:`InvalidInput` for no recipients, for more than ``screening`` allows, and with
+    ``on_invalid="fail"`` for those that are invalid, naming the first ones.
+    """
+    spoolfile = Spooled(spool)
+    cutter = _Cutter(spoolfile, MAX_BODY - envelope, at_most)
+    reasons: Counter[str] = Counter()
+    shown: list[Reject] = []
+    done = 0
+    with spooled() as waiting:
+        for read, done in _read(rows, reader, screening, waiting):
+            for found in read.rejects:
+                reasons[found.reason] += 1
+                if found.reason == "invalid" and len(shown) < SHOWN:
+                    shown.append(found)
+                reject(found)
+            if read.recipients:
+                cutter.add_all(read, screening)
+            progress(done)
+    if shown and on_invalid == "fail":
+        raise _invalid(shown, reasons["invalid"], done)
+    chunks = cutter.finished()
+    if not chunks:
+        left_out = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
+        raise NoRecipients.at(
+            "recipients",
+            f"all {done:,} are left out ({left_out})" if done else "there are none",
+            "Give at least one, or skip the task when there is nobody to text",
+        )
+    return Plan(chunks, done, dict(reasons), reader.lacking, spoolfile.read)
+
+
+def _read(
+    rows: Iterable[Any], reader: Reader, screening: Screening | None, waiting: IO[bytes]
+) -> Iterator[tuple[Read, int]]:
+    """Batches without those who are left out, and how many rows were read so far."""
+    done = 0
+
+    def reads() -> Iterator[Read]:
+        nonlocal done
+        for batch in batches(rows):
+            read = reader.read(batch, done + 1)
+            done += len(batch)
+            yield screening.kept(read) if screening else read
+
+    last = screening is not None and screening.duplicates == "last"
+    kept = 0
+    for read in latest(reads(), waiting) if last else reads():
+        if screening and read.recipients:
+            kept += len(read.recipients)
+            screening.limits.check_recipients(kept)
+            if screening.counts:
+                screening.counts.add(read.recipients)
+        yield read, done
+
+
+class Spooled:
+    """Chunks in a file, each in one or more pieces, since those of several time zones grow side by side."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._pieces: dict[int, list[list[int]]] = {}  # of offset and size
+
+    def write(self, joined: bytes, pieces: list[list[int]]) -> None:
+        offset = self._file.tell()
+        self._file.write(joined)
+        if pieces and sum(pieces[-1]) == offset:
+            pieces[-1][1] += len(joined)
+        else:
+            pieces.append([offset, len(joined)])
+
+    def close(self, chunk: Chunk, pieces: list[list[int]]) -> None:
+        pieces[-1][1] -= 1  # the last comma
+        self._pieces[chunk.number] = pieces
+
+    def read(self, chunk: Chunk) -> bytes:
+        return b"".join(self._piece(offset, size) for offset, size in self._pieces[chunk.number])
+
+    def _piece(self, offset: int, size: int) -> bytes:
+        self._file.seek(offset)
+        return self._file.read(size)
+
+
+class _Open:
+    """A chunk that grows."""
+
+    def __init__(self) -> None:
+        self.count, self.size = 0, 0
+        self.hash = hashlib.sha256()
+        self.pieces: list[list[int]] = []
+
+
+class _Cutter:
+    """Encodes recipients to the spool, and cuts chunks by count and by bytes."""
+
+    def __init__(self, spool: Spooled, limit: int, at_most: int) -> None:
+        self._spool = spool
+        self._limit = limit
+        self._at_most = at_most
+        self._chunks: list[Chunk] = []
+        self._open: dict[tuple[str, ...], _Open] = {}
+
+    def add_all(self, read: Read, screening: Screening | None) -> None:
+        if screening is None:
+            self._add((), read.recipients, read.rows)
+            return
+        for zones, recipients, rows in screening.groups(read.recipients, read.rows):
+            self._add(zones, recipients, rows)
+
+    def finished(self) -> list[Chunk]:
+        for zones in sorted(self._open):
+            self._cut(zones)
+        return self._chunks
+
+    def _add(self, zones: tuple[str, ...], recipients: Sequence[Any], rows: Sequence[int]) -> None:
+        """Whole batches while they fit, one by one where a chunk ends."""
+        lines = _encoder.encode_lines(recipients)
+        chunk = self._open.get(zones) or self._opened(zones)
+        if chunk.count + len(recipients) <= self._at_most and chunk.size + len(lines) <= self._limit:
+            self._write(chunk, lines.replace(b"\n", b","), len(recipients))
+            return
+        for row, line in zip(rows, lines.split(b"\n")[:-1], strict=True):
+            if len(line) > self._limit:
+                raise InvalidInput.at(
+                    "recipient",
+                    f"is {len(line):,} bytes, more than one request may be ({MAX_BODY:,})",
+                    "Shorten its variables",
+                    row,
+                )
+            if chunk.count == self._at_most or chunk.size + len(line) + 1 > self._limit:
+                self._cut(zones)
+                chunk = self._opened(zones)
+            self._write(chunk, line + b",", 1)
+
+    def _opened(self, zones: tuple[str, ...]) -> _Open:
+        self._open[zones] = _Open()
+        return self._open[zones]
+
+    def _write(self, chunk: _Open, joined: bytes, count: int) -> None:
+        self._spool.write(joined, chunk.pieces)
+        chunk.hash.update(joined)
+        chunk.count += count
+        chunk.size += len(joined)
+
+    def _cut(self, zones: tuple[str, ...]) -> None:
+        done = self._open[zones]
+        if not done.count:
+            return
+        chunk = Chunk(len(self._chunks), done.count, done.hash.hexdigest()[:16], zones)
+        self._spool.close(chunk, done.pieces)
+        self._chunks.append(chunk)
+
+
+def _invalid(shown: list[Reject], rejected: int, rows: int) -> InvalidInput:
+    listed = "; ".join(f"row {found.row}, {found.field}: {found.problem}" for found in shown)
+    return InvalidInput(
+        f"{rejected:,} of {rows:,} recipients are invalid, and nothing was sent. {listed}"
+        + ("; ..." if rejected > len(shown) else "")
+        + ". Mend them, or set on_invalid_recipient='skip' (and rejects_path to get them)",
+        field=shown[0].field,
+        row=shown[0].row,
+    )
+
+
+_encoder = msgspec.json.Encoder()
+
+assert MAX_RECIPIENTS % BATCH == 0  # so that whole batches fill a chunk

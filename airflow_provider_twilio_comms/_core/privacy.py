@@ -1,0 +1,74 @@
+"""What of a person may stand in an output: numbers as hashes that can be joined on, texts left out.
+
+A hash is ``HMAC-SHA256(key, number)`` as 64 hexadecimal digits, of the number in E.164 without a channel's
+prefix, so that PostgreSQL's ``encode(hmac(phone, :hash_secret, 'sha256'), 'hex')`` makes the same one. It is
+keyed, since there are few enough phone numbers to hash them all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from typing import Literal
+
+from airflow_provider_twilio_comms.exceptions import InvalidInput, scrub
+
+__all__ = ["Redact", "Redaction", "code_of", "derived", "keyed_hash"]
+
+Redact = Literal["none", "numbers", "text", "all"]
+
+
+def derived(secret: str) -> str:
+    """A key for hashes where nobody gave one: made of the connection's credential, and telling nothing of it.
+
+    Whoever rotates the credential gets other hashes.
+    """
+    return hmac.digest(secret.encode(), b"airflow_provider_twilio_comms hash_secret", "sha256").hex()
+
+
+@dataclass(frozen=True)
+class Redaction:
+    """How to write numbers and texts. ``key`` makes the hashes."""
+
+    redact: Redact = "all"
+    key: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        if self.hashes and not self.key:
+            raise InvalidInput.at("hash_secret", "is empty", "Give the secret that keys the hashes")
+
+    @property
+    def hashes(self) -> bool:
+        """Whether numbers are written as hashes."""
+        return self.redact in ("numbers", "all")
+
+    def number(self, address: str | None) -> str | None:
+        """A person's number, or its hash. ``whatsapp:`` and the like are taken off."""
+        if not address:
+            return None
+        bare = address.rpartition(":")[2]
+        return hmac.digest(self.key.encode(), bare.encode(), "sha256").hex() if self.hashes else bare
+
+    def text(self, text: str | None) -> str | None:
+        """A message's text, or nothing."""
+        return None if self.redact in ("text", "all") else text
+
+    def remark(self, text: str | None) -> str | None:
+        """What Twilio says about a message; it may name the number."""
+        return text if text is None or not self.hashes else scrub(text)
+
+
+def keyed_hash(secret: str, *parts: str) -> str:
+    """A hash of the parts under the connection's secret: the same for the same, and of no use to others."""
+    return _digest(secret, "seal", *parts).hex()[:32]
+
+
+def code_of(secret: str, *parts: str, digits: int = 4) -> str:
+    """A code of so many digits that follows from the parts, so that a later try knows it without a note."""
+    return f"{int.from_bytes(_digest(secret, 'code', *parts), 'big') % 10**digits:0{digits}}"
+
+
+def _digest(secret: str, *parts: str) -> bytes:
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()

@@ -1,0 +1,150 @@
+"""Phone numbers: those in E.164 are taken as they are, the rest is read by phonenumbers."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+from zoneinfo import ZoneInfo
+
+__all__ = ["UNKNOWN", "Countries", "all_e164", "normalised", "zones_of"]
+
+# The country code 1 is the one whose numbers have one length only; the others are phonenumbers' to know.
+_E164 = r"\+(?:1[2-9]\d{9}|[2-9]\d{6,14})"
+_one = re.compile(_E164, re.ASCII).fullmatch
+_lines = re.compile(rf"(?:{_E164}\n)*", re.ASCII).fullmatch
+_simple = re.compile(r"(?:\+1[2-9]\d{9}\n)*", re.ASCII).fullmatch
+
+
+def all_e164(numbers: Sequence[str]) -> bool:
+    """Whether every number is in E.164, and possible; one look for all of them makes it cheap."""
+    text = "\n".join([*numbers, ""])
+    if _simple(text):
+        return True
+    return _lines(text) is not None and all(len(number) in _lengths[number[:4]] for number in numbers)
+
+
+class _Lengths(dict[str, frozenset[int]]):
+    """The lengths that numbers have in E.164, by their first four characters: a country's code, and more."""
+
+    def __missing__(self, start: str) -> frozenset[int]:
+        from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
+
+        for digits in (1, 2, 3):
+            code = int(start[1 : 1 + digits])
+            if code in COUNTRY_CODE_TO_REGION_CODE:
+                region = COUNTRY_CODE_TO_REGION_CODE[code][0]
+                found: Any = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+                national = found.general_desc.possible_length
+                self[start] = frozenset(1 + digits + length for length in national)
+                return self[start]
+        return frozenset()
+
+
+_lengths = _Lengths()
+
+
+def normalised(text: object, region: str | None = None) -> tuple[str, str]:
+    """``(number, "")`` in E.164, or ``("", problem)``. The problem never shows the number.
+
+    ``region`` (``US``, ``PT``) is where numbers without a country code are.
+    """
+    if not isinstance(text, str):
+        return "", "is empty" if text is None else f"is a {type(text).__name__}, not text"
+    text = text.strip()
+    if _one(text) and all_e164([text]):
+        return text, ""
+    if not text:
+        return "", "is empty"
+    if re.search(r"[^\W\d_]", text):  # phonenumbers would drop a letter, or dial it: somebody else's number
+        return "", "is not a phone number"
+    return _read(text, region)
+
+
+def _read(text: str, region: str | None) -> tuple[str, str]:
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException as error:
+        if error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE and region is None:
+            return "", "has no country code"
+        return "", "is not a phone number"
+    reason = phonenumbers.is_possible_number_with_reason(number)
+    if reason == phonenumbers.ValidationResult.TOO_SHORT:
+        return "", "is too short"
+    if reason == phonenumbers.ValidationResult.TOO_LONG:
+        return "", "is too long"
+    if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return "", "is not a possible number of its country"
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)), ""
+
+
+UNKNOWN = "??"
+NOWHERE = "Etc/UTC"  # the zone of a number that is nowhere, as Twilio has it
+_WEEKS = [datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(weeks=week) for week in range(3 * 52)]
+
+
+class Countries(dict[str, str]):
+    """Countries (``US``) by the first digits of numbers in E.164, learned as numbers are asked for."""
+
+    def of(self, number: str) -> str:
+        # North America is told by three digits after its 1; other codes that countries share, by more.
+        start = number[:5] if number.startswith("+1") else number[:9]
+        return self[start] if start in self else self._learned(number, start)
+
+    def _learned(self, number: str, start: str) -> str:
+        import phonenumbers
+
+        try:
+            read = phonenumbers.parse(number)
+        except phonenumbers.NumberParseException:
+            return UNKNOWN
+        found = phonenumbers.region_code_for_number(read)
+        if not found or found == "001":
+            # Numbers of the right length that nobody has yet: the code's main country, where it has one.
+            found = phonenumbers.region_code_for_country_code(read.country_code or 0)
+        self[start] = str(found) if found not in ("001", "ZZ") else UNKNOWN
+        return self[start]
+
+
+def zones_of(number: str) -> tuple[str, ...]:
+    """The time zones that a number can be in, sorted, one of each kind.
+
+    Zones whose clocks agree are of one kind, so the world has about fifty.
+    """
+    return _zones(number[:10])
+
+
+@lru_cache(maxsize=100_000)
+def _zones(start: str) -> tuple[str, ...]:
+    digits = start[1:]
+    for length in range(len(digits), 0, -1):
+        if names := _data().get(digits[:length]):
+            return tuple(sorted({_kinds().get(name, NOWHERE) for name in names}))
+    return (NOWHERE,)
+
+
+@lru_cache(maxsize=1)
+def _kinds() -> dict[str, str]:
+    """Each zone's kind, named after the zone with the most numbers: the same for every try."""
+    uses = Counter(name for found in _data().values() for name in found)
+    named: dict[Any, str] = {}
+    kinds: dict[str, str] = {}
+    for name, _ in sorted(uses.items(), key=lambda item: (-item[1], item[0])):
+        try:
+            zone = ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            continue
+        kinds[name] = named.setdefault(tuple(week.astimezone(zone).utcoffset() for week in _WEEKS), name)
+    return kinds
+
+
+def _data() -> Mapping[str, tuple[str, ...]]:
+    """The zones of numbers by their first digits."""
+    zones: Any = import_module("phonenumbers.timezone")
+    return zones.TIMEZONE_DATA  # type: ignore[no-any-return]

@@ -1,0 +1,125 @@
+"""Receipts: what became of each recipient of a bulk send, one row for each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Any
+
+import msgspec
+
+from airflow_provider_twilio_comms._core.privacy import Redaction
+from airflow_provider_twilio_comms.api import error_codes
+from airflow_provider_twilio_comms.api._times import when
+from airflow_provider_twilio_comms.api.comms.messages import Message
+
+__all__ = ["FAILED", "Receipt", "Tally", "receipt_of"]
+
+FAILED = frozenset({"FAILED", "UNDELIVERED"})
+
+
+class Receipt(msgspec.Struct, frozen=True, gc=False):
+    """What became of one recipient.
+
+    ``recipient`` is the number or its hash, ``channel`` the one that was used (SMS, RCS, WHATSAPP).
+    ``code``, ``reason``, ``attempts``, ``sid`` (of the last attempt, as in the classic log) and
+    ``attempted_at`` are known of messages that were looked at one by one: those that failed, up to a bound.
+    ``verdict`` says what to do about a failure (``retry``, ``recipient``, ``opt-out``, ``configuration``,
+    ``unknown``). Times are in UTC.
+    """
+
+    operation_id: str
+    message_id: str
+    recipient: str | None
+    recipient_channel: str | None
+    channel: str | None
+    status: str
+    code: int | None = None
+    verdict: str | None = None
+    reason: str | None = None
+    attempts: int | None = None
+    sid: str | None = None
+    scheduled_for: datetime | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    attempted_at: datetime | None = None
+
+
+def receipt_of(operation_id: str, row: Message, looked_at: Message | None, redaction: Redaction) -> Receipt:
+    """The receipt of a row of Twilio's list, and of the same message as it was fetched, if it was."""
+    recipient, channel = _party(row.to, redaction)
+    code = verdict = reason = attempts = sid = attempted_at = None
+    if looked_at is not None:
+        code, attempts = looked_at.code, len(looked_at.attempts)
+        if looked_at.attempts:
+            last = looked_at.attempts[-1]
+            sid, attempted_at = last.sid, _plain(when(last.attempted_at))
+            if last.error and code:
+                known = error_codes.known(code)
+                reason = known.meaning if known else redaction.remark(last.error.message)
+    if row.status in FAILED:
+        verdict = error_codes.verdict(code).value
+        if attempts == 0:
+            verdict, reason = "recipient", "no sender reaches this recipient"
+    return Receipt(
+        operation_id,
+        row.id,
+        recipient,
+        channel,
+        row.sender.get("channel") if isinstance(row.sender, dict) else None,
+        row.status,
+        code if row.status in FAILED else None,
+        verdict,
+        reason if row.status in FAILED else None,
+        attempts,
+        sid,
+        row.scheduled_for,
+        row.created_at,
+        row.updated_at,
+        attempted_at,
+    )
+
+
+def _plain(moment: datetime | None) -> datetime | None:
+    """In UTC, and as a plain datetime: msgspec takes no pendulum."""
+    return moment and datetime.fromtimestamp(moment.timestamp(), timezone.utc)
+
+
+def _party(to: Any, redaction: Redaction) -> tuple[str | None, str | None]:
+    """Who it went to, and on which channel. A profile is an id already; a group has no one recipient."""
+    parties = to if isinstance(to, list) else [to]
+    party = parties[0] if len(parties) == 1 and isinstance(parties[0], dict) else {}
+    return redaction.number(party.get("address")) or party.get("profileId"), party.get("channel")
+
+
+class Tally:
+    """Counts of receipts: by status, by Twilio's code, and of failures whose reason nobody asked for."""
+
+    def __init__(self) -> None:
+        self.rows: int = 0
+        self.unexplained: int = 0
+        self.statuses: Counter[str] = Counter()
+        self.codes: Counter[str] = Counter()
+        self.verdicts: Counter[str] = Counter()
+
+    def add(self, receipts: Iterable[Receipt]) -> None:
+        for receipt in receipts:
+            self.rows += 1
+            self.statuses[receipt.status] += 1
+            if receipt.verdict:
+                self.verdicts[receipt.verdict] += 1
+                if receipt.code:
+                    self.codes[str(receipt.code)] += 1
+                elif receipt.attempts is None:
+                    self.unexplained += 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Counts only, the most frequent first: fit for XCom and events."""
+        return {
+            "rows": self.rows,
+            "statuses": dict(self.statuses.most_common()),
+            "codes": dict(self.codes.most_common()),
+            "verdicts": dict(self.verdicts.most_common()),
+            "unexplained": self.unexplained,
+        }

@@ -1,0 +1,272 @@
+"""Send single messages once: each part is a message to one person.
+
+A message has no tag by which a list could be asked for it, so it is found again by its recipient, its sender,
+its text and the time of the attempt. One that another part of this send was sent as does not count again.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from typing import Any, ClassVar
+
+from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
+from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger
+from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage
+from airflow_provider_twilio_comms._core.sending.send_once import LAG, SKEW, Found, SendOnce
+from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
+from airflow_provider_twilio_comms._core.waiting.messages import seen
+from airflow_provider_twilio_comms.api import content
+from airflow_provider_twilio_comms.api._times import when
+from airflow_provider_twilio_comms.api.classic import messages
+from airflow_provider_twilio_comms.api.classic.messages import Message
+from airflow_provider_twilio_comms.api.flows import Flow, made, now
+from airflow_provider_twilio_comms.api.wire import Call, Reply
+from airflow_provider_twilio_comms.exceptions import (
+    ApiError,
+    AuthenticationFailed,
+    InvalidInput,
+    Refused,
+    SendUncertain,
+    TransportFailed,
+    TwilioError,
+)
+
+__all__ = ["AHEAD", "MessageSend", "Part", "alike", "rendered"]
+
+TRIAL = "Sent from your Twilio trial account - "
+
+_link = re.compile(r"https?://\S+")
+_variable = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
+# By Unicode category: dashes, quotes, spaces, and what cannot be seen.
+_PLAIN = {"Pd": "-", "Pi": "'", "Pf": "'", "Zs": " ", "Cf": "", "Mn": ""}
+_ALSO = str.maketrans(
+    {'"': "'", "`": "'", "\u2032": "'", "\u2033": "'", "\u201a": "'", "\u201e": "'", "\u2212": "-"}
+)
+
+
+def alike(sent: str, shown: str, *, shortened: bool = False) -> bool:
+    """Whether Twilio may show ``shown`` for ``sent``, whose links it may have ``shortened``."""
+    return _plain(sent, shortened) == _plain(shown.removeprefix(TRIAL), shortened)
+
+
+def _plain(text: str, shortened: bool) -> str:
+    text = _link.sub("(link)", text) if shortened else text
+    text = unicodedata.normalize("NFKD", text).translate(_ALSO)
+    return "".join(_PLAIN.get(unicodedata.category(char), char) for char in text).strip()
+
+
+def rendered(types: Mapping[str, Any], variables: Mapping[str, str]) -> Iterator[str]:
+    """The texts that a content template's types may become, with its variables filled in."""
+    for shape in types.values():
+        body = shape.get("body") if isinstance(shape, Mapping) else None
+        if isinstance(body, str) and body:
+            yield _variable.sub(lambda match: str(variables.get(match[1], match[0])), body)
+
+
+log: logging.Logger = logging.getLogger(__name__)
+
+AHEAD = messages.SOONEST + timedelta(minutes=1)  # for the request to arrive, and two clocks that differ
+SECOND = timedelta(seconds=2)  # Twilio's times have no fractions
+DAY = 86_400.0
+SHOWN = 20  # SIDs that an error names
+
+
+@dataclass(frozen=True, repr=False)
+class Part:
+    """The message to one address."""
+
+    number: int
+    to: str
+    fingerprint: str
+    zones: tuple[str, ...] = ()
+    count: int = 1
+
+
+class MessageSend(SendOnce[Part, Message]):
+    """A send of single messages under way.
+
+    ``earliest`` is when the first try may have begun, in seconds since 1970, for a ledger that is blank.
+    ``revive`` sends a message again that was canceled before it went out. ``schedule`` says when each goes
+    out, and ``zones`` the time zones of each recipient, where that matters. ``statuses`` are what Twilio said
+    when it took the messages, by SID. One message's failure does not keep the others back.
+    """
+
+    noun: ClassVar[str] = "message"
+    in_order: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: OutgoingMessage,
+        ledger: Ledger,
+        on_unknown: OnUnknown = "fail",
+        lag: float = LAG,
+        *,
+        earliest: float | None = None,
+        revive: bool = False,
+        schedule: Schedule | None = None,
+        zones: Sequence[tuple[str, ...]] = (),
+    ) -> None:
+        super().__init__(ledger, on_unknown, lag, schedule or Schedule(message.options.get("send_at")))
+        self.message = message
+        self.statuses: dict[str, str] = {}
+        self.failures: dict[int, TwilioError] = {}
+        self._earliest = earliest
+        self._revive = revive
+        self._zones = zones or ((),) * len(message.to)
+        self._texts: tuple[str, ...] | None = None
+
+    def once(self) -> Flow[list[str]]:
+        """Send what is not sent yet; returns every SID. Raises when all were tried, for those that failed."""
+        yield from super().once()
+        if self.failures:
+            raise self._failure()
+        return self.ids
+
+    def parts(self) -> list[Part]:
+        message, salt = self.message, self.ledger.name
+        return [
+            Part(number, to, message.fingerprint(number, salt), zones)
+            for number, (to, zones) in enumerate(zip(message.to, self._zones, strict=True))
+        ]
+
+    def each(self, part: Part, entry: Entry | None, began: float) -> Flow[None]:
+        try:
+            if self._revive and entry and entry.operation_id and (yield from _canceled(entry.operation_id)):
+                log.info("%s was canceled before it went out, and is sent again", self.name(part))
+                yield from self.send(part)
+            else:
+                yield from super().each(part, entry, began)
+        except (ApiError, InvalidInput, Refused, SendUncertain, TransportFailed) as error:
+            self.failures[part.number] = error
+            log.warning("%s: %s", self.name(part), error)
+            if isinstance(error, (AuthenticationFailed, TransportFailed)):
+                raise self._failure() from error  # the others would not fare better
+
+    def request(self, part: Part, time: float) -> Call[Message]:
+        send_at = self.due(part, time)
+        if send_at is not None:
+            messages.schedulable(send_at, datetime.fromtimestamp(time, timezone.utc))
+        return self.message.call(part.number, send_at)
+
+    def identity(self, reply: Message) -> str:
+        self.statuses[reply.sid] = reply.status or "accepted"
+        return reply.sid
+
+    def look(self, part: Part, since: float | None) -> Flow[Found]:
+        texts = yield from self._expected()
+        found: list[Message] = []
+        for call in self._lists(part.to):
+            listing: Call[Any] | None = call
+            while listing is not None:
+                ahead, page = yield from _timed(listing)
+                start = yield from self._start(since, ahead)
+                found += [row for row in page.items if self._is(row, part.to, texts, start)]
+                # Newest first: behind what is too old there is nothing.
+                old = page.items and page.items[-1].date_created and page.items[-1].date_created < start
+                listing = None if old else page.next
+        found.sort(key=lambda row: row.date_created.timestamp() if row.date_created else 0.0)
+        self.statuses.update({row.sid: row.status or "accepted" for row in found[:1]})
+        return Found(row.sid for row in found)
+
+    def uncertain(self, part: Part, when: str) -> SendUncertain:
+        return SendUncertain(
+            f"message {part.number + 1} of {len(self.message.to)} was given to Twilio {when}, no reply came, "
+            "and its list shows no such message to that recipient. It was not sent again. Look into the "
+            "message logs in Twilio's console: where it is there, clear the task with "
+            "on_unknown='assume_sent', where it certainly is not, with on_unknown='resend'. Running the task "
+            "again looks again",
+            part=f"message {part.number + 1}",
+            key=self.ledger.key(part.number),
+            tried=f"listed the recipient's messages for {self.lag:.0f} s",
+            operation_ids=list(self.ids),
+        )
+
+    def _lists(self, to: str) -> Iterator[Call[Any]]:
+        service, sender = self.message.service_sid, self.message.options.get("from_")
+        if service is None and sender:
+            yield messages.list(to=to, from_=sender, page_size=50)
+            return
+        yield messages.list(to=to, page_size=50)  # the service chooses the sender later, and maybe RCS
+        if ":" not in to:
+            yield messages.list(to=f"rcs:{to}", page_size=50)
+
+    def _is(self, row: Message, to: str, texts: Iterable[str], start: datetime) -> bool:
+        """Whether a row can be the message: Twilio ignores filters that it does not know."""
+        service, sender = self.message.service_sid, self.message.options.get("from_")
+        own = row.messaging_service_sid == service if service else row.from_ == sender
+        return (
+            own
+            and row.sid not in self.claimed
+            and row.direction in (None, "outbound-api")
+            and (row.to or "").rpartition(":")[2] == to.rpartition(":")[2]
+            and (row.date_created is None or row.date_created >= start)
+            and any(alike(text, row.body or "", shortened=self._shortened) for text in texts)
+        )
+
+    @property
+    def _shortened(self) -> bool:
+        return bool(self.message.options.get("shorten_urls"))
+
+    def _start(self, since: float | None, ahead: timedelta | None) -> Flow[datetime]:
+        """When, by Twilio's clock, the message was made at the earliest. ``ahead`` is how far it is ahead."""
+        if since is None:
+            time = yield from now()
+            since = self._earliest or time - DAY
+        moment = datetime.fromtimestamp(since, timezone.utc)
+        return moment + ahead - SECOND if ahead is not None else moment - timedelta(seconds=SKEW)
+
+    def _expected(self) -> Flow[tuple[str, ...]]:
+        """The texts as which Twilio may show the message. A template that has none is never found."""
+        if self._texts is None:
+            sid = self.message.options.get("content_sid")
+            if sid is None:
+                self._texts = (self.message.options.get("body") or "",)
+            else:
+                template = yield from made(content.fetch(sid))
+                variables = {
+                    **(template.variables or {}),
+                    **(self.message.options.get("content_variables") or {}),
+                }
+                self._texts = tuple(rendered(template.types or {}, variables))
+        return self._texts
+
+    def _failure(self) -> TwilioError:
+        """One error for all that failed: of the kind that a later try may mend, if there is one."""
+        worst = min(self.failures.values(), key=_hope)
+        told = "; ".join(
+            str(error) if isinstance(error, SendUncertain) else f"message {number + 1}: {error}"
+            for number, error in self.failures.items()
+        )
+        text = (
+            f"{len(self.failures)} of {len(self.message.to)} messages were not sent, or nobody knows. {told}"
+            f". Sent were {self.sent}" + (f": {', '.join(self.ids[:SHOWN])}" if self.ids else "")
+        )
+        return type(worst)(text, **{name: getattr(worst, name) for name in worst.fields})
+
+
+def _hope(error: TwilioError) -> int:
+    if isinstance(error, SendUncertain):
+        return 0
+    final = getattr(error, "verdict", None) in ("configuration", "recipient", "opt-out")
+    return 2 if final or isinstance(error, (InvalidInput, Refused)) else 1
+
+
+def _timed(call: Call[Any]) -> Flow[tuple[timedelta | None, Any]]:
+    """What a call reads, and how far Twilio's clock is ahead of ours."""
+
+    def read(reply: Reply) -> tuple[datetime | None, Any]:
+        return when(reply.headers.get("date")), call.read(reply)
+
+    theirs, page = yield from made(replace(call, read=read))
+    ours = yield from now()
+    return theirs and theirs - datetime.fromtimestamp(ours, timezone.utc), page
+
+
+def _canceled(sid: str) -> Flow[bool]:
+    found = yield from seen(sid)
+    return found is not None and found.status == "canceled"

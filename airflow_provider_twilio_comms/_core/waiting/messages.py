@@ -1,0 +1,213 @@
+"""Waiting for single messages: what counts as arrived, and the verdict.
+
+A message has no end of its own where a carrier sends no receipt: it stays ``sent``. To wait for ``delivered``
+is then to wait until time is up, and ``sent`` is what to wait for.
+https://www.twilio.com/docs/messaging/api/message-resource#message-status-values
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from airflow_provider_twilio_comms._core.waiting.base import Problem, Status, Waiting
+from airflow_provider_twilio_comms.api import error_codes
+from airflow_provider_twilio_comms.api.classic import messages
+from airflow_provider_twilio_comms.api.classic.messages import FINAL, Message
+from airflow_provider_twilio_comms.api.flows import Flow, fetched
+from airflow_provider_twilio_comms.exceptions import (
+    DeliveryFailed,
+    InvalidInput,
+    OperationGone,
+    TwilioError,
+    WaitTimedOut,
+)
+
+__all__ = [
+    "MessageOutcome",
+    "MessageStatus",
+    "MessageWait",
+    "Seen",
+    "by_verdict",
+    "checked_until",
+    "judge",
+    "seen",
+]
+
+# What is as good as a status, or better. A status that is not here is waited for as it stands.
+_AS_GOOD = {
+    "sent": frozenset({"sent", "delivered", "read"}),
+    "delivered": frozenset({"delivered", "read"}),
+}
+MessageStatus = Literal[
+    "accepted",
+    "scheduled",
+    "queued",
+    "sending",
+    "sent",
+    "delivered",
+    "undelivered",
+    "failed",
+    "canceled",
+    "read",
+    "partially_delivered",
+    "receiving",
+    "received",
+]
+SHOWN = 5  # SIDs and codes that an error names
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What a look at a message tells: no number, no text."""
+
+    status: str
+    code: int | None = None
+
+    @staticmethod
+    def of(message: Message) -> Seen:
+        return Seen(message.status or "unknown", message.error_code)
+
+
+class MessageOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a wait ended: ``done``, ``timeout``, ``gone`` (Twilio does not know a message) or ``error``.
+
+    ``statuses`` are those last seen, by SID, and ``codes`` the reasons of those that failed.
+    """
+
+    status: Status
+    statuses: dict[str, str] = {}
+    codes: dict[str, int] = {}
+    missing: tuple[str, ...] = ()
+    error: dict[str, Any] | None = None
+
+    def to_event(self) -> dict[str, Any]:
+        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def from_event(event: Any) -> MessageOutcome:
+        """Raises :class:`TwilioError` for an event that no trigger of ours sends."""
+        try:
+            return msgspec.convert(event, MessageOutcome)
+        except msgspec.ValidationError as error:
+            raise TwilioError(f"the trigger's event cannot be read: {error}") from None
+
+
+@dataclass
+class MessageWait(Waiting[Seen, MessageOutcome]):
+    """A wait for messages, until each has the status ``until``, a better one, or one that is its last."""
+
+    sids: list[str]
+    until: str = "delivered"
+    deadline: float = 0.0
+    since: float = 0.0
+    failures: int = 0
+
+    @property
+    def names(self) -> list[str]:
+        return self.sids
+
+    def observed(self, name: str) -> Flow[Seen | None]:
+        return seen(name)
+
+    def moving(self, item: Seen) -> bool:
+        return item.status not in FINAL and not self.reached(item.status)
+
+    def settled(self, found: Sequence[Seen]) -> bool:
+        """All of them, or one that has failed: the rest cannot mend it."""
+        return any(self.lost(item.status) for item in found) or not any(map(self.moving, found))
+
+    def ended(
+        self, status: Status, found: dict[str, Seen], missing: tuple[str, ...] = (), error: Problem = None
+    ) -> MessageOutcome:
+        return MessageOutcome(
+            status,
+            {sid: item.status for sid, item in found.items()},
+            {sid: item.code for sid, item in found.items() if item.code},
+            missing,
+            error,
+        )
+
+    def reached(self, status: str) -> bool:
+        return status in _AS_GOOD.get(self.until, {self.until})
+
+    def lost(self, status: str) -> bool:
+        return status in FINAL and not self.reached(status)
+
+
+def checked_until(until: str) -> str:
+    """A status that can be waited for. Raises :class:`InvalidInput`."""
+    known = get_args(MessageStatus)
+    if until not in known:
+        raise InvalidInput.at("until", f"{until!r} is no status", f"Use one of {', '.join(known)}")
+    return until
+
+
+def seen(sid: str) -> Flow[Seen | None]:
+    """Look at a message; None where Twilio does not know it, yet or any more."""
+    message = yield from fetched(messages.fetch(sid))
+    return None if message is None else Seen.of(message)
+
+
+def judge(wait: MessageWait, outcome: MessageOutcome) -> dict[str, int]:
+    """How many messages have which status, where that is good enough.
+
+    Raises :class:`DeliveryFailed`, :class:`WaitTimedOut` or :class:`OperationGone` with the counts, or the
+    error that ended the wait.
+    """
+    if outcome.status == "error":
+        raise TwilioError.from_dict(outcome.error or {})
+    counts = dict(Counter(outcome.statuses.values()))
+    carried: dict[str, Any] = {"operation_ids": list(wait.sids), "stats": counts}
+    if outcome.status == "gone":
+        raise OperationGone(
+            f"Twilio does not know {_named(outcome.missing)}: never sent from this account, or deleted. "
+            "Nothing is sent again by running the task again",
+            **carried,
+        )
+    lost = [sid for sid, status in outcome.statuses.items() if wait.lost(status)]
+    if lost:
+        raise _failed(wait, outcome, lost, carried)
+    waiting = [sid for sid in wait.sids if not wait.reached(outcome.statuses.get(sid, ""))]
+    if waiting:
+        raise WaitTimedOut(
+            f"time is up; {len(waiting)} of {len(wait.sids)} messages are not {wait.until} yet, and go on: "
+            f"{_named(waiting)}. {_counted(counts)}. Running the task again waits on and sends nothing again",
+            **carried,
+        )
+    return counts
+
+
+def by_verdict(outcome: MessageOutcome) -> dict[str, int]:
+    """How many messages have failed, by what to do about it."""
+    lost = [sid for sid, status in outcome.statuses.items() if status in ("failed", "undelivered")]
+    return dict(Counter(error_codes.verdict(outcome.codes.get(sid)).value for sid in lost))
+
+
+def _failed(
+    wait: MessageWait, outcome: MessageOutcome, lost: Sequence[str], carried: Mapping[str, Any]
+) -> DeliveryFailed:
+    found = Counter(outcome.codes[sid] for sid in lost if sid in outcome.codes)
+    meanings = [
+        f"{count} x {code}" + (f" ({known.meaning})" if (known := error_codes.known(code)) else "")
+        for code, count in found.most_common(SHOWN)
+    ]
+    verdicts = {error_codes.verdict(code).value for code in found}
+    return DeliveryFailed(
+        f"{len(lost)} of {len(wait.sids)} messages ended without being {wait.until}: {_named(lost)}. "
+        f"{_counted(carried['stats'])}" + (f". Reasons: {', '.join(meanings)}" if meanings else ""),
+        codes={str(code): count for code, count in found.items()},
+        verdict=verdicts.pop() if len(verdicts) == 1 else None,
+        **carried,
+    )
+
+
+def _named(sids: Sequence[str]) -> str:
+    return ", ".join(sids[:SHOWN]) + (f" and {len(sids) - SHOWN} more" if len(sids) > SHOWN else "")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{status} {count:,}" for status, count in counts.items()) or "no status yet"

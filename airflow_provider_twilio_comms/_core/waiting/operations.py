@@ -1,0 +1,197 @@
+"""Was it good enough? What the author asked for, against what Twilio counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from airflow_provider_twilio_comms._core.waiting.base import Problem, Status, Until, Waiting
+from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, amount_of
+from airflow_provider_twilio_comms.api import error_codes
+from airflow_provider_twilio_comms.api.comms import messages, operations
+from airflow_provider_twilio_comms.api.comms.operations import Operation, Stats
+from airflow_provider_twilio_comms.api.flows import Flow, every_item, fetched, made
+from airflow_provider_twilio_comms.exceptions import (
+    DeliveryFailed,
+    OperationGone,
+    TwilioError,
+    WaitTimedOut,
+)
+
+__all__ = ["Outcome", "Wait", "by_verdict", "explained", "failure_codes", "judge", "observed", "total"]
+
+SHOWN = 5  # operations that an error names
+
+
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a wait ended: ``done``, ``timeout``, ``gone`` (Twilio knows the operation no more) or ``error``."""
+
+    status: Status
+    operations: dict[str, Operation] = {}
+    missing: tuple[str, ...] = ()
+    error: dict[str, Any] | None = None
+
+    def to_event(self) -> dict[str, Any]:
+        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def from_event(event: Any) -> Outcome:
+        """Raises :class:`TwilioError` for an event that no trigger of ours sends."""
+        try:
+            return msgspec.convert(event, Outcome)
+        except msgspec.ValidationError as error:
+            raise TwilioError(f"the trigger's event cannot be read: {error}") from None
+
+
+@dataclass
+class Wait(Waiting[Operation, Outcome]):
+    """A wait for operations.
+
+    ``enough`` is the share (a float) or number (an int) of delivered messages at which a wait for delivery
+    may end before the last receipt is in.
+    """
+
+    operation_ids: list[str]
+    until: Until = "processed"
+    deadline: float = 0.0
+    since: float = 0.0
+    enough: int | float | None = None
+    failures: int = 0
+
+    @property
+    def names(self) -> list[str]:
+        return self.operation_ids
+
+    def observed(self, name: str) -> Flow[Operation | None]:
+        return observed(name)
+
+    def moving(self, item: Operation) -> bool:
+        return not item.done or (self.until == "delivered" and item.stats.under_way > 0)
+
+    def settled(self, found: Sequence[Operation]) -> bool:
+        if not all(operation.done for operation in found):
+            return False
+        stats = total(found)
+        if self.until == "processed" or not stats.under_way:
+            return True
+        return self.enough is not None and stats.arrived >= amount_of(self.enough, stats.asked)
+
+    def ended(
+        self,
+        status: Status,
+        found: dict[str, Operation],
+        missing: tuple[str, ...] = (),
+        error: Problem = None,
+    ) -> Outcome:
+        return Outcome(status, found, missing, error)
+
+
+def total(found: Iterable[Operation]) -> Stats:
+    """The counts of all operations together."""
+    return sum((operation.stats for operation in found), Stats())
+
+
+def observed(operation_id: str) -> Flow[Operation | None]:
+    """Read an operation; None where Twilio does not know it, yet or any more."""
+    return (yield from fetched(operations.fetch(operation_id)))
+
+
+def judge(criteria: Criteria, outcome: Outcome, operation_ids: Sequence[str]) -> Stats:
+    """The counts, where they are good enough.
+
+    Raises :class:`DeliveryFailed`, :class:`WaitTimedOut` or :class:`OperationGone` with the counts, or the
+    error that ended the wait.
+    """
+    stats = total(outcome.operations.values())
+    carried: dict[str, Any] = {"operation_ids": list(operation_ids), "stats": stats.to_dict()}
+    if outcome.status == "error":
+        error = TwilioError.from_dict(outcome.error or {})
+        raise error
+    if outcome.status == "gone":
+        raise OperationGone(
+            f"Twilio does not know {', '.join(outcome.missing)} (any more: results are kept for seven days). "
+            "Nothing is sent again by running the task again",
+            **carried,
+        )
+    canceled = [name for name, operation in outcome.operations.items() if operation.status == "CANCELED"]
+    if canceled:
+        raise DeliveryFailed(f"{', '.join(canceled)}: canceled at Twilio. {_counts(stats)}", **carried)
+    short = criteria.shortfall(stats)
+    # Time may be up while a carrier still owes receipts. If what is in suffices, it suffices.
+    if outcome.status == "timeout" and (short or not _complete(outcome, operation_ids)):
+        raise WaitTimedOut(
+            f"time is up; {stats.under_way:,} messages are still under way and go on: "
+            f"{_going(outcome, operation_ids)}. {_counts(stats)}. Running the task again waits on and sends "
+            "nothing again",
+            **carried,
+        )
+    if short:
+        raise DeliveryFailed(f"{short}. {_counts(stats)}", **carried)
+    return stats
+
+
+def _complete(outcome: Outcome, operation_ids: Sequence[str]) -> bool:
+    found = outcome.operations
+    return len(found) == len(operation_ids) and all(operation.done for operation in found.values())
+
+
+def _going(outcome: Outcome, operation_ids: Sequence[str]) -> str:
+    """The operations that have not ended, or whose receipts are not all in."""
+    found = outcome.operations
+    ended = {name for name, operation in found.items() if operation.done and not operation.stats.under_way}
+    ids = [name for name in operation_ids if name not in ended]
+    return ", ".join(ids[:SHOWN]) + (f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "")
+
+
+def _counts(stats: Stats) -> str:
+    return (
+        ", ".join(f"{name} {count:,}" for name, count in stats.to_dict().items() if count) or "no counts yet"
+    )
+
+
+def explained(error: DeliveryFailed, found: Mapping[int, int]) -> DeliveryFailed:
+    """The same error, with the codes that were the reason and what they mean."""
+    meanings = [
+        f"{count} x {code}"
+        + (f" ({known.meaning}; {known.verdict.value})" if (known := error_codes.known(code)) else "")
+        for code, count in Counter(found).most_common(5)
+    ]
+    counted = {str(code): count for code, count in found.items()}
+    text = (
+        f"{error.message}. Of {sum(found.values())} looked at: {', '.join(meanings)}"
+        if found
+        else error.message
+    )
+    return type(error)(text, **{**{name: getattr(error, name) for name in error.fields}, "codes": counted})
+
+
+def by_verdict(stats: Stats, found: Mapping[int, int]) -> dict[str, int]:
+    """How many messages will not arrive, by what to do about it; ``not-asked`` where nobody asked why."""
+    counts = Counter({error_codes.Verdict.RECIPIENT.value: stats.unaddressable})
+    for code, count in found.items():
+        counts[error_codes.verdict(code).value] += count
+    counts["not-asked"] = max(0, stats.failed + stats.undelivered - sum(found.values()))
+    return dict(counts)
+
+
+def failure_codes(operation_ids: Sequence[str], limit: int = 50) -> Flow[dict[int, int]]:
+    """How often each Twilio code was the reason, of up to ``limit`` messages that did not arrive.
+
+    The reason stands in each message only, so this takes one request per message looked at.
+    """
+    found: Counter[int] = Counter()
+    for operation_id in operation_ids:
+        for status in ("FAILED", "UNDELIVERED"):
+            left = limit - sum(found.values())
+            if left <= 0:
+                return dict(found)
+            call = messages.list(operation_id=operation_id, status=status, page_size=min(left, 1000))
+            for row in (yield from every_item(call, left)):
+                message = yield from made(messages.fetch(row.id))
+                if message.code:
+                    found[message.code] += 1
+    return dict(found)

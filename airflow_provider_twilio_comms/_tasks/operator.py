@@ -1,0 +1,198 @@
+"""What every Twilio operator and sensor shares: the connection, and how errors end a task."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from airflow.sdk import BaseOperator, XComArg, get_current_context
+from airflow.sdk.definitions.context import render_template
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_twilio_comms._core.xcom_keys import OUTCOME
+from airflow_provider_twilio_comms._tasks.arguments import one_of
+from airflow_provider_twilio_comms.exceptions import (
+    ApiError,
+    DeliveryFailed,
+    InvalidInput,
+    Refused,
+    SendUncertain,
+    TwilioError,
+    WaitTimedOut,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms._core.privacy import Redact, Redaction
+    from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+
+__all__ = [
+    "INITIAL_DELAY",
+    "Hidden",
+    "NumbersStayText",
+    "TwilioOperator",
+    "TwilioRedacted",
+    "TwilioTask",
+    "failing_fast",
+]
+
+
+class NumbersStayText:
+    """Leaves phone numbers alone: to Python, so to a native template, +15005550006 is an integer."""
+
+    def _render(self, template: Any, context: Any, dag: Any = None) -> Any:
+        rendered = super()._render(template, context, dag)  # type: ignore[misc]
+        if isinstance(rendered, int):
+            text = str(render_template(template, context, native=False))
+            return text if text.startswith("+") else rendered
+        return rendered
+
+
+log: logging.Logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# With LocalExecutor, Airflow 3.3 can fail a task that resumes within seconds of its deferral.
+INITIAL_DELAY = 10.0
+
+
+class TwilioTask(NumbersStayText):
+    """The connection of an operator or sensor."""
+
+    twilio_conn_id: str
+
+    @cached_property
+    def hook(self) -> TwilioHook:
+        from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+
+        return TwilioHook(self.twilio_conn_id)
+
+
+class TwilioOperator(TwilioTask, BaseOperator):
+    """Base of the operators.
+
+    :param twilio_conn_id: the connection, of type ``twilio``
+    """
+
+    template_fields: Sequence[str] = ("twilio_conn_id",)
+    ui_color = "#f9dcdc"
+
+    def __init__(self, *, twilio_conn_id: str = "twilio_default", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.twilio_conn_id = twilio_conn_id
+
+    def hide(self, value: T | XComArg, *, rendered: bool = True) -> Hidden[T]:
+        """Wrap an argument that Airflow may render, but not show.
+
+        Without ``rendered`` only what other tasks give is filled in.
+        """
+        XComArg.apply_upstream_relationship(self, value)
+        return Hidden(cast("T", value), rendered=rendered)  # what another task gives is there by then
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        """Airflow's way in, for mapped tasks too: what is hidden is rendered, and stays hidden."""
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        for name, hidden in list(vars(self).items()) if parent is self else ():
+            if not isinstance(hidden, Hidden):
+                continue
+            if hidden.rendered:
+                value = self.render_template(hidden.value, context, jinja_env, seen_oids)
+            elif any(True for _ in XComArg.iter_xcom_references(hidden.value)):
+                value = _resolved(hidden.value, context)
+            else:
+                continue
+            setattr(self, name, Hidden(value, rendered=hidden.rendered))
+
+
+class Hidden(Generic[T]):
+    """A value that Airflow may hold and pass on, but not show: neither in the UI nor in a serialized DAG."""
+
+    def __init__(self, value: T, *, rendered: bool = True) -> None:
+        self.value = value
+        self.rendered = rendered
+
+    def serialize(self) -> str | None:
+        """What Airflow stores and shows in its place."""
+        return None if self.value is None else "(hidden)"
+
+    def __repr__(self) -> str:
+        return "(hidden)"
+
+
+def _resolved(value: Any, context: Any) -> Any:
+    """A value with what other tasks gave filled in, and its texts as they are."""
+    if isinstance(value, XComArg):
+        return value.resolve(context)
+    if isinstance(value, Mapping):
+        return {name: _resolved(each, context) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_resolved(each, context) for each in value]
+    return value
+
+
+@contextmanager
+def failing_fast() -> Iterator[None]:
+    """Fail the task at once where no retry can help; leave the rest to the task's retries."""
+    try:
+        yield
+    except TwilioError as error:
+        if isinstance(error, DeliveryFailed):
+            _left(error)
+        if _final(error):
+            raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+        raise
+
+
+def _left(error: DeliveryFailed) -> None:
+    """Leave the counts in XCom: a task that fails has no result."""
+    try:
+        ti: Any = get_current_context()["ti"]
+    except RuntimeError:  # no task is running
+        return
+    counts = {"operation_ids": error.operation_ids, "stats": error.stats, "codes": error.codes}
+    try:
+        ti.xcom_push(OUTCOME, counts)
+    except Exception as problem:  # what failed is more important
+        log.warning("The counts could not be left in XCom: %s", type(problem).__name__)
+
+
+def _final(error: TwilioError) -> bool:
+    if isinstance(error, (SendUncertain, WaitTimedOut)):
+        return False  # a later try may find what this one did not, and sends nothing again
+    if isinstance(error, ApiError):
+        return error.verdict in ("configuration", "recipient", "opt-out")
+    return isinstance(error, (InvalidInput, Refused, DeliveryFailed))
+
+
+class TwilioRedacted(TwilioOperator):
+    """Base of the operators that write what is personal.
+
+    :param redact: what of a person may be written: ``none`` (all of it), ``numbers`` (hashes in place of
+        numbers), ``text`` (no texts) or ``all`` (neither numbers nor texts)
+    :param hash_secret: keys the hashes, a template; the connection's ``hash_secret``, if left out, or else a
+        key made of its credential. Never shown
+    """
+
+    template_fields: Sequence[str] = (*TwilioOperator.template_fields, "hash_secret")
+
+    def __init__(self, *, redact: Redact = "all", hash_secret: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.redact: Redact = one_of("redact", redact, "none", "numbers", "text", "all")
+        self.hash_secret: Hidden[str | None] = self.hide(hash_secret)
+
+    @cached_property
+    def redaction(self) -> Redaction:
+        from airflow_provider_twilio_comms._core.privacy import Redaction, derived
+
+        config = self.hook.config
+        key = self.hash_secret.value or config.hash_secret
+        if not key and self.redact in ("numbers", "all"):
+            self.log.info(
+                "Numbers are hashed with a key made of the connection's credential, and are other hashes "
+                "after its rotation; hash_secret in the connection keeps them"
+            )
+        return Redaction(self.redact, key or derived(config.secret))

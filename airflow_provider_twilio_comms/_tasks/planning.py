@@ -1,0 +1,205 @@
+"""The plan of a task's send, with what an author wants to see of it on the way. No number is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_twilio_comms._core.planning.plan import Plan, planned, spooled
+from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet, key_of
+from airflow_provider_twilio_comms._core.recipients.phone_numbers import normalised
+from airflow_provider_twilio_comms._core.recipients.reader import Reader
+from airflow_provider_twilio_comms._core.recipients.sources import FILE_KINDS, lines_of, rows_of, suffix_of
+from airflow_provider_twilio_comms._tasks.object_storage import opened_rejects, resolved
+from airflow_provider_twilio_comms.exceptions import InvalidInput
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+
+    from airflow_provider_twilio_comms._core.planning.screening import Screening
+
+__all__ = ["planning", "suppressed", "table"]
+
+STEP = 100_000  # rows between two lines of progress
+
+
+@contextmanager
+def planning(
+    rows: Iterable[Any],
+    reader: Reader,
+    log: Logger,
+    *,
+    envelope: int,
+    at_most: int,
+    on_invalid: Literal["fail", "skip"],
+    rejects_path: str | None,
+    screening: Screening | None = None,
+) -> Iterator[Plan]:
+    """Check and encode all rows. The plan lasts as long as the block; the rejects are written by then.
+
+    Raises what :func:`~airflow_provider_twilio_comms._core.planning.plan.planned` raises.
+    """
+
+    def progress(count: int) -> None:
+        if count % STEP == 0:
+            log.info("Read %s recipients", f"{count:,}")
+
+    with spooled() as spool:
+        with opened_rejects(rejects_path) as reject:
+            plan = planned(
+                rows,
+                reader,
+                spool,
+                envelope=envelope,
+                at_most=at_most,
+                on_invalid=on_invalid,
+                reject=reject,
+                screening=screening,
+                progress=progress,
+            )
+        log.info(
+            "Planned %s recipients in %d requests; %s rejected",
+            f"{plan.recipients:,}",
+            len(plan.chunks),
+            f"{plan.rejected:,}",
+        )
+        for name, lacking in reader.lacking.items():
+            log.warning(
+                "Template variable %r has no default, and %s recipients lack it", name, f"{lacking:,}"
+            )
+        yield plan
+
+
+MOST = 20  # countries that the table names
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """Counts only, whoever reads the log."""
+    left_out = ", ".join(f"{count:,} {reason}" for reason, count in report["rejected"].items()) or "nobody"
+    lines = [
+        f"Preflight: {report['recipients']:,} recipients of {report['rows']:,} rows, "
+        f"in {report['requests']:,} requests",
+        f"  left out: {left_out}",
+    ]
+    if report["lacking"]:
+        lacking = ", ".join(f"{name} ({count:,})" for name, count in report["lacking"].items())
+        lines.append(f"  lack a variable without default: {lacking}")
+    segments = report.get("segments")
+    if segments:
+        about = "" if segments["exact"] else "about "
+        kinds = ", ".join(
+            f"{name} {segments[key]:,}"
+            for name, key in (("GSM-7", "gsm7"), ("UCS-2", "ucs2"), ("MMS", "mms"))
+            if segments.get(key)
+        )
+        lines.append(
+            f"  {about}{segments['total']:,} segments, {segments['longest']} at most a text; {kinds}"
+        )
+    if report.get("countries"):
+        lines += ["", *_countries(report)]
+    return "\n".join(lines)
+
+
+def _countries(report: Mapping[str, Any]) -> list[str]:
+    cost = report.get("cost") or {"unit": "", "low": "", "high": "", "unpriced": []}
+    rows = [("country", "recipients", "segments", "at least", f"at most {cost['unit']}".strip())]
+    countries = list(report["countries"].items())
+    for name, each in countries[:MOST]:
+        counts = (f"{each['recipients']:,}", f"{each['segments']:,}" if "segments" in each else "?")
+        rows.append((name, *counts, each.get("low", "?"), each.get("high", "?")))
+    if len(countries) > MOST:
+        rest = sum(each["recipients"] for _, each in countries[MOST:])
+        rows.append((f"{len(countries) - MOST} more", f"{rest:,}", "", "", ""))
+    total = report["segments"]["total"] if report.get("segments") else None
+    rows.append(
+        (
+            "all",
+            f"{report['recipients']:,}",
+            "?" if total is None else f"{total:,}",
+            cost["low"],
+            cost["high"],
+        )
+    )
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    return [
+        "  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
+        for row in rows
+    ]
+
+
+_NUMBER = re.compile(r"\+?[\d ().-]{5,}")
+
+
+def suppressed(given: Any, region: str | None) -> NumberSet:
+    """The numbers of every source. Raises :class:`InvalidInput` for what is none: nobody on it may be texted.
+
+    ``given`` is a number, a path, ``{"sql", "conn_id"}`` or a list of these.
+    """
+    keys = NumberSet()
+    sources = [given] if isinstance(given, (str, Mapping)) else given
+    for source in sources:
+        block: list[int] = []
+        for row, text in enumerate(_texts(source), 1):
+            block.append(key_of(_read(text, region, row)))
+            if len(block) == 10_000:
+                keys.add(block)
+                block.clear()
+        keys.add(block)
+    return keys
+
+
+def _texts(source: Any) -> Iterable[Any]:
+    if isinstance(source, Mapping) and "sql" in source:
+        return _of_table(source)
+    if isinstance(source, str) and not _NUMBER.fullmatch(source.strip()):
+        return _of_file(source)
+    if isinstance(source, str):
+        return (source,)
+    raise InvalidInput.at(
+        "suppress",
+        f"holds a {type(source).__name__}",
+        "Give numbers, paths, or {'sql': ..., 'conn_id': ...}",
+    )
+
+
+def _of_table(source: Mapping[str, Any]) -> Iterator[Any]:
+    from airflow_provider_twilio_comms._tasks.sql import Query
+
+    query = Query(str(source["sql"]), str(source.get("conn_id") or ""), source.get("parameters"))
+    for batch in query.batches():
+        for row in batch:
+            yield row[0]
+
+
+def _of_file(path: str) -> Iterator[Any]:
+    """One number a line, with or without other columns after a comma; or rows with a column for it."""
+    file = resolved(path)
+    if suffix_of(file) in FILE_KINDS:
+        first = next(lines_of(file), "") if suffix_of(file) == ".csv" else ""
+        if not _NUMBER.fullmatch(_cell(first)):
+            for row in rows_of(file):
+                yield _number_in(row)
+            return
+    yield from (_cell(line) for line in lines_of(file) if line.strip())
+
+
+def _cell(line: str) -> str:
+    return line.partition(",")[0].strip(" \t\r\n\"'")
+
+
+def _number_in(row: Any) -> Any:
+    if len(row) == 1:
+        return next(iter(row.values()))
+    names = ("phone", "to", "number", "phone_number", "mobile", "address")
+    return next((row[name] for name in names if name in row), None)
+
+
+def _read(text: Any, region: str | None, row: int) -> str:
+    number, problem = normalised(text, region)
+    if problem and isinstance(text, str) and text.strip().isdecimal():
+        number, problem = normalised(f"+{text.strip()}", region)
+    if problem:
+        raise InvalidInput.at("suppress", problem, "Write numbers in E.164, or set default_region", row)
+    return number

@@ -1,0 +1,182 @@
+"""Lists read by a worker: while it works on a page, the next one is on its way."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import msgspec
+
+from airflow_provider_twilio_comms._core.privacy import Redaction
+from airflow_provider_twilio_comms._core.reporting.message_log import Interval, Source
+from airflow_provider_twilio_comms._core.reporting.receipts import FAILED, Receipt, receipt_of
+from airflow_provider_twilio_comms._tasks.task_state import Progress, Step
+from airflow_provider_twilio_comms.api.comms import messages, operations
+from airflow_provider_twilio_comms.api.comms.messages import Message
+from airflow_provider_twilio_comms.exceptions import ApiError, OperationGone
+
+if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.api.wire import Call, Page
+    from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+
+__all__ = ["LogReading", "Reading", "Receipts", "reading"]
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+class Reading:
+    """A hook's calls made by a few threads, which share its one HTTP session."""
+
+    def __init__(self, hook: TwilioHook, pool: ThreadPoolExecutor) -> None:
+        self._run, self._pool = hook.run, pool
+
+    def pages(self, first: Call[Page[T]]) -> Iterator[Page[T]]:
+        """Every page of a list. Two are held at most: the one in hand, and the one that follows."""
+        coming: Future[Page[T]] | None = self._pool.submit(self._run, first)
+        while coming is not None:
+            page = coming.result()
+            coming = self._pool.submit(self._run, page.next) if page.next else None
+            yield page
+
+    def each(self, ask: Callable[[S], Call[T]], of: Iterable[S]) -> list[T | None]:
+        """The answer to a call for each, in order; None where Twilio answers 404."""
+        asked = [self._pool.submit(self._run, ask(item)) for item in of]
+        return [_there(answer) for answer in asked]
+
+
+def _there(answer: Future[T]) -> T | None:
+    try:
+        return answer.result()
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return None
+
+
+@contextmanager
+def reading(hook: TwilioHook, concurrency: int) -> Iterator[Reading]:
+    """Make at most ``concurrency`` requests at a time, while the block lasts."""
+    hook.get_conn()  # made here, before threads ask for it
+    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="twilio")
+    try:
+        yield Reading(hook, pool)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+R = TypeVar("R", bound=msgspec.Struct)
+STALE = 21481  # Twilio's code of a page token that it does not take any more
+RECENT = 5  # pages in which a row may come again, where new ones push it on while the list is read
+
+
+class LogReading(Generic[R]):
+    """Hands the rows of an interval to ``take(rows, page)``, a page at a time, and notes each that is done.
+
+    What ``take`` keeps of a page has to bear being told the same page twice.
+    """
+
+    def __init__(self, source: Source[R], read: Reading, progress: Progress) -> None:
+        self._source = source
+        self._read = read
+        self.progress = progress
+
+    def copied(self, interval: Interval, name: str, take: Callable[[Sequence[R], int], None]) -> Step:
+        """Read to the end; returns the last step."""
+        step = self.progress.step(name)
+        if step.done:
+            return step
+        try:
+            return self._copied(interval, name, take, step)
+        except ApiError as error:
+            if error.code != STALE or not step.pages:
+                raise
+        fresh = Step(step.at)
+        return self._copied(interval, name, take, fresh)
+
+    def _copied(
+        self, interval: Interval, name: str, take: Callable[[Sequence[R], int], None], step: Step
+    ) -> Step:
+        first = self._source.call(interval)
+        if step.next is not None:
+            first = replace(first, query=tuple((key, value) for key, value in step.next))
+        recent: deque[set[object]] = deque(maxlen=RECENT)
+        for page in self._read.pages(first):
+            items = [item for item in page.items if not any(_name(item) in names for names in recent)]
+            recent.append({_name(item) for item in page.items})
+            rows = [row for item in items if (row := self._source.row(item, interval)) is not None]
+            take(rows, step.pages)
+            counted = Counter(step.statuses)
+            counted.update(str(self._source.status(row)) for row in rows)
+            step = Step(
+                step.at,
+                step.pages + 1,
+                step.rows + len(rows),
+                dict(counted),
+                list(page.next.query) if page.next else None,
+                page.next is None,
+            )
+            self.progress.note(name, step)
+        return step
+
+
+def _name(item: object) -> object:
+    """A message's SID; a usage record has none, and is itself."""
+    return getattr(item, "sid", None) or item
+
+
+PAGE = 1000
+
+
+class Receipts:
+    """``missing`` are the messages that Twilio counts but does not list; ``reasons`` may still be asked."""
+
+    def __init__(self, read: Reading, redaction: Redaction, max_reasons: int) -> None:
+        self._read = read
+        self._redaction = redaction
+        self.reasons: int = max_reasons
+        self.missing: int = 0
+
+    def of(self, operation_ids: Sequence[str]) -> Iterator[list[Receipt]]:
+        """The receipts, some at a time. Raises :class:`OperationGone` before the first of them, where Twilio
+        does not know an operation any more.
+        """
+        known = self._read.each(operations.fetch, operation_ids)
+        gone = [name for name, operation in zip(operation_ids, known, strict=True) if operation is None]
+        if gone:
+            raise _gone(gone)
+        for operation in known:
+            if operation is not None:
+                yield from self._of(operation)
+
+    def _of(self, operation: operations.Operation) -> Iterator[list[Receipt]]:
+        listed = 0
+        for page in self._read.pages(messages.list(operation_id=operation.id, page_size=PAGE)):
+            listed += len(page.items)
+            yield self._receipts(operation.id, page.items)
+        if listed < operation.stats.total:
+            # Either the list lags, or the seven days ended while it was read.
+            if None in self._read.each(operations.fetch, [operation.id]):
+                raise _gone([operation.id])
+            self.missing += operation.stats.total - listed
+
+    def _receipts(self, operation_id: str, rows: Sequence[Message]) -> list[Receipt]:
+        failed = [row.id for row in rows if row.status in FAILED][: self.reasons]
+        self.reasons -= len(failed)
+        answers = self._read.each(messages.fetch, failed)
+        looked_at = dict(zip(failed, answers, strict=True))
+        return [receipt_of(operation_id, row, looked_at.get(row.id), self._redaction) for row in rows]
+
+
+def _gone(names: list[str]) -> OperationGone:
+    return OperationGone(
+        f"Twilio does not know {', '.join(names)} (any more): it keeps the results of an operation for seven "
+        "days, and no list of recipients can be had after that. What is left is the classic message log, "
+        "which goes back 400 days",
+        operation_ids=names,
+        stats={},
+    )

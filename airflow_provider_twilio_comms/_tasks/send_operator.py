@@ -1,0 +1,404 @@
+"""Base of the operators that send: the shared arguments, the guards, and what a killed try leaves behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
+
+from airflow.sdk import XComArg
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowSkipException,
+    TaskDeferralError,
+    TaskDeferralTimeout,
+)
+
+from airflow_provider_twilio_comms._core.planning.limits import Limits, OnDuplicate
+from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours, Schedule
+from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
+from airflow_provider_twilio_comms._core.xcom_keys import SENT
+from airflow_provider_twilio_comms._tasks.arguments import one_of, or_default, seconds
+from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, Hidden, TwilioOperator
+from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients, TwilioError
+from airflow_provider_twilio_comms.links.console import TwilioConsoleLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_twilio_comms._core.planning.plan import Plan
+    from airflow_provider_twilio_comms._core.planning.screening import Screening
+    from airflow_provider_twilio_comms._core.planning.texts import Template, Text
+    from airflow_provider_twilio_comms._core.recipients.reader import Reader
+    from airflow_provider_twilio_comms._core.sending.ledger import Ledger
+    from airflow_provider_twilio_comms._core.sending.send_once import SendOnce
+    from airflow_provider_twilio_comms.client.config import Config
+
+__all__ = ["REPORT", "TwilioSendOperator"]
+
+REPORT = "preflight"  # the XCom of the report
+SHOWN = 20  # ids that the log names
+Suppressed = str | Sequence[Any] | Mapping[str, Any] | None
+
+
+class _Unaddressed(Protocol):
+    """What goes to everyone, as far as it is looked at before anybody is known."""
+
+    @property
+    def envelope(self) -> int:
+        """Bytes of a request without its recipients."""
+
+    @property
+    def template_sid(self) -> str | None:
+        """The content template at Twilio that says it, if one does."""
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """The variables without a default."""
+
+    def with_template(self: R, template: Template) -> R:
+        """The same, with what the content template says."""
+
+    def text(self) -> Text:
+        """What each recipient's text will be."""
+
+
+R = TypeVar("R", bound=_Unaddressed)
+
+
+class TwilioSendOperator(TwilioOperator):
+    """Base of the operators that send. What they count is in the log and in the XCom ``preflight``.
+
+    :param send_at: when Twilio is to send it: an aware datetime, or a template that renders to one in
+        ISO 8601 with its offset
+    :param wait_for: how far the messages have to come before the task succeeds
+    :param timeout: seconds, or a timedelta, for the wait; counted from ``send_at``, if given. Left out, a day
+        for a list and an hour for single messages
+    :param poll_interval: seconds, or a timedelta, between two looks; 30 for a list, 15 for single messages
+    :param deferrable: wait in the triggerer; ``[operators] default_deferrable`` if left out
+    :param initial_delay: seconds before a deferred task may resume
+    :param send_key: the idempotency key of this send (a template); DAG, run, task and map index, if left out
+    :param on_clear: what a cleared task does: ``resume`` sends what is not sent, ``resend`` sends anew
+    :param on_unknown: what to do about a request whose outcome nobody can tell: ``fail``, ``resend`` (it may
+        text people twice) or ``assume_sent`` (it may leave people out)
+    :param unknown_after: seconds for which Twilio's list is searched for such a request, since lists lag
+    :param render_content: render the content with Jinja first; in a list's content, which is Liquid, that
+        then has to stand in ``{% raw %}``
+    :param dry_run: check, count and plan everything, and send nothing
+    :param on_backfill: what to do in a backfill: ``skip`` the task, since a backfill that texts last year's
+        reminders is the classic accident; ``dry_run``; or ``send``
+    :param max_age: seconds, or a timedelta, after the end of the data interval; later, the task is skipped
+        (and fails where an earlier try has sent a part already)
+    :param default_region: the country (``US``) of numbers written without a country code
+    :param on_invalid_recipient: ``fail`` before anything is sent, or ``skip`` and count them
+    :param on_duplicate: of those with the same number, text all (``keep``), the ``first`` or the ``last``
+    :param suppress: numbers not to text: numbers; the path or URI of a file of them (one a line, CSV, JSON
+        lines or Parquet; a template); ``{"sql", "conn_id"}``, whose first column they are; or a list of these
+    :param allowed_recipients: patterns such as ``+1500555*``; whoever is outside is left out
+    :param on_missing_variable: where somebody lacks a variable that has no default: ``warn`` or ``fail``
+    :param max_recipients: refuse to send to more than so many
+    :param max_segments: refuse to send more than so many segments in all; counts every text
+    :param max_cost: refuse to send what may cost more, by the account's price list; counts every text
+    :param quiet_hours: such as ``"21:00-08:00"``, on each recipient's own clock, or with one time zone for
+        all, ``"21:00-08:00 Europe/Lisbon"``: whoever would be woken is scheduled for the end of it. A number
+        that can be in several time zones is quiet with any of them
+    :param rejects_path: where those left out are written as JSON lines with the reason (a template)
+    :param snapshot_path: a folder in which what was planned is kept, numbers included, so that a later try
+        sends exactly that, whatever the source says by then (a template)
+    :param on_empty: where there is nobody to text: ``fail`` or ``skip`` the task
+    """
+
+    template_fields: Sequence[str] = (
+        *TwilioOperator.template_fields,
+        "rejects_path",
+        "snapshot_path",
+        "send_at",
+        "send_key",
+    )
+    operator_extra_links: tuple[TwilioConsoleLink, ...] = (TwilioConsoleLink(),)
+    counts_all: bool = False  # whether texts and countries are counted even where no limit asks
+    recipients_per_request: int = 1
+    # What the kinds of send differ in, where the author leaves an argument out.
+    noun: ClassVar[str]
+    ends: ClassVar[tuple[str, ...]]  # what ``wait_for`` may be
+    usual_timeout: ClassVar[timedelta]
+    usual_poll_interval: ClassVar[float]
+    usual_duplicates: ClassVar[OnDuplicate] = "keep"
+    schedule_ahead: ClassVar[timedelta] = timedelta()
+    _sending: SendOnce[Any, Any] | None = None
+    _resumed: Any = None
+
+    def __init__(
+        self,
+        *,
+        wait_for: str,
+        send_at: datetime | str | None = None,
+        timeout: timedelta | float | None = None,
+        poll_interval: timedelta | float | None = None,
+        deferrable: bool | None = None,
+        initial_delay: float = INITIAL_DELAY,
+        send_key: str | None = None,
+        on_clear: Literal["resume", "resend"] = "resume",
+        on_unknown: OnUnknown = "fail",
+        unknown_after: float = 90.0,
+        render_content: bool = False,
+        dry_run: bool = False,
+        on_backfill: Literal["skip", "dry_run", "send"] = "skip",
+        max_age: timedelta | float | None = None,
+        default_region: str | None = None,
+        on_invalid_recipient: Literal["fail", "skip"] = "fail",
+        on_duplicate: OnDuplicate | None = None,
+        suppress: Suppressed | XComArg = None,
+        allowed_recipients: Sequence[str] | None = None,
+        on_missing_variable: Literal["warn", "fail"] = "warn",
+        max_recipients: int | None = None,
+        max_segments: int | None = None,
+        max_cost: float | str | None = None,
+        quiet_hours: str | None = None,
+        rejects_path: str | None = None,
+        snapshot_path: str | None = None,
+        on_empty: Literal["fail", "skip"] = "fail",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.send_at = send_at
+        self.wait_for: str = one_of("wait_for", wait_for, *self.ends)
+        self.timeout: float = seconds(self.usual_timeout if timeout is None else timeout)
+        self.poll_interval: float = seconds(
+            self.usual_poll_interval if poll_interval is None else poll_interval
+        )
+        self.deferrable: bool = or_default(deferrable)
+        self.initial_delay = initial_delay
+        self.send_key = send_key
+        self.on_clear: Literal["resume", "resend"] = one_of("on_clear", on_clear, "resume", "resend")
+        self.on_unknown: OnUnknown = one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
+        self.unknown_after = unknown_after
+        self.render_content = render_content
+        self.sends_nothing = dry_run  # BaseOperator.dry_run is something else
+        self.on_backfill: Literal["skip", "dry_run", "send"] = one_of(
+            "on_backfill", on_backfill, "skip", "dry_run", "send"
+        )
+        self.max_age: float | None = None if max_age is None else seconds(max_age)
+        self.default_region = default_region
+        self.on_invalid_recipient: Literal["fail", "skip"] = one_of(
+            "on_invalid_recipient", on_invalid_recipient, "fail", "skip"
+        )
+        self.on_duplicate: OnDuplicate = one_of(
+            "on_duplicate", on_duplicate or self.usual_duplicates, "keep", "first", "last"
+        )
+        self.suppress: Hidden[Suppressed] = self.hide(suppress)
+        self.allowed_recipients: Hidden[Sequence[str] | None] = self.hide(allowed_recipients)
+        self.on_missing_variable: Literal["warn", "fail"] = one_of(
+            "on_missing_variable", on_missing_variable, "warn", "fail"
+        )
+        self.limits: Limits = Limits.checked(max_recipients, max_segments, max_cost)
+        self.quiet_hours: QuietHours | None = None if quiet_hours is None else QuietHours.parse(quiet_hours)
+        self.rejects_path = rejects_path
+        self.snapshot_path = snapshot_path
+        self.on_empty: Literal["fail", "skip"] = one_of("on_empty", on_empty, "fail", "skip")
+
+    # What ends a try
+
+    def on_kill(self) -> None:
+        """Post nothing more, and say what goes on at Twilio. Also where ``execution_timeout`` is over."""
+        if self._sending:
+            self._sending.stop()
+            self._leave("Killed", self._sending.ids, self._sending.sent)
+        else:
+            self._leave("Killed", *self.in_flight(self._resumed))
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Airflow's way in after a deferral, also where its own time-out has ended that."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except (TaskDeferralError, TaskDeferralTimeout):
+            self._leave("Airflow has ended the wait", *self.in_flight(self.sent_before(context)))
+            raise
+
+    def sent_before(self, context: Context) -> Any:
+        """What was sent before the deferral, as the task has kept it."""
+        ti = context["ti"]
+        self._resumed = ti.xcom_pull(task_ids=self.task_id, key=SENT, map_indexes=ti.map_index)
+        return self._resumed
+
+    def in_flight(self, sent: Any) -> tuple[Sequence[str], int]:
+        """Twilio's ids and the number of recipients, of what the task has kept; ``sent`` may be None."""
+        raise NotImplementedError
+
+    def cancel_scheduled(self, ids: Sequence[str]) -> None:
+        """Cancel what Twilio has not sent yet, where the author wants that."""
+
+    def _leave(self, why: str, ids: Sequence[str], people: int) -> None:
+        named = ", ".join(ids[:SHOWN]) + (f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "")
+        if ids:
+            text = f"what was sent to {people:,} recipients goes on at Twilio: {named}"
+        else:
+            text = "nothing that is known of is under way at Twilio"
+        self.log.warning("%s; %s. A later try knows what was sent, and sends the rest only", why, text)
+        if ids:
+            self.cancel_scheduled(ids)
+
+    # Whether and when this try may send
+
+    def ledger(self, context: Context) -> Ledger:
+        """The ledger of this send."""
+        from airflow_provider_twilio_comms._tasks.task_state import ledger_of
+
+        return ledger_of(context, self.send_key, anew=self.on_clear == "resend", noun=self.noun)
+
+    def check_schedule(self, context: Context, ledger: Ledger) -> bool:
+        """Tell whether this is the real thing or a dry run. Skips the task where it may do neither."""
+        real = not self.sends_nothing
+        if _run_type(context) == "backfill":
+            self.log.info("This run is a backfill, and on_backfill=%r", self.on_backfill)
+            if self.on_backfill == "skip":
+                raise AirflowSkipException(
+                    "Nothing is sent in a backfill; on_backfill='send' sends, 'dry_run' counts"
+                )
+            real = real and self.on_backfill == "send"
+        if real and self.max_age is not None:
+            self._check_age(context, self.max_age, ledger)
+        return real
+
+    def _check_age(self, context: Context, max_age: float, ledger: Ledger) -> None:
+        end = context.get("data_interval_end") or getattr(context.get("dag_run"), "run_after", None)
+        if end is None or time.time() - end.timestamp() <= max_age:
+            return
+        late = f"The data interval ended at {end.isoformat()}, more than max_age={max_age:,.0f} s ago"
+        if ledger.begun:
+            raise AirflowFailException(
+                f"{late}, and an earlier try has sent a part. The rest is not sent: raise max_age to send it"
+            )
+        raise AirflowSkipException(f"{late}: nothing is sent")
+
+    def schedule(self, send_at: datetime | None) -> Schedule:
+        """When each part goes out."""
+        return Schedule(send_at, self.quiet_hours, self.schedule_ahead)
+
+    # Who gets it
+
+    def rows(self) -> Iterable[Any]:
+        """The recipients as given, one by one."""
+        raise NotImplementedError
+
+    def reader(self, request: Any, config: Config) -> Reader:
+        """What makes recipients of them."""
+        raise NotImplementedError
+
+    @contextmanager
+    def planned(self, request: _Unaddressed, context: Context, name: str, real: bool) -> Iterator[Plan]:
+        """Everything read, checked and counted, or what an earlier try kept of it."""
+        from airflow_provider_twilio_comms._core.planning import snapshot
+        from airflow_provider_twilio_comms._tasks.object_storage import folder
+        from airflow_provider_twilio_comms._tasks.planning import planning
+
+        place = folder(self.snapshot_path, name) if self.snapshot_path and real else None
+        earlier = snapshot.load(place) if place is not None else None
+        if earlier is not None:
+            self.log.info("Taking the plan of an earlier try: %s recipients", f"{earlier.recipients:,}")
+            yield earlier
+            return
+        config = self.hook.config
+        counting = self.counts_all or not real or config.dry_run or self.limits.of_texts
+        if counting or self.on_missing_variable == "fail":
+            request = self._with_template(request)
+        screening = self._screening(request, counting)
+        try:
+            with planning(
+                self.rows(),
+                self.reader(request, config),
+                self.log,
+                screening=screening,
+                envelope=request.envelope,
+                at_most=self.recipients_per_request,
+                on_invalid=self.on_invalid_recipient,
+                rejects_path=self.rejects_path,
+            ) as plan:
+                self._check_plan(plan, screening, context)
+                if place is not None:
+                    snapshot.save(place, plan)
+                yield plan
+        except NoRecipients as error:
+            if self.on_empty == "skip":
+                raise AirflowSkipException(str(error)) from None
+            raise
+
+    def _with_template(self, request: R) -> R:
+        """The request with what its content template at Twilio says, and which variables that needs."""
+        from airflow_provider_twilio_comms._core.planning.texts import template_of
+
+        if not request.template_sid:
+            return request
+        try:
+            return request.with_template(self.hook.run(template_of(request.template_sid)))
+        except TwilioError as error:
+            if self.on_missing_variable == "fail":
+                raise
+            self.log.warning("The content template cannot be read, so its text is not counted: %s", error)
+            return request
+
+    def _screening(self, request: _Unaddressed, counting: bool) -> Screening | None:
+        """Who is left out and what is counted; None where the author asks for neither."""
+        from airflow_provider_twilio_comms._core.planning.screening import Counts, Screening
+        from airflow_provider_twilio_comms._core.recipients.number_sets import matching
+        from airflow_provider_twilio_comms._tasks.planning import suppressed
+
+        allowed, unwanted = self.allowed_recipients.value, self.suppress.value
+        if not self._asked_for_more(counting) and self.on_duplicate == "keep":
+            return None
+        return Screening(
+            duplicates=self.on_duplicate,
+            suppressed=suppressed(unwanted, self.default_region) if unwanted else None,
+            allows=matching(allowed) if allowed else None,
+            limits=self.limits,
+            counts=Counts(request.text()) if counting else None,
+            by_zone=self.quiet_hours is not None and self.quiet_hours.zone is None,
+        )
+
+    def _asked_for_more(self, counting: bool) -> bool:
+        """Whether the author wants more than is usual."""
+        asked = (counting, self.allowed_recipients.value, self.suppress.value, self.quiet_hours)
+        unusual = self.on_duplicate != self.usual_duplicates
+        return any(asked) or unusual or self.limits.recipients is not None
+
+    def _check_plan(self, plan: Plan, screening: Screening | None, context: Context) -> None:
+        """Complete the report, show it, and refuse what is over a limit."""
+        from airflow_provider_twilio_comms._tasks.planning import table
+
+        if plan.lacking and self.on_missing_variable == "fail":
+            names = ", ".join(f"{name} ({count:,})" for name, count in plan.lacking.items())
+            problem = f"recipients lack variables that have no default: {names}"
+            raise InvalidInput.at("content", problem, "Give them, or a default: {{ name | default: '...' }}")
+        if screening is None or not (plan.rejected or self._asked_for_more(screening.counts is not None)):
+            return
+        plan.report = {
+            "rows": plan.rows,
+            "recipients": plan.recipients,
+            "requests": len(plan.chunks),
+            "rejected": dict(plan.reasons),
+            "lacking": dict(plan.lacking),
+        }
+        if screening.counts:
+            plan.report |= screening.counts.to_dict()
+            plan.report["cost"] = self._cost(plan.report["countries"]) if plan.report["segments"] else None
+        context["ti"].xcom_push(REPORT, plan.report)
+        self.log.info("%s", table(plan.report))
+        self.limits.check(plan.report)
+
+    def _cost(self, countries: dict[str, Any]) -> dict[str, Any] | None:
+        from airflow_provider_twilio_comms._core.planning.costs import priced, prices
+
+        try:
+            return priced(countries, self.hook.run(prices(countries)))
+        except TwilioError as error:
+            if self.limits.cost is not None:
+                raise
+            self.log.warning("The prices cannot be read, so there is no estimate: %s", error)
+            return None
+
+
+def _run_type(context: Context) -> str:
+    kind: Any = getattr(context.get("dag_run"), "run_type", None)
+    return str(getattr(kind, "value", kind))

@@ -1,0 +1,162 @@
+"""Wait for operations and messages in a task: one look first, then without a worker, then the verdict."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from airflow_provider_twilio_comms._core.waiting import messages, operations
+from airflow_provider_twilio_comms._core.waiting.base import Ending, Until, Waiting, finished, polled
+from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
+from airflow_provider_twilio_comms._core.waiting.messages import MessageOutcome, MessageWait
+from airflow_provider_twilio_comms._core.waiting.operations import Outcome, Wait
+from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY
+from airflow_provider_twilio_comms.exceptions import DeliveryFailed, TwilioError
+from airflow_provider_twilio_comms.hooks import _metrics
+
+if TYPE_CHECKING:
+    from airflow.triggers.base import BaseTrigger
+
+    from airflow_provider_twilio_comms.api.comms.operations import Stats
+    from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+    from airflow_provider_twilio_comms.triggers.messages import TwilioMessagesTrigger
+    from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
+
+__all__ = ["MessagesTaskWait", "OperationsTaskWait", "TaskWait"]
+
+E = TypeVar("E", bound=Ending)
+
+PADDING = timedelta(minutes=10)  # the framework's own time-out is only the backstop
+
+
+class TaskWait(ABC, Generic[E]):
+    """The wait of a task, in its worker or in the triggerer."""
+
+    deadline: float
+    poll_interval: float
+
+    @abstractmethod
+    def wait(self) -> Waiting[Any, E]:
+        """The wait as the domain knows it."""
+
+    @abstractmethod
+    def trigger(self, conn_id: str) -> BaseTrigger:
+        """The trigger that waits in a worker's place."""
+
+    @property
+    def backstop(self) -> timedelta:
+        """The time-out for ``defer(timeout=)``, which never tells the trigger."""
+        return timedelta(seconds=max(0.0, self.deadline - time.time())) + PADDING
+
+    def run(self, hook: TwilioHook, *, to_the_end: bool) -> E | None:
+        """Wait in this process: to the end, or just for one look."""
+        return hook.run(finished(self.wait(), self.poll_interval) if to_the_end else polled(self.wait(), {}))
+
+
+@dataclass(frozen=True)
+class OperationsTaskWait(TaskWait[Outcome]):
+    """The wait of a task for operations.
+
+    ``deadline`` and ``since`` are seconds since 1970, ``poll_interval`` and ``initial_delay`` seconds.
+    """
+
+    operation_ids: list[str]
+    criteria: Criteria
+    deadline: float
+    since: float
+    poll_interval: float
+    initial_delay: float = INITIAL_DELAY
+
+    def wait(self) -> Wait:
+        until: Until = "delivered" if self.criteria.wait_for == "delivered" else "processed"
+        return Wait(self.operation_ids, until, self.deadline, self.since, self.criteria.enough)
+
+    def trigger(self, conn_id: str) -> TwilioOperationsTrigger:
+        from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
+
+        wait = self.wait()
+        return TwilioOperationsTrigger(
+            operation_ids=wait.operation_ids,
+            twilio_conn_id=conn_id,
+            until=wait.until,
+            deadline=wait.deadline,
+            since=wait.since,
+            enough=wait.enough,
+            poll_interval=self.poll_interval,
+            not_before=time.time() + self.initial_delay,
+        )
+
+    def verdict(self, outcome: Outcome | Mapping[str, Any] | None, hook: TwilioHook) -> Stats:
+        """The counts, if they are good enough. A failure is told with the codes that were the reason."""
+        if not isinstance(outcome, Outcome):
+            outcome = Outcome.from_event(outcome)
+        tags = {"conn_id": hook.twilio_conn_id, "kind": "bulk"}
+        _metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
+        try:
+            stats = operations.judge(self.criteria, outcome, self.operation_ids)
+        except DeliveryFailed as error:
+            found = self._codes(hook, error)
+            if type(error) is DeliveryFailed:  # no later try waits for them again
+                lost = operations.total(outcome.operations.values())
+                _metrics.arrived(lost.arrived, operations.by_verdict(lost, found or {}), **tags)
+            if found is None:
+                raise
+            raise operations.explained(error, found) from None
+        _metrics.arrived(stats.arrived, operations.by_verdict(stats, {}), **tags)
+        return stats
+
+    def _codes(self, hook: TwilioHook, error: DeliveryFailed) -> dict[int, int] | None:
+        """How often each code was the reason; None where nothing failed, or nobody can tell."""
+        if not (error.stats.get("failed") or error.stats.get("undelivered")):
+            return None
+        try:
+            return hook.run(operations.failure_codes(self.operation_ids))
+        except TwilioError:
+            return None  # the codes would be nice to have
+
+
+@dataclass(frozen=True)
+class MessagesTaskWait(TaskWait[MessageOutcome]):
+    """The wait of a task for single messages.
+
+    ``deadline`` and ``since`` are seconds since 1970, ``poll_interval`` and ``initial_delay`` seconds.
+    """
+
+    sids: list[str]
+    until: str
+    deadline: float
+    since: float
+    poll_interval: float
+    initial_delay: float = INITIAL_DELAY
+
+    def wait(self) -> MessageWait:
+        return MessageWait(self.sids, self.until, self.deadline, self.since)
+
+    def trigger(self, conn_id: str, *, cancel_on_kill: bool = False) -> TwilioMessagesTrigger:
+        from airflow_provider_twilio_comms.triggers.messages import TwilioMessagesTrigger
+
+        return TwilioMessagesTrigger(
+            sids=self.sids,
+            twilio_conn_id=conn_id,
+            until=self.until,
+            deadline=self.deadline,
+            since=self.since,
+            poll_interval=self.poll_interval,
+            not_before=time.time() + self.initial_delay,
+            cancel_on_kill=cancel_on_kill,
+        )
+
+    def verdict(self, outcome: MessageOutcome | Mapping[str, Any] | None, hook: TwilioHook) -> dict[str, int]:
+        """How many messages have which status, if that is good enough."""
+        if not isinstance(outcome, MessageOutcome):
+            outcome = MessageOutcome.from_event(outcome)
+        tags = {"conn_id": hook.twilio_conn_id, "kind": "message"}
+        _metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
+        if outcome.status == "done":  # else a later try waits for them again
+            arrived = sum(status in ("delivered", "read") for status in outcome.statuses.values())
+            _metrics.arrived(arrived, messages.by_verdict(outcome), **tags)
+        return messages.judge(self.wait(), outcome)

@@ -1,0 +1,146 @@
+"""The parts of a send: what is said, by whom, when, and under which tags. Strict, since they go out.
+
+https://www.twilio.com/docs/bulk-messaging/api/message-resource
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from airflow_provider_twilio_comms.api._times import timestamp
+from airflow_provider_twilio_comms.exceptions import InvalidInput
+
+__all__ = ["Content", "Sender", "checked_content", "checked_sender", "checked_tags", "schedule"]
+
+Content = dict[str, Any]
+Sender = dict[str, Any]
+SenderChannel = Literal["SMS", "RCS", "WHATSAPP"]
+
+MAX_TAGS = 10
+_TAG = re.compile(r"[a-zA-Z0-9._~-]+")
+_TEMPLATE = re.compile(r"HX[0-9a-fA-F]{32}")
+_SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
+_FORMS = {"text", "media", "content_sid", "modules"}
+
+
+def checked_content(content: str | Mapping[str, Any]) -> Content:
+    """What is said, as the API takes it.
+
+    A text; ``{"text", "media"}`` with media addresses; ``{"content_sid"}``, whose values are each recipient's
+    variables; or ``{"modules"}``, one body per channel, passed on as they are. Raises :class:`InvalidInput`.
+    """
+    given = {"text": content} if isinstance(content, str) else {**content}
+    unknown = set(given) - _FORMS
+    if unknown:
+        raise InvalidInput.at(
+            "content",
+            f"has unknown keys ({', '.join(sorted(unknown))})",
+            f"Known are {', '.join(sorted(_FORMS))}",
+        )
+    forms = {name for name, value in given.items() if value}
+    if len(forms - {"text"}) > 1 or (forms > {"text"} and forms != {"text", "media"}):
+        raise InvalidInput.at(
+            "content", f"mixes {', '.join(sorted(forms))}", "Give text and media, a content_sid, or modules"
+        )
+    if "modules" in forms:
+        return {"modules": list(given["modules"])}
+    if "content_sid" in forms:
+        if not _TEMPLATE.fullmatch(str(given["content_sid"])):
+            raise InvalidInput.at(
+                "content", "content_sid is no content template", "It is HX and 32 hex digits"
+            )
+        return {"contentId": given["content_sid"]}
+    return _text(given.get("text"), given.get("media"))
+
+
+def _text(text: Any, media: Any) -> Content:
+    if text and not isinstance(text, str):
+        raise InvalidInput.at("content", f"the text is a {type(text).__name__}", "Give a string")
+    if not (text and text.strip()) and not media:
+        raise InvalidInput.at("content", "is empty", "Give a text, media, a content_sid or modules")
+    urls = [media] if isinstance(media, str) else list(media or ())
+    if len(urls) > 10:
+        raise InvalidInput.at("content", f"has {len(urls)} media", "Twilio takes 10")
+    parts: Content = {"text": text} if text else {}
+    if urls:
+        parts["media"] = [{"url": url} if isinstance(url, str) else dict(url) for url in urls]
+    return parts
+
+
+def checked_sender(sender: str | Mapping[str, Any], channel: SenderChannel = "SMS") -> Sender:
+    """Who says it, as the API takes it.
+
+    A number, short code or alphanumeric name (sent on ``channel``); ``whatsapp:+...``; ``rcs:<agent id>``;
+    a sender or sender pool id; or a mapping with exactly one of ``address`` (and ``channel``),
+    ``sender_id`` and ``sender_pool_id`` (and ``channels``, passed on). Raises :class:`InvalidInput`.
+    """
+    given = _named(sender, channel) if isinstance(sender, str) else dict(sender)
+    forms = [name for name in ("address", "sender_id", "sender_pool_id") if given.get(name)]
+    if len(forms) != 1:
+        problem = f"gives {' and '.join(forms)}" if forms else "names nobody"
+        raise InvalidInput.at("sender", problem, "Give exactly one of address, sender_id and sender_pool_id")
+    form = forms[0]
+    companion = {"address": "channel", "sender_pool_id": "channels"}.get(form)
+    stray = set(given) - {form, companion}
+    if stray:
+        raise InvalidInput.at("sender", f"{form} goes with no {', '.join(sorted(stray))}", "Leave it out")
+    if form == "address":
+        return _address(str(given["address"]).strip(), str(given.get("channel") or channel).upper())
+    identifier = {"senderId" if form == "sender_id" else "senderPoolId": given[form]}
+    return {**identifier, "channels": given["channels"]} if given.get("channels") else identifier
+
+
+def _address(address: str, channel: str) -> Sender:
+    if _SERVICE.fullmatch(address):
+        raise InvalidInput.at(
+            "sender",
+            "a Messaging Service does not send through the Communications API",
+            "Use a sender pool, or TwilioSendMessageOperator for the service",
+        )
+    if channel not in get_args(SenderChannel):
+        raise InvalidInput.at(
+            "sender",
+            f"{channel} is no channel of a sender",
+            "Use SMS (MMS is SMS with media), RCS or WHATSAPP",
+        )
+    return {"address": address, "channel": channel}
+
+
+def _named(sender: str, channel: SenderChannel) -> dict[str, Any]:
+    sender = sender.strip()
+    for prefix, name in (("comms_senderpool_", "sender_pool_id"), ("comms_sender_", "sender_id")):
+        if sender.startswith(prefix):
+            return {name: sender}
+    scheme, colon, address = sender.partition(":")
+    if colon and scheme in ("whatsapp", "rcs"):
+        return {"address": address, "channel": scheme.upper()}
+    return {"address": sender, "channel": channel}
+
+
+def checked_tags(tags: Mapping[str, str] | None, limit: int = MAX_TAGS) -> dict[str, str]:
+    """Tags that Twilio takes: up to ``limit``, of letters, digits and ``. _ ~ -``; a value may be Liquid."""
+    tags = dict(tags or {})
+    if len(tags) > limit:
+        reason = "" if limit == MAX_TAGS else f", and {MAX_TAGS - limit} is the provider's own"
+        raise InvalidInput.at("tags", f"{len(tags)} given", f"Twilio takes {MAX_TAGS}{reason}")
+    for key, value in tags.items():
+        if not _TAG.fullmatch(str(key)) or len(key) > 128:
+            raise InvalidInput.at("tags", f"the key {key!r} is not allowed", _TAG_FIX)
+        if not isinstance(value, str) or not 1 <= len(value) <= 256:
+            raise InvalidInput.at(
+                "tags", f"the value of {key!r} is not 1 to 256 characters of text", _TAG_FIX
+            )
+        if "{{" not in value and not _TAG.fullmatch(value):
+            raise InvalidInput.at("tags", f"the value of {key!r} is not allowed", _TAG_FIX)
+    return tags
+
+
+_TAG_FIX = "Use letters, digits and . _ ~ - (no colon, space or slash)"
+
+
+def schedule(send_at: datetime) -> dict[str, Sequence[str]]:
+    """When: one moment in UTC. Raises :class:`InvalidInput` for a datetime without a zone."""
+    return {"sendAt": [timestamp("send_at", send_at)]}

@@ -1,0 +1,97 @@
+"""Lists of the Communications API: the same query on every page, and an opaque token for the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from airflow_provider_twilio_comms.api._times import timestamp
+from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, decoded, next_query, unreadable
+from airflow_provider_twilio_comms.exceptions import InvalidInput
+
+__all__ = ["filters", "listing"]
+
+R = TypeVar("R")
+Query = Sequence[tuple[str, str]]
+
+
+def filters(**values: str | int | datetime | None) -> Query:
+    """Query pairs from what was given: names in camelCase, datetimes in UTC, None left out."""
+    size = values.get("page_size")
+    if isinstance(size, int) and not 1 <= size <= 1000:
+        raise InvalidInput.at("page_size", f"{size} is out of range", "Twilio takes 1 to 1000")
+    return [
+        (_camel(name), timestamp(name, value) if isinstance(value, datetime) else str(value))
+        for name, value in values.items()
+        if value is not None
+    ]
+
+
+def listing(
+    path: str,
+    key: str,
+    row: type[R],
+    query: Query,
+    *,
+    path_values: Mapping[str, str] | None = None,
+    check: Callable[[Sequence[R]], None] = lambda rows: None,
+    body: Mapping[str, Any] | None = None,
+) -> Call[Page[R]]:
+    """The first page of a list; each page knows the next. A list with a ``body`` is a POST that reads."""
+    return _List(path, key, row, query, path_values or {}, check, body).page(None, frozenset())
+
+
+@dataclass(frozen=True)
+class _List(Generic[R]):
+    path: str
+    key: str
+    row: type[R]
+    query: Query
+    path_values: Mapping[str, str]
+    check: Callable[[Sequence[R]], None]
+    body: Mapping[str, Any] | None
+
+    def page(self, token: str | None, seen: frozenset[str]) -> Call[Page[R]]:
+        given = [("pageToken", token)] if token else []
+        return Call(
+            "GET" if self.body is None else "POST",
+            self.path,
+            lambda reply: self.read(reply, seen),
+            path_values=self.path_values,
+            query=[*self.query, *given] if self.body is None else (),
+            json={**self.body, **dict(given)} if self.body is not None else None,
+            effect="reads",
+        )
+
+    def read(self, reply: Reply, seen: frozenset[str]) -> Page[R]:
+        parts = decoded(reply, dict[str, msgspec.Raw])
+        if self.key not in parts:
+            raise unreadable(reply, f"there is no list named {self.key}")
+        rows = decoded(Reply(reply.status, reply.headers, bytes(parts[self.key])), list[self.row])  # type: ignore[name-defined]
+        self.check(rows)
+        token = _token(parts.get("pagination"))
+        if not token or token in seen:  # a token that comes back would go round for ever
+            return Page(rows)
+        return Page(rows, self.page(token, seen | {token}))
+
+
+def _token(pagination: msgspec.Raw | None) -> str | None:
+    """The next page's token. Where an address stands in its place, only its ``pageToken`` is taken."""
+    if not pagination:
+        return None
+    given = msgspec.json.decode(pagination)
+    token = given.get("next") if isinstance(given, dict) else None
+    if not isinstance(token, str) or not token:
+        return None
+    if "://" in token or token.startswith("/"):
+        return dict(next_query(token)).get("pageToken")
+    return token
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(word.capitalize() for word in rest)

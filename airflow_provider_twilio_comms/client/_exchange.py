@@ -1,0 +1,93 @@
+"""How one call becomes requests on the wire: address, headers, token, and the reading of the reply.
+
+Pure, and shared by both transports: a generator that yields a ``Request`` to have it exchanged for a
+``Reply``, or a ``Pause`` to learn the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+import airflow_provider_twilio_comms
+from airflow_provider_twilio_comms.api import oauth
+from airflow_provider_twilio_comms.api.flows import Pause
+from airflow_provider_twilio_comms.api.wire import Call, checked
+from airflow_provider_twilio_comms.client.config import Config
+from airflow_provider_twilio_comms.exceptions import ServerFailed, TransportFailed
+
+__all__ = ["Request", "RequestBuilder", "lost"]
+
+T = TypeVar("T")
+
+EARLY = 60.0  # seconds before its end at which an access token is no longer used
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Request:
+    """What goes on the wire."""
+
+    method: str
+    url: str
+    product: str
+    headers: Mapping[str, str]
+    body: bytes | None
+
+
+def lost(request: Request, sent: bool, what: str) -> TransportFailed:
+    """The error of a request that got no reply. Names the host only: a query may hold a phone number.
+
+    Where it was to fetch an access token, the call that needs one has not been sent.
+    """
+    sent = sent and request.product != "oauth"
+    return TransportFailed(f"{request.method} {request.url.split('/')[2]}: {what}", sent=sent)
+
+
+@dataclass
+class RequestBuilder:
+    """Makes the requests of one client's calls, and keeps its access token, if it uses one."""
+
+    config: Config
+    _token: str = field(default="", repr=False)
+    _until: float = 0.0
+
+    def deliver(self, call: Call[T]) -> Exchange[T]:
+        """Yield the requests that a call takes, and return what its reply says.
+
+        Raises :class:`Refused` for a call that the connection forbids, :class:`ApiError` for Twilio's errors.
+        """
+        self.config.permit(call)
+        if not self.config.uses_oauth:
+            return checked(call, (yield self._request(call, self.config.basic)))
+        reply = yield self._request(call, (yield from self._bearer()))
+        if reply.status == 401:  # revoked or rotated before its time: one new token, once
+            self._until = 0.0
+            reply = yield self._request(call, (yield from self._bearer()))
+        return checked(call, reply)
+
+    def _request(self, call: Call[Any], authorization: str | None) -> Request:
+        content_type, body = call.content()
+        headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
+        if authorization:
+            headers["Authorization"] = authorization
+        if content_type:
+            headers["Content-Type"] = content_type
+        return Request(call.method, self.config.url(call), call.product, headers, body)
+
+    def _bearer(self) -> Exchange[str]:
+        """The Authorization header with an access token that is good for a while yet."""
+        time = yield Pause(0)
+        if time >= self._until:
+            call = oauth.token(self.config.login, self.config.secret)
+            reply = yield self._request(call, None)
+            try:
+                token = checked(call, reply)
+            except ServerFailed as error:  # the call that needs the token has not been sent
+                raise TransportFailed(f"no access token: {error}", sent=False) from error
+            self._token, self._until = token.access_token, time + token.expires_in - EARLY
+        return f"Bearer {self._token}"
+
+
+Exchange: TypeAlias = Generator["Request | Pause", Any, T]
+_USER_AGENT = f"airflow-provider-twilio-comms/{airflow_provider_twilio_comms.__version__}"

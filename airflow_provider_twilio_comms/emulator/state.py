@@ -1,0 +1,48 @@
+"""All that the emulator knows: its clock, its options, and one part for each subject."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import Any, TypeVar, cast
+
+from airflow_provider_twilio_comms.emulator.clock import Clock
+from airflow_provider_twilio_comms.emulator.faults import Faults
+from airflow_provider_twilio_comms.emulator.options import Options
+from airflow_provider_twilio_comms.emulator.recorder import Journal, Ledger
+
+__all__ = ["State"]
+
+P = TypeVar("P")
+
+
+class State:
+    """State lives in parts, one for each subject, each made on first use by ``part``.
+
+    ``lock`` is held while a request is handled; hold it to look at state from another thread.
+    """
+
+    def __init__(self, clock: Clock | None = None, seed: int | None = None, **options: Any) -> None:
+        self.clock: Clock = clock or Clock()
+        self.options: Options = Options().changed(options)
+        self.random: random.Random = random.Random(seed)
+        self.lock: threading.RLock = threading.RLock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything but the options and the time."""
+        with self.lock:
+            self.faults: Faults = Faults()
+            self.ledger: Ledger = Ledger()
+            self.journal: Journal = Journal()
+            self._parts: dict[type[Any], Any] = {}
+
+    def part(self, kind: type[P]) -> P:
+        """The one ``kind(state)`` of this state."""
+        if kind not in self._parts:
+            self._parts[kind] = cast(Any, kind)(self)
+        return cast(P, self._parts[kind])
+
+    def change(self, **options: Any) -> None:
+        """Change options; what was accepted before keeps its pace. Raises ``msgspec.ValidationError``."""
+        self.options = self.options.changed(options)

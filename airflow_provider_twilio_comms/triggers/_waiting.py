@@ -1,0 +1,105 @@
+"""What every trigger that waits on a poll does, whatever it waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any, ClassVar, Generic, TypeVar
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_twilio_comms._core.waiting.base import Ending, Waiting
+from airflow_provider_twilio_comms.exceptions import TwilioError
+from airflow_provider_twilio_comms.triggers._poller import Look, Poller, Source
+
+__all__ = ["WaitingTrigger", "undisturbed"]
+
+T = TypeVar("T")
+KILLING = 25.0  # seconds that a trigger may take to do what a kill asks for; Airflow waits for 30
+TOLD = 0.01  # seconds between two lines of progress, for each trigger that waits along
+
+
+class WaitingTrigger(BaseTrigger, Generic[T]):
+    """Waits for things of type ``T``, and says in one event how that ended.
+
+    Its arguments are attributes of the same names, all of them plain data.
+    """
+
+    source: ClassVar[Source[Any]]
+
+    twilio_conn_id: str
+    poll_interval: float
+    not_before: float
+    _told: str = ""
+
+    @abstractmethod
+    def waiting(self) -> Waiting[T, Ending]:
+        """What is waited for, and when it ends."""
+
+    @abstractmethod
+    def progress(self, known: Mapping[str, T | None]) -> str:
+        """How far it is, in counts."""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        names = list(inspect.signature(type(self).__init__).parameters)[1:]
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        return path, {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        outcome = await self._outcome()
+        await asyncio.sleep(max(0.0, self.not_before - time.time()))
+        yield TriggerEvent(outcome.to_event())
+
+    async def on_kill(self) -> None:
+        """Say what goes on at Twilio.
+
+        Airflow calls this when the task was failed, marked or cleared from outside, and also when it waits
+        again or another triggerer has taken over.
+        """
+        self.log.warning(
+            "No longer waiting; what is under way at Twilio goes on: %s (%s)",
+            ", ".join(self.waiting().names),
+            self._told or "no counts yet",
+        )
+
+    async def _outcome(self) -> Ending:
+        wait = self.waiting()
+        known: dict[str, T | None] = {}
+        silent_until = 0.0
+        async with Poller.joined(
+            self.source, self.twilio_conn_id, self.poll_interval, wait.names, wait.since, wait.deadline
+        ) as watch:
+            while True:
+                outcome = self._judged(wait, known, await watch.looked())
+                if outcome is not None:
+                    return outcome
+                if time.time() >= silent_until and (state := self.progress(known)) != self._told:
+                    self._told, silent_until = state, time.time() + TOLD * watch.crowd
+                    self.log.info("%s", state)
+
+    def _judged(self, wait: Waiting[T, Ending], known: dict[str, T | None], looked: Look[T]) -> Ending | None:
+        error = None
+        for name, found in looked.items():
+            if isinstance(found, TwilioError):
+                error = found
+            else:
+                known[name] = found
+        if error is not None:
+            self.log.warning("The poll failed, and is tried again: %s", error)
+            return wait.failed(error, known, time.time())
+        return wait.judged(known, time.time())
+
+
+async def undisturbed(work: Coroutine[Any, Any, None]) -> None:
+    """Do what a kill asks for, to its end: Airflow 3.3 cancels a killed trigger anew every second, and with
+    it an ``on_kill`` that is under way (``cancel_triggers`` in its triggerer_job_runner.py).
+    """
+    task = asyncio.create_task(asyncio.wait_for(work, KILLING))
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()

@@ -1,1 +1,0 @@
-"""Keeping what an account holds as an author declared it: messages, numbers, services."""
