@@ -1,7 +1,7 @@
 """Processes that a test kills: forked from one that has imported Airflow, which all tests share.
 
-Python starts that one process on first use and ignores what is to be imported there ever after, and names that do
-not exist: so everything is named here, and not by those who use it.
+Python starts that one process on first use; what others want imported there comes too late, and a name that
+does not exist is passed over. So everything is named here, and not by those who use it.
 """
 
 from __future__ import annotations
