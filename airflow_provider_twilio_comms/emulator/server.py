@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from email.utils import formatdate
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -67,7 +68,7 @@ async def _answer(twilio: Twilio, scope: Scope, receive: Receive, send: Send) ->
     delay = exchange.delay + twilio.options.reply_delay
     if delay:
         await asyncio.sleep(delay)
-    await _reply(exchange, receive, send)
+    await _reply(exchange, formatdate(twilio.clock.now(), usegmt=True), receive, send)
 
 
 async def _read(receive: Receive) -> bytes:
@@ -79,7 +80,7 @@ async def _read(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-async def _reply(exchange: Exchange, receive: Receive, send: Send) -> None:
+async def _reply(exchange: Exchange, date: str, receive: Receive, send: Send) -> None:
     """Send it whole, or end the connection before its first byte or in its middle."""
     if exchange.ending == "drop":
         _transport(send).abort()
@@ -88,7 +89,7 @@ async def _reply(exchange: Exchange, receive: Receive, send: Send) -> None:
     reply = exchange.reply
     length = len(reply.body) + (100 if exchange.ending == "cut" else 0)
     headers = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
-    headers.append((b"content-length", str(length).encode()))
+    headers += [(b"date", date.encode()), (b"content-length", str(length).encode())]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     if exchange.ending == "cut":
         half = reply.body[: len(reply.body) // 2]
@@ -164,6 +165,7 @@ class Running:
             log_level="critical",
             access_log=False,
             server_header=False,
+            date_header=False,  # the clock's is sent
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )

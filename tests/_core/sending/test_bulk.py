@@ -15,6 +15,8 @@ from tests.operators.bulk_sends import bulk, people
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
 
+pytestmark = pytest.mark.usefixtures("hurried")
+
 SEND = {"method": "POST", "path": "/Messages$"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,8 @@ from tests.operators.single_sends import ADA, BODY, EVE, FROM, break_posts, mess
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
+
+pytestmark = pytest.mark.usefixtures("hurried")
 
 OPTED_OUT = "+15005550004"
 
@@ -180,7 +181,7 @@ def test_a_signature_of_a_file_may_change_between_tries(emulator: Running) -> No
 
 def test_the_same_words_of_an_earlier_send_are_not_taken_for_this_one(emulator: Running) -> None:
     message().execute(context(MemoryStore()))
-    time.sleep(3.5)  # Twilio's times have no fractions
+    emulator.twilio.clock.advance(3.5)  # Twilio's times have no fractions
     break_posts(emulator, "error_before")
     with pytest.raises(SendUncertain):
         message().execute(context(MemoryStore()))
