@@ -58,7 +58,8 @@ async def test_a_client_is_closed_though_its_user_was_cancelled(config: Config) 
             await asyncio.sleep(60)
 
     user = asyncio.create_task(use())
-    await asyncio.sleep(0.05)
+    while not opened:
+        await asyncio.sleep(0.01)
     user.cancel()
     with pytest.raises(asyncio.CancelledError):
         await user
