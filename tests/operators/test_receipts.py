@@ -160,9 +160,8 @@ def test_reasons_are_asked_for_a_few_at_a_time(emulator: Running, tmp_path: Path
     path = tmp_path / "all.jsonl"
     result = receipts(ids, output_path=str(path), concurrency=6, max_reasons=48).execute(context())
     times = [entry["at"] for entry in emulator.twilio.journal.recent][-48:]
-    together = [
-        sum(start <= time < start + 0.045 for time in times) for start in times
-    ]  # none is answered yet
+    # Before 0.05 s are over, none of those that came has its answer.
+    together = [sum(start <= time < start + 0.045 for time in times) for start in times]
     assert 1 < max(together) <= 6
     assert (result["codes"], result["unexplained"]) == ({"30008": 48}, 12)
     assert Counter(row["verdict"] for row in lines(path)) == {"retry": 48, "unknown": 12}

@@ -56,10 +56,9 @@ def run_began() -> SimpleNamespace:
 
 @pytest.mark.parametrize("kind", ["error_after", "drop_after", "cut", "slow"])
 def test_a_lost_reply_is_looked_up_and_not_sent_again(emulator: Running, kind: Any) -> None:
-    break_posts(emulator, kind, seconds=3 if kind == "slow" else 0)
-    with environment(
-        AIRFLOW_CONN_TWILIO_DEFAULT=emulator.connection_json(timeout=1 if kind == "slow" else 30)
-    ):
+    seconds, timeout = (3, 1) if kind == "slow" else (0, 30)
+    break_posts(emulator, kind, seconds=seconds)
+    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=emulator.connection_json(timeout=timeout)):
         result = message(to=[ADA, EVE]).execute(context(MemoryStore()))
     assert taken(emulator) == {ADA: 1, EVE: 1}
     assert len(set(result["sids"])) == 2
