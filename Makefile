@@ -11,6 +11,8 @@ WORKERS ?= 4
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # As pip does: a machine may trust an authority of its own.
 export UV_SYSTEM_CERTS ?= true
+# Containers like to set it, and each of the many interpreters here would then compile Airflow anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo airflow emulator test verify bench chaos e2e docs lint dist audit types matrix lock clean

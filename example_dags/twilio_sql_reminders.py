@@ -46,6 +46,7 @@ with DAG(
     send = SqlToTwilioOperator(
         task_id="send",
         **TONIGHT,
+        send_key="reminders of {{ dag_run.run_after | ds }}",  # the day's send, whoever starts it
         max_age=pendulum.duration(hours=6),
         wait_for="delivered",
         min_delivered=0.9,

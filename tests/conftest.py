@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
     from airflow.sdk import DAG
 
+    from airflow_provider_twilio_comms.api.flows import Pause
     from airflow_provider_twilio_comms.demo.stack import Stack
     from airflow_provider_twilio_comms.emulator.server import Emulator
     from tests.postgres import Postgres
@@ -101,6 +102,17 @@ def emulator() -> Iterator[Emulator]:
 
     with running() as started, environment(AIRFLOW_CONN_TWILIO_DEFAULT=started.connection_json()):
         yield started
+
+
+@pytest.fixture
+def hurried(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker waits for between requests passes at once, by the emulator's clock."""
+    from airflow_provider_twilio_comms.client import sync
+
+    def pause(step: Pause) -> float:
+        return emulator.twilio.clock.advance(step.seconds)
+
+    monkeypatch.setattr(sync, "_pause", pause)
 
 
 @pytest.fixture

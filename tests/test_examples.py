@@ -91,11 +91,14 @@ def answering(emulator: Running) -> Iterator[None]:
 def hurry(task: Any) -> None:
     """Wait less: with dag.test() no executor is there to be outrun. A task whose time is over runs too."""
     task.end_date = None
+    mapped = getattr(task, "partial_kwargs", None)  # what a mapped task will be made with
+    for name in ("poll_interval", "poke_interval"):
+        if mapped and name in mapped:
+            mapped.update({name: 0.2, "initial_delay": 0})
+        elif hasattr(task, name):
+            setattr(task, name, 0.2)
     if hasattr(task, "initial_delay"):
         task.initial_delay = 0
-    for name in ("poll_interval", "poke_interval"):
-        if hasattr(task, name):
-            setattr(task, name, 0.2)
 
 
 def test_every_operator_and_sensor_is_in_an_example() -> None:

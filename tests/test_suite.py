@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 
 import pytest
 from _pytest.mark.expression import Expression
 
 from tests.conftest import ROOT, VERIFIED
+from tests.forked import IMPORTED
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 WORDS = ("test", "verify", "e2e")
@@ -39,3 +41,8 @@ def test_what_takes_minutes_is_left_to_make_e2e() -> None:
 
 def test_a_test_without_a_marker_runs_in_this_process(request: pytest.FixtureRequest) -> None:
     assert request.node.get_closest_marker("process")
+
+
+def test_what_is_imported_before_forking_exists() -> None:
+    for name in IMPORTED:
+        assert importlib.import_module(name)

@@ -50,19 +50,19 @@ def test_every_loop_has_a_client_of_its_own(config: Config) -> None:
 
 
 async def test_a_client_is_closed_though_its_user_was_cancelled(config: Config) -> None:
-    opened: list[aio.AsyncClient] = []
+    opened: asyncio.Future[aio.AsyncClient] = asyncio.get_running_loop().create_future()
 
     async def use() -> None:
         async with aio.connected(config) as client:
-            opened.append(client)
+            opened.set_result(client)
             await asyncio.sleep(60)
 
     user = asyncio.create_task(use())
-    await asyncio.sleep(0.05)
+    client = await opened
     user.cancel()
     with pytest.raises(asyncio.CancelledError):
         await user
-    assert opened[0]._session.closed
+    assert client._session.closed
     assert not aio._clients._users
 
 

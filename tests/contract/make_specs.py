@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.contract.disagreements import OMITTED
 from tests.contract.documents import CLASSIC, EXAMPLE_REPLIES, METHODS, ROOT, SPECS
 from tests.contract.made_up import MadeUp
-from tests.contract.quarrels import OMITTED
 
 __all__ = ["extract_facts", "find_originals", "make_files"]
 

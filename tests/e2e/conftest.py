@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.deployment import Deployment, deployed, missing
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # its twenty processes are not to run beside what comes after
 def started() -> Iterator[Deployment]:
     if lacking := missing():
         pytest.skip(lacking)

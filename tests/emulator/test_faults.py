@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from airflow_provider_twilio_comms.demo.processes import until
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.server import Running, running
@@ -113,7 +114,7 @@ def test_a_reply_can_be_late_though_it_was_processed_at_once(
     emulator.twilio.faults.add(Fault(kind="slow", seconds=0.4))
     with pytest.raises(requests.ReadTimeout):
         session.post(f"{emulator.url}/comms/v1/Messages", json=message(), timeout=0.1)
-    assert emulator.twilio.ledger.messages == 1
+    until(lambda: emulator.twilio.ledger.messages == 1, timeout=30, what="the message")
 
 
 def test_a_slow_reply_is_whole(emulator: Running, session: requests.Session) -> None:

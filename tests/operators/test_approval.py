@@ -109,7 +109,7 @@ def write(emulator: Running, body: str, sender: str = ADA) -> None:
         receive(emulator.twilio, Arrival(from_=sender, to=OURS, body=body))
 
 
-def event(trigger: TwilioReplyTrigger, within: float = 5.0) -> Any:
+def event(trigger: TwilioReplyTrigger, within: float = 30.0) -> Any:
     async def only() -> Any:
         return [each.payload async for each in trigger.run()]
 

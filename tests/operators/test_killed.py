@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
@@ -13,6 +12,7 @@ import pytest
 
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.exceptions import SendUncertain
+from tests.forked import FORKED
 from tests.operators.killed_worker import attempt
 
 if TYPE_CHECKING:
@@ -29,15 +29,10 @@ MOMENTS = {
     "after the last chunk": "Sent chunk 3 of 3",
 }
 
-_spawn = multiprocessing.get_context("forkserver")
-_spawn.set_forkserver_preload(
-    ["tests.conftest", "tests.operators.bulk_sends", "tests.operators.killed_worker"]
-)
-
 
 def killed(emulator: Running, ledger: Path | None, moment: str, **kwargs: Any) -> None:
     """Run a try that dies at ``moment``."""
-    victim = _spawn.Process(
+    victim = FORKED.Process(
         target=attempt, args=(emulator.connection, COUNT, ledger and str(ledger), moment), kwargs=kwargs
     )
     victim.start()

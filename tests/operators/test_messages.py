@@ -27,6 +27,8 @@ from tests.operators.single_sends import ADA, BODY, EVE, FROM, message
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
 
+pytestmark = pytest.mark.usefixtures("hurried")
+
 GONE = "SM" + "0" * 32
 
 

@@ -20,6 +20,8 @@ from tests.fakes import context
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
 
+pytestmark = pytest.mark.usefixtures("hurried")
+
 NUMBER, SECOND = "PN" + "06" * 16, "PN" + "10" * 16
 FULL: dict[str, Any] = {
     "settings": {

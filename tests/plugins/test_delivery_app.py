@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +15,8 @@ pytest.importorskip("airflow.models.task_state_store", reason="Airflow before 3.
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.utils.session import create_session
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from airflow_provider_twilio_comms.plugins.delivery.app import FOLDER
 from airflow_provider_twilio_comms.plugins.delivery.plugin import PREFIX, TwilioDeliveryPlugin
@@ -79,6 +81,21 @@ async def get(view: Any, path: str, user: str | None = "vic") -> Answer:
     return await ask(view, path, headers, method="GET")
 
 
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """What the database is asked for while the block lasts."""
+    asked: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        asked.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
 def rows(answer: Answer, table: str) -> list[str]:
     found = re.search(rf'<table id="{table}">.*?<tbody>(.*?)</tbody>', answer.body.decode(), re.DOTALL)
     assert found, answer.body.decode()[:2000]
@@ -110,9 +127,9 @@ async def test_the_overview_adds_everything_up(view: Any) -> None:
 
 async def test_a_thousand_operations_are_shown_at_once(view: Any) -> None:
     await get(view, "/")
-    began = time.perf_counter()
-    answer = await get(view, "/")
-    assert time.perf_counter() - began < 1.5
+    with statements() as asked:
+        answer = await get(view, "/")
+    assert len(asked) < 15
     assert len(answer.body) < 100_000
 
 
@@ -123,9 +140,9 @@ async def test_of_very_many_tasks_the_newest_are_shown_a_page_at_a_time(view: An
             at = now() - timedelta(days=20, seconds=number)
             xcoms = sent(number, {"stats": stats(10)})
             seeds.task("seen", f"old {number // 100}", "send", at, map_index=number, xcoms=xcoms)
-    began = time.perf_counter()
-    answer = await get(view, "/?days=30&dag_id=seen&page=2")
-    assert time.perf_counter() - began < 3
+    with statements() as asked:
+        answer = await get(view, "/?days=30&dag_id=seen&page=2")
+    assert len(asked) < 15
     assert b"These are the newest 1,000 tasks" in answer.body or b"the newest 1,000 tasks" in answer.body
     assert len(rows(answer, "sends")) == 50
     assert b"51 to 100 of" in answer.body

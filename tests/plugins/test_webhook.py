@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import secrets
-import time
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -191,7 +190,7 @@ async def test_ten_thousand_forged_or_replayed_webhooks_and_none_gets_in() -> No
     one, genuine = app(), written()
     assert (await post(one, genuine)).status == 204
     before = len(told("twilio://webhook/inbound"))
-    began, statuses = time.monotonic(), {204: 0, 403: 0}
+    statuses = {204: 0, 403: 0}
     for number in range(10_000):
         match number % 5:
             case 0:
@@ -208,7 +207,6 @@ async def test_ten_thousand_forged_or_replayed_webhooks_and_none_gets_in() -> No
         statuses[answer.status] += 1
     assert statuses == {204: 2000, 403: 8000}
     assert len(told("twilio://webhook/inbound")) == before
-    assert time.monotonic() - began < 60
 
 
 async def test_whatever_is_no_genuine_webhook_is_refused() -> None:

@@ -63,7 +63,7 @@ def test_the_result_is_small_and_adds_up() -> None:
 
 
 def test_it_pokes_until_the_end(twilio: Running) -> None:
-    twilio.twilio.change(pace=0.4)
+    twilio.twilio.change(pace=1.0)
     assert run(sensor(sent()))["stats"]["delivered"] == 1
     assert twilio.twilio.journal.counts["GET /comms/v1/Messages/Operations/{operationId}"] >= 3
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from tests.conftest import environment
+from tests.forked import FORKED
 from tests.operators.killed_worker import FileStore
 from tests.transfers.logged import bounds, day, log
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from tests.postgres import Postgres
 
 COUNT = 4500  # in five pages
-
-_spawn = multiprocessing.get_context("forkserver")
-_spawn.set_forkserver_preload(["tests.conftest", "tests.operators.killed_worker"])
 
 
 class _Deadly(FileStore):
@@ -55,7 +52,7 @@ def attempt(connections: dict[str, str], place: dict[str, Any], store: str, mome
 
 
 def killed(*arguments: Any) -> None:
-    victim = _spawn.Process(target=attempt, args=arguments)
+    victim = FORKED.Process(target=attempt, args=arguments)
     victim.start()
     victim.join(120)
     assert victim.exitcode == -signal.SIGKILL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,10 +15,18 @@ from airflow_provider_twilio_comms.triggers import _poller
 from airflow_provider_twilio_comms.triggers._poller import Poller
 from tests.conftest import environment
 
-__all__ = ["fired"]
+__all__ = ["fired", "until"]
 
 
-async def fired(trigger: BaseTrigger, within: float = 5.0) -> Any:
+async def until(true: Callable[[], Any], within: float = 30.0) -> None:
+    """Go on with the event loop until this is so."""
+    end = asyncio.get_running_loop().time() + within
+    while not true():
+        assert asyncio.get_running_loop().time() < end, "waited in vain"
+        await asyncio.sleep(0.01)
+
+
+async def fired(trigger: BaseTrigger, within: float = 30.0) -> Any:
     """The payload of the one event of a trigger."""
 
     async def events() -> list[Any]:

@@ -24,6 +24,7 @@ from airflow_provider_twilio_comms.triggers._asset_state import MOST, WatermarkS
 from airflow_provider_twilio_comms.triggers._watching import WatchingTrigger
 from airflow_provider_twilio_comms.triggers.inbound import TwilioInboundMessageTrigger
 from airflow_provider_twilio_comms.triggers.operation_events import TwilioOperationEventTrigger
+from tests.triggers.conftest import until
 
 OURS, OTHER, SERVICE = "+15005550006", "+15005550010", "MG" + "07" * 16
 ADA, BOB = "+12025550101", "+442079460000"
@@ -105,13 +106,6 @@ def watcher(receiver: str = OURS, **others: Any) -> TwilioInboundMessageTrigger:
 def write(twilio: Running, body: str = "Hi", sender: str = ADA, to: str = OURS, **others: Any) -> str:
     with twilio.twilio.lock:
         return receive(twilio.twilio, Arrival(from_=sender, to=to, body=body, **others)).sid
-
-
-async def until(true: Any, within: float = 5.0) -> None:
-    end = time.monotonic() + within
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        await asyncio.sleep(0.01)
 
 
 def sids(told: list[dict[str, Any]]) -> list[str]:
@@ -240,7 +234,7 @@ async def test_an_outage_and_a_store_that_is_away_lose_no_inbound_message(twilio
 async def test_without_shared_streams_an_inbound_watcher_polls_for_itself(twilio: Running) -> None:
     async with aclosing(watcher().run()) as events:
         wanted = write(twilio)
-        event = await asyncio.wait_for(anext(events), 5)
+        event = await asyncio.wait_for(anext(events), 30)
     assert event.payload["sid"] == wanted
     assert not WatchingTrigger._watchers
 

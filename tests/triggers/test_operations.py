@@ -94,7 +94,7 @@ async def test_the_deadline_is_kept_though_the_next_poll_is_far_off(twilio: Runn
     operation = sent()
     began = time.monotonic()
     end = await outcome(operation, deadline=time.time() + 0.6, poll_interval=3600)
-    assert 0.5 <= time.monotonic() - began < 3
+    assert time.monotonic() - began >= 0.5
     assert (end.status, looked(twilio)) == ("timeout", 2)  # the first look, and a last one
 
 
@@ -113,13 +113,11 @@ async def test_time_is_up_in_the_middle_of_an_outage(
 ) -> None:
     monkeypatch.setattr("airflow_provider_twilio_comms.triggers._poller.LATE", 0.2)
     operation = sent()
-    twilio.twilio.faults.add(Fault(kind="slow", path=OPERATIONS, seconds=1.5, times=None))
-    quick = twilio.connection_json(max_attempts=1, timeout=30)
-    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=quick):
-        began = time.monotonic()
+    twilio.twilio.faults.add(Fault(kind="slow", path=OPERATIONS, seconds=120, times=None))
+    patient = twilio.connection_json(max_attempts=1, timeout=120)
+    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=patient):
         end = await outcome(operation, deadline=time.time() + 0.2)
-    assert (end.status, end.operations) == ("timeout", {})
-    assert time.monotonic() - began < 2
+    assert (end.status, end.operations) == ("timeout", {})  # before the reply
 
 
 async def test_a_404_on_a_fresh_operation_is_tolerated(twilio: Running) -> None:

@@ -15,6 +15,8 @@ from tests.operators.bulk_sends import bulk, people, stopped_after
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
 
+pytestmark = pytest.mark.usefixtures("hurried")
+
 SEND = {"method": "POST", "path": "/Messages$"}
 
 
@@ -36,8 +38,8 @@ def everyone_once(emulator: Running, count: int) -> bool:
 
 @pytest.mark.parametrize("kind", ["error_after", "drop_after", "cut", "slow"])
 def test_a_lost_reply_is_looked_up_and_not_sent_again(emulator: Running, kind: Any) -> None:
-    emulator.twilio.faults.add(Fault(kind=kind, skip=1, seconds=3, **SEND))
-    connection = emulator.connection_json(timeout=1)
+    emulator.twilio.faults.add(Fault(kind=kind, skip=1, seconds=6 if kind == "slow" else 0, **SEND))
+    connection = emulator.connection_json(timeout=3 if kind == "slow" else 30)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW_CONN_TWILIO_DEFAULT", connection)
         result = bulk(people(25_000)).execute(context(MemoryStore()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,8 @@ from tests.operators.single_sends import ADA, BODY, EVE, FROM, break_posts, mess
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
 
+pytestmark = pytest.mark.usefixtures("hurried")
+
 OPTED_OUT, GRACE = "+15005550004", "+12025550125"
 
 
@@ -55,8 +56,9 @@ def run_began() -> SimpleNamespace:
 
 @pytest.mark.parametrize("kind", ["error_after", "drop_after", "cut", "slow"])
 def test_a_lost_reply_is_looked_up_and_not_sent_again(emulator: Running, kind: Any) -> None:
-    break_posts(emulator, kind, seconds=3)
-    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=emulator.connection_json(timeout=1)):
+    seconds, timeout = (3, 1) if kind == "slow" else (0, 30)
+    break_posts(emulator, kind, seconds=seconds)
+    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=emulator.connection_json(timeout=timeout)):
         result = message(to=[ADA, EVE]).execute(context(MemoryStore()))
     assert taken(emulator) == {ADA: 1, EVE: 1}
     assert len(set(result["sids"])) == 2
@@ -187,7 +189,7 @@ def test_a_signature_of_a_file_may_change_between_tries(emulator: Running) -> No
 
 def test_the_same_words_of_an_earlier_send_are_not_taken_for_this_one(emulator: Running) -> None:
     message().execute(context(MemoryStore()))
-    time.sleep(3.5)  # Twilio's times have no fractions
+    emulator.twilio.clock.advance(3.5)  # Twilio's times have no fractions
     break_posts(emulator, "error_before")
     with pytest.raises(SendUncertain):
         message().execute(context(MemoryStore()))
