@@ -1,4 +1,4 @@
-"""Who may ask: the accounts and keys of the emulator, all of them made up, and the check of a request.
+"""Credentials: the emulator's made-up accounts and keys, and the authentication of a request.
 
     account, auth token   everything
     Main API key          everything
@@ -59,7 +59,7 @@ _KNOWN: dict[tuple[str, str], Caller] = {
 
 
 class Tokens:
-    """The OAuth tokens handed out, and when each ends. An old one stays valid beside a new one."""
+    """Issued OAuth tokens with the time when each ends. An old one stays valid beside a new one."""
 
     def __init__(self, twilio: State) -> None:
         self._twilio = twilio
@@ -76,14 +76,14 @@ class Tokens:
         return self._ends.get(token, 0.0) > self._twilio.clock.now()
 
     def revoke_all(self) -> int:
-        """Returns how many there were."""
+        """Revoke all tokens; returns how many there were."""
         count = len(self._ends)
         self._ends.clear()
         return count
 
 
 def admit(twilio: State, request: Request, route: Route, account_sid: str | None) -> Caller | None:
-    """The caller, where they may use this route on this account. Raises 401 and 403."""
+    """Authenticate the caller and check that they may use this route on this account. Raises 401 and 403."""
     if route.access == "anyone":
         return None
     caller = _caller(twilio, request.headers.get("authorization", ""))

@@ -124,7 +124,7 @@ METRICS: dict[str, Metric] = {
     "twilio.alerts.failed": Metric(
         "counter",
         ("conn_id", "verdict"),
-        "Alert messages that were not sent; an alert whose text could not be rendered counts as one.",
+        "Alert messages that were not sent; an alert that failed before its first message counts as one.",
     ),
     "twilio.alerts.uncertain": Metric(
         "counter",

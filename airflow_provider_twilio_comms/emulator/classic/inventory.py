@@ -1,4 +1,4 @@
-"""What the account has to send with, some of it from the start, with SIDs one can paste."""
+"""Inventory of the account's numbers, short codes and channel senders; some exist from the start."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def missing() -> Problem:
 
 @dataclass
 class Number:
-    """A number of the account, and its settings by their names."""
+    """A number of the account, with its settings by name."""
 
     sid: str
     account_sid: str
@@ -106,7 +106,7 @@ class Number:
 
 @dataclass
 class ShortCode:
-    """A short code: made at Twilio, here only changed."""
+    """A short code; the API changes short codes but does not create them."""
 
     sid: str
     account_sid: str
@@ -135,7 +135,7 @@ class ShortCode:
 
 @dataclass(frozen=True)
 class Channel:
-    """A sender of another channel: registered at Twilio, here only put into services."""
+    """A sender of another channel; the API adds it to services but does not create it."""
 
     sid: str
     address: str
@@ -169,7 +169,7 @@ class Inventory:
         self.channels: dict[str, Channel] = {channel.sid: channel for channel in channels}
 
     def owns(self, sender: str) -> bool:
-        """Whether a number, a short code or a channel address is the account's, to send with."""
+        """Tell if the account may send from a number, a short code or a channel address."""
         addresses = [number.number for number in self.numbers.values() if number.capabilities["sms"]]
         addresses += [code.code for code in self.short_codes.values()]
         addresses += [channel.address for channel in self.channels.values()]

@@ -1,6 +1,6 @@
-"""What becomes of a number: THE TABLE, so that data files can choose.
+"""Magic numbers: the outcome of a message by the last digits of its recipient's number.
 
-A number that ends in ``555`` and four digits of the first column (``+1 202 555 9003``) fares as follows, on
+A number that ends in ``555`` and four digits of the first column (``+1 202 555 9003``) has this outcome, on
 every channel unless said otherwise; every other number is delivered, and on WhatsApp read.
 
     9000   sent, and no receipt ever comes        SENT
@@ -32,7 +32,7 @@ __all__ = ["Outcome", "Outcomes", "message_of"]
 
 
 class Outcome(NamedTuple):
-    """How one attempt ends. ``elsewhere``: the next channel may still reach the person."""
+    """The end of one attempt. ``elsewhere`` means that the next channel may still reach the person."""
 
     status: str
     code: int | None = None
@@ -81,7 +81,7 @@ def message_of(code: int) -> str:
 
 
 class Outcomes:
-    """The table, behind the outcomes that were scripted."""
+    """Outcomes by number: those of ``Options.outcomes`` first, then the table."""
 
     def __init__(self, scripted: Sequence[Scripted]) -> None:
         self._scripted = [
@@ -93,7 +93,7 @@ class Outcomes:
         ]
 
     def of(self, address: str, channel: str) -> Outcome:
-        """What an attempt to reach ``address`` through a sender of ``channel`` ends in."""
+        """Find the outcome of an attempt to reach ``address`` through a sender of ``channel``."""
         for pattern, outcome in self._scripted:
             if pattern.search(address):
                 return outcome
@@ -102,5 +102,5 @@ class Outcomes:
         return found or (_READ if channel == "WHATSAPP" else _DELIVERED)
 
     def ordinary(self, address: str) -> bool:
-        """Is there nothing special about this number on any channel?"""
+        """Tell if a number is an ordinary one on every channel."""
         return not self._scripted and address[-7:-4] != "555"
