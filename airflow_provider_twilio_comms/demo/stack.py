@@ -257,7 +257,7 @@ class Stack:
 
 
 def _reported(component: Component, health: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether a component's heartbeat is from after its start: a predecessor's last one says nothing."""
+    """Tell if a component's heartbeat is newer than its start: a predecessor's last one proves nothing."""
     key = component.name.replace("-", "_")
     if key not in health:  # the API server itself, which has just answered, and the emulator
         return True

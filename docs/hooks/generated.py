@@ -1,4 +1,4 @@
-"""The reference as Markdown, made from the code: what exists is there, and nothing else."""
+"""Pages of the reference as Markdown, generated from the code."""
 
 from __future__ import annotations
 
