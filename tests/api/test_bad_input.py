@@ -1,4 +1,4 @@
-"""Bad input, refused before there is a request: with the field named, and the value not shown."""
+"""Bad input is refused before there is a request, with the field but without the value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the facts of Twilio's OpenAPI documents into ``tests/contract/specs``, for the tests to judge by.
+"""Write the facts of Twilio's OpenAPI documents into ``tests/contract/specs``, for validation in tests.
 
 ``python -m tests.contract.make_specs [FOLDER]`` reads the documents from a folder: the argument, or
 ``$TWILIO_SPECS``, or ``../shared/twilio/specs`` beside the clone. Facts are paths, parameters, schemas,
@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.contract.disagreements import OMITTED
 from tests.contract.documents import CLASSIC, EXAMPLE_REPLIES, METHODS, ROOT, SPECS
 from tests.contract.made_up import MadeUp
-from tests.contract.quarrels import OMITTED
 
 __all__ = ["extract_facts", "find_originals", "make_files"]
 

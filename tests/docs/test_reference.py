@@ -1,4 +1,4 @@
-"""The reference holds everything that is for use, in words, and is true of the code."""
+"""The reference describes every public class, argument, call and option as the code has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bad input, refused before there is a request: with the field named and the fix."""
+"""Bad input is refused before there is a request, with the field and the fix."""
 
 from __future__ import annotations
 
