@@ -1,4 +1,4 @@
-"""The code blocks of README.md and docs/."""
+"""The code blocks of README.md, CONTRIBUTING.md and docs/."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 __all__ = ["PAGES", "ROOT", "Block", "blocks"]
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 _FENCE = re.compile(r"(?:^<!-- only (\w+): .+ -->\n)?^```(\w*)([^\n]*)\n(.*?)^```$", re.M | re.S)
 _INLINE = re.compile(r"`(make [^`]+)`")
 
