@@ -21,38 +21,7 @@ from typing_extensions import get_type_hints
 from airflow_provider_twilio_comms.api._times import timestamp
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = [
-    "AccountSid",
-    "Address",
-    "AddressSid",
-    "AlphaSender",
-    "ApplicationSid",
-    "BundleSid",
-    "Callback",
-    "ContentSid",
-    "CountryCode",
-    "Field",
-    "FileUrl",
-    "HttpMethod",
-    "IdentitySid",
-    "MediaSid",
-    "MessageSid",
-    "Named",
-    "Paged",
-    "PhoneNumber",
-    "PhoneNumberSid",
-    "Sender",
-    "ServiceSid",
-    "ShortCodeSid",
-    "Url",
-    "ValidityPeriod",
-    "bare",
-    "fields",
-    "one_of",
-    "pairs",
-    "sid",
-    "valid",
-]
+__all__ = ["Field", "Named", "Paged", "bare", "fields", "one_of", "pairs", "sid", "valid"]
 
 V = TypeVar("V")
 

@@ -1,17 +1,4 @@
-"""Stack: a real Airflow, one process per component, with the emulator.
-
-::
-
-    with Stack(Path("example_dags")) as stack:
-        run_id = stack.airflow.trigger("twilio_bulk_campaign")
-        stack.kill("triggerer")
-        stack.start_component("triggerer")
-        assert stack.airflow.wait_for_run("twilio_bulk_campaign", run_id) == "success"
-
-Everything lives in ``stack.home``: configuration comes from the environment only, without the caller's own
-Airflow settings. ``stop`` leaves no process behind; if this process dies before it can call it, a guardian
-does (see ``processes``).
-"""
+"""Stack: a real Airflow, one process per component, with the emulator."""
 
 from __future__ import annotations
 
@@ -64,6 +51,18 @@ _TASK_TITLE = re.compile(r"airflow worker -- ([0-9a-f]{8}-[0-9a-f-]{27})")
 
 class Stack:
     """Airflow on free loopback ports, run from one folder.
+
+    ::
+
+        with Stack(Path("example_dags")) as stack:
+            run_id = stack.airflow.trigger("twilio_bulk_campaign")
+            stack.kill("triggerer")
+            stack.start_component("triggerer")
+            assert stack.airflow.wait_for_run("twilio_bulk_campaign", run_id) == "success"
+
+    Everything lives in ``stack.home``: configuration comes from the environment only, without the caller's
+    own Airflow settings. ``stop`` leaves no process behind; if this process dies before it can call it, a
+    guardian does (see ``processes``).
 
     :param dags: the folder with the DAG files.
     :param home: AIRFLOW_HOME; by default a temporary folder that ``stop`` removes.

@@ -1,20 +1,4 @@
-"""Fault injection: the kinds of fault, the requests that they hit, and how often.
-
-    kind           processed?  what the client sees
-    rate_limited   no          429 of Twilio (20429), with Retry-After if given
-    proxy_429      no          429 of something else: HTML
-    unavailable    no          503 of Twilio (20503), with Retry-After if given
-    error_before   no          500 of Twilio (20500)
-    error_after    yes         the same 500
-    bad_gateway    no          502, HTML
-    drop_before    no          the connection ends before the request's body is read
-    drop_after     yes         the connection ends before the first byte of the reply
-    cut            yes         the reply ends in its middle, below its content-length
-    slow           yes         the whole reply, ``seconds`` late
-    lag            yes         a list as it was ``seconds`` ago
-
-``processed`` overrides the second column (a gateway's 502, for instance, may hide a success).
-"""
+"""Fault injection: errors, lost replies and delays for chosen requests."""
 
 from __future__ import annotations
 
@@ -62,6 +46,21 @@ _PROBLEMS = {
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A fault and the requests that it hits.
+
+        kind           processed?  what the client sees
+        rate_limited   no          429 of Twilio (20429), with Retry-After if given
+        proxy_429      no          429 of something else: HTML
+        unavailable    no          503 of Twilio (20503), with Retry-After if given
+        error_before   no          500 of Twilio (20500)
+        error_after    yes         the same 500
+        bad_gateway    no          502, HTML
+        drop_before    no          the connection ends before the request's body is read
+        drop_after     yes         the connection ends before the first byte of the reply
+        cut            yes         the reply ends in its middle, below its content-length
+        slow           yes         the whole reply, ``seconds`` late
+        lag            yes         a list as it was ``seconds`` ago
+
+    ``processed`` overrides the second column (a gateway's 502, for instance, may hide a success).
 
     ``method`` and ``path`` are regular expressions; the path is searched in ``/comms/v1/Messages`` and so on,
     without the query. The first ``skip`` matching requests succeed, then ``times`` fail (None: all).

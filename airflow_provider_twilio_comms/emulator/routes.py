@@ -1,12 +1,4 @@
-"""Routes: the handlers of requests by method and path.
-
-A module makes a ``Routes`` and decorates its handlers; ``twilio.py`` joins them in a ``Table``::
-
-    routes = Routes("comms", "/{version:v1|preview}")
-
-    @routes("GET", "/Messages/{messageId}")
-    def fetch(twilio: Twilio, request: Request, version: str, message_id: str) -> Reply: ...
-"""
+"""Routes: the handlers of requests by method and path."""
 
 from __future__ import annotations
 
@@ -53,7 +45,15 @@ class Route:
 
 
 class Routes(list[Route]):
-    """The routes of one module, for one product and below one prefix."""
+    """The routes of one module, for one product and below one prefix.
+
+    A module makes a ``Routes`` and decorates its handlers; ``twilio.py`` joins them in a ``Table``::
+
+        routes = Routes("comms", "/{version:v1|preview}")
+
+        @routes("GET", "/Messages/{messageId}")
+        def fetch(twilio: Twilio, request: Request, version: str, message_id: str) -> Reply: ...
+    """
 
     def __init__(self, product: str, prefix: str = "") -> None:
         super().__init__()

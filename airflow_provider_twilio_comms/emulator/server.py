@@ -1,10 +1,4 @@
-"""Server of the emulator on a loopback port, ``http://127.0.0.1:{port}/{product}/...``, with real faults.
-
-::
-
-    with running(pace=0) as emulator:
-        emulator.url, emulator.connection, emulator.twilio.ledger
-"""
+"""Server of the emulator on a loopback port, ``http://127.0.0.1:{port}/{product}/...``, with real faults."""
 
 from __future__ import annotations
 
@@ -181,7 +175,11 @@ class Running:
 def running(
     *, port: int = 0, clock: Clock | None = None, seed: int | None = None, **options: Any
 ) -> Iterator[Running]:
-    """Run an emulator while the block lasts. ``options`` are those of :class:`Options`."""
+    """Run an emulator while the block lasts. ``options`` are those of :class:`Options`::
+
+    with running(pace=0) as emulator:
+        emulator.url, emulator.connection, emulator.twilio.ledger
+    """
     emulator = Running(Twilio(clock, seed, **options), port)
     emulator.start()
     try:

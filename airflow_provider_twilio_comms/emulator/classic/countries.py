@@ -9,14 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = [
-    "COUNTRIES",
-    "Country",
-    "Offer",
-    "friendly",
-    "offers",
-    "stocked",
-]
+__all__ = ["Country", "Offer", "friendly", "offers", "stocked"]
 
 
 @dataclass(frozen=True)

@@ -12,20 +12,7 @@ from airflow_provider_twilio_comms.emulator.http import Problem
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.state import State
 
-__all__ = [
-    "MESSENGER_SENDER_SID",
-    "NUMBER_SID",
-    "RCS_SENDER_SID",
-    "SECOND_NUMBER_SID",
-    "SECOND_SHORT_CODE_SID",
-    "SHORT_CODE_SID",
-    "WHATSAPP_SENDER_SID",
-    "Channel",
-    "Inventory",
-    "Number",
-    "ShortCode",
-    "missing",
-]
+__all__ = ["Channel", "Inventory", "Number", "ShortCode", "missing"]
 
 NUMBER_SID, SECOND_NUMBER_SID = "PN" + "06" * 16, "PN" + "10" * 16
 SHORT_CODE_SID, SECOND_SHORT_CODE_SID = "SC" + "12" * 16, "SC" + "67" * 16

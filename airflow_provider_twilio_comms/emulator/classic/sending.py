@@ -1,12 +1,4 @@
-"""Validation of a single message, with Twilio's code for each error.
-
-Twilio's magic numbers (https://www.twilio.com/docs/iam/test-credentials) work with any credentials. With test
-credentials one sender is valid, and nothing is sent or kept.
-
-    From +15005550001 invalid (21212), 0007 cannot send (21606), 0008 queue full (21611), 0006 valid
-    To   +15005550001 invalid (21211), 0002 no route (21612), 0003 country not enabled (21408),
-         0004 opted out (21610), 0009 cannot receive SMS (21614)
-"""
+"""Validation of a single message, with Twilio's code for each error."""
 
 from __future__ import annotations
 
@@ -75,7 +67,15 @@ class Order(NamedTuple):
 
 
 def order(twilio: State, request: Request) -> Order:
-    """Validate a request. Raises a 400 for the first error."""
+    """Validate a request. Raises a 400 for the first error.
+
+    Twilio's magic numbers (https://www.twilio.com/docs/iam/test-credentials) work with any credentials. With
+    test credentials one sender is valid, and nothing is sent or kept.
+
+        From +15005550001 invalid (21212), 0007 cannot send (21606), 0008 queue full (21611), 0006 valid
+        To   +15005550001 invalid (21211), 0002 no route (21612), 0003 country not enabled (21408),
+             0004 opted out (21610), 0009 cannot receive SMS (21614)
+    """
     pairs = form(request)
     if sum(name == "MediaUrl" for name, _ in pairs) > 10:
         raise Problem(400, 21623, "Number of media files exceeds allowed limit")

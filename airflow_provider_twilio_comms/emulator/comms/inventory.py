@@ -10,18 +10,7 @@ from airflow_provider_twilio_comms.emulator.clock import iso
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.state import State
 
-__all__ = [
-    "POOL_ID",
-    "RCS_AGENT",
-    "RCS_SENDER_ID",
-    "SMS_NUMBER",
-    "SMS_SENDER_ID",
-    "WHATSAPP_NUMBER",
-    "WHATSAPP_SENDER_ID",
-    "Inventory",
-    "Pool",
-    "Sender",
-]
+__all__ = ["Inventory", "Pool", "Sender"]
 
 _ULID = "01h9krwprkeee8fzqspvwy6n"
 SMS_NUMBER, SMS_SENDER_ID = "+15005550006", f"comms_sender_{_ULID}q1"

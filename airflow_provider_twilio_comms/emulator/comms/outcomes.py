@@ -1,24 +1,4 @@
-"""Magic numbers: the outcome of a message by the last digits of its recipient's number.
-
-A number that ends in ``555`` and four digits of the first column (``+1 202 555 9003``) has this outcome, on
-every channel unless said otherwise; every other number is delivered, and on WhatsApp read.
-
-    9000   sent, and no receipt ever comes        SENT
-    9001   queue overflow                         FAILED       30001   (try again)
-    9003   handset unreachable                    UNDELIVERED  30003   (try again)
-    9005   unknown number                         UNDELIVERED  30005   (this recipient)
-    9006   landline: no sender can reach it       unaddressable
-    9007   filtered by the carrier                UNDELIVERED  30007   (content, reputation)
-    9008   the carrier gave no reason             UNDELIVERED  30008   (try again)
-    9016   WhatsApp, outside its 24 hours         FAILED       63016   (a template is needed)
-    9034   sender not registered                  FAILED       30034   (configuration)
-    9337   has neither RCS nor WhatsApp           UNDELIVERED  61337 or 63003 there; then the next channel
-    9408   country not enabled                    FAILED       21408   (configuration)
-    9410   the provider timed out                 UNDELIVERED  30410   (unknown)
-    9610   opted out                              FAILED       21610   (never again)
-
-``Options.outcomes`` is asked first. The codes: https://www.twilio.com/docs/api/errors
-"""
+"""Magic numbers: the outcome of a message by the last digits of its recipient's number."""
 
 from __future__ import annotations
 
@@ -81,7 +61,27 @@ def message_of(code: int) -> str:
 
 
 class Outcomes:
-    """Outcomes by number: those of ``Options.outcomes`` first, then the table."""
+    """Outcomes by number: those of ``Options.outcomes`` first, then the magic numbers.
+
+    A number that ends in ``555`` and four digits of the first column (``+1 202 555 9003``) has this outcome,
+    on every channel unless said otherwise; every other number is delivered, and on WhatsApp read.
+
+        9000   sent, and no receipt ever comes        SENT
+        9001   queue overflow                         FAILED       30001   (try again)
+        9003   handset unreachable                    UNDELIVERED  30003   (try again)
+        9005   unknown number                         UNDELIVERED  30005   (this recipient)
+        9006   landline: no sender can reach it       unaddressable
+        9007   filtered by the carrier                UNDELIVERED  30007   (content, reputation)
+        9008   the carrier gave no reason             UNDELIVERED  30008   (try again)
+        9016   WhatsApp, outside its 24 hours         FAILED       63016   (a template is needed)
+        9034   sender not registered                  FAILED       30034   (configuration)
+        9337   has neither RCS nor WhatsApp           UNDELIVERED  61337 or 63003 there; then the next channel
+        9408   country not enabled                    FAILED       21408   (configuration)
+        9410   the provider timed out                 UNDELIVERED  30410   (unknown)
+        9610   opted out                              FAILED       21610   (never again)
+
+    The codes: https://www.twilio.com/docs/api/errors
+    """
 
     def __init__(self, scripted: Sequence[Scripted]) -> None:
         self._scripted = [
