@@ -1,15 +1,15 @@
-# Needs make and Python 3.10 or later (PYTHON=...), and PyPI. Everything is installed into .venv.
+# Needs make, Python 3.10 or later (PYTHON=...) and PyPI. Everything is installed into .venv.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# Most tests wait for something, so more of them at a time than there are processors.
+# Most tests wait for something, so run more of them at a time than there are processors.
 WORKERS ?= 4
 
-# Nothing here asks questions, and pip's chatter would hide ours.
+# Keep pip's messages from hiding ours.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# As pip does: a machine may trust an authority of its own.
+# Like pip, trust the certificate authorities of the machine.
 export UV_SYSTEM_CERTS ?= true
 # Containers like to set it, and each of the many interpreters here would then compile Airflow anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -17,62 +17,62 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help setup demo airflow emulator test verify bench chaos e2e docs lint dist audit types matrix lock clean
 
-help: ## list what there is
+help: ## list the make targets
 	@grep -E '^[a-z][a-z0-9.-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
-setup: $(VENV)/.done ## make .venv with everything in it, as constraints.txt says
+setup: $(VENV)/.done ## install everything into .venv, as pinned in constraints.txt
 
-demo: setup ## text 25,000 people from a real Airflow, against the emulator
+demo: setup ## text 25,000 made-up people from a real Airflow, against the emulator
 	$(BIN)/python -m airflow_provider_twilio_comms.demo $(ARGS)
 
-airflow: setup ## keep Airflow and the emulator running with the examples loaded, until Ctrl-C
+airflow: setup ## run Airflow and the emulator with the examples until Ctrl-C; ARGS="--dags FOLDER" for your own DAGs
 	$(BIN)/python -m airflow_provider_twilio_comms.demo --keep $(ARGS)
 
-emulator: setup ## start the emulator alone and print the connection to paste
+emulator: setup ## run the emulator alone and print a connection to paste; ARGS="--help" lists its options
 	$(BIN)/python -m airflow_provider_twilio_comms.emulator $(ARGS)
 
-test: lint ## lint, types, and every test that runs in one process, some at a time
+test: lint ## lint, check types, and run every test that needs one process only, in parallel
 	$(BIN)/python -m pytest -m process -n $(WORKERS) --dist worksteal $(ARGS)
 
-verify: setup ## all the other tests: real Airflow, browser, deployment, chaos, documentation, distribution; the audit
+verify: setup ## run the other tests: real Airflow, browser, deployment, chaos, documentation, package; and the audit
 	$(BIN)/python -m tests.dist.audit
 	$(BIN)/python -m pytest -m "not process and not long" $(ARGS)
 
-bench: setup ## measure what a send costs, in pairs with the floor below it
+bench: setup ## measure sends, waits and imports, each compared with a baseline
 	$(BIN)/python -m tests.bench $(ARGS)
 
-chaos: setup ## kill, freeze and cut off a real Airflow while it sends, and count who was texted twice or lost
+chaos: setup ## kill, freeze and disconnect a real Airflow while it sends, and count who was texted twice or missed
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-e2e: setup ## a whole deployment (PostgreSQL, Redis, Celery, two workers, two triggerers), killed and restarted
+e2e: setup ## test a deployment (PostgreSQL, Redis, Celery, two workers and triggerers) that is killed and restarted
 	$(BIN)/python -m pytest tests/e2e -m e2e $(ARGS)
 
-docs: setup ## the documentation, into build/site; make verify builds and checks it too
+docs: setup ## build the documentation into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet $(ARGS)
 
-lint: setup ## style, formatting and types
+lint: setup ## check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-dist: setup ## build what is shipped, check it, install it elsewhere and use it there
+dist: setup ## build the package, check it, install it in a new environment and use it there
 	$(BIN)/python -m tests.dist
 
-audit: setup ## known vulnerabilities of what we depend on
+audit: setup ## look for known vulnerabilities of the dependencies
 	$(BIN)/python -m tests.dist.audit $(ARGS)
 
-types: setup ## whether everything public has a type that every type checker reads the same way
+types: setup ## check that every public name has a complete type
 	$(BIN)/python -m tests.dist.completeness
 
-matrix: setup ## the suite's in-process part on Airflow 3.2 and 3.3 and Python 3.10 to 3.13, as far as they are here
+matrix: setup ## run the in-process tests on Airflow 3.2 and 3.3 and on the installed Pythons from 3.10 to 3.13
 	$(BIN)/python -m tests.dist.matrix $(ARGS)
 
-lock: setup ## write constraints.txt anew after a change of dependencies; UPGRADE=--upgrade for newest versions
+lock: setup ## update constraints.txt after a change of dependencies; UPGRADE=--upgrade for the newest versions
 	echo "uv pip hatchling" | tr ' ' '\n' | $(BIN)/uv pip compile --universal --python-version 3.10 $(UPGRADE) \
 		--all-extras --group dev --no-annotate --custom-compile-command "make lock" \
 		--quiet --output-file constraints.txt pyproject.toml -
 
-clean: ## remove what the other words made
+clean: ## remove everything that the other targets created
 	rm -rf $(VENV) $(VENV)-* build dist .mypy_cache .ruff_cache .pytest_cache
 
 $(BIN)/uv:

@@ -1,4 +1,4 @@
-"""What Airflow wants to know of this provider: plain data, since every component loads it."""
+"""Provider information for Airflow: plain data, since every component loads it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TWILIO = "Twilio"
 
 
 def get_provider_info() -> dict[str, Any]:
-    """The provider's description, as ``provider_info.schema.json`` of Airflow has it."""
+    """Return the provider's description, in the form of Airflow's ``provider_info.schema.json``."""
     return {
         "package-name": "airflow-provider-twilio-comms",
         "name": "Twilio Communications",
@@ -122,11 +122,11 @@ def _field(label: str, help_text: str, kind: str = "string", **schema: Any) -> d
 _FIELDS: dict[str, Any] = {
     "account_sid": _field(
         "Account SID",
-        "Whose account it is. Needed with an API key or an OAuth client; an auth token's login says it.",
+        "The account to use. Needed with an API key or an OAuth client; with an auth token it is the login.",
         pattern="^AC[0-9a-fA-F]{32}$",
     ),
     "default_sender": _field(
-        "Default sender", "Who sends where a task names nobody: a number, a sender id or a sender pool id."
+        "Default sender", "The sender of tasks that set none: a number, a sender id or a sender pool id."
     ),
     "allowed_recipients": _field(
         "Allowed recipients",
@@ -134,17 +134,17 @@ _FIELDS: dict[str, Any] = {
         "empty allows everyone. For environments that must not text customers.",
     ),
     "dry_run": _field(
-        "Dry run", "Check and plan everything, change and send nothing.", "boolean", default=False
+        "Dry run", "Check and plan everything, but change and send nothing.", "boolean", default=False
     ),
     "hash_secret": _field(
-        "Secret of hashes",
-        "Keys the hashes of phone numbers in receipts and message logs (HMAC-SHA256), so that they can be "
-        "joined on. Left out, the key is made of the credential, and changes with it.",
+        "Hash secret",
+        "The key of the hashes of phone numbers in receipts and message logs (HMAC-SHA256), which can be "
+        "joined on. If empty, the key is derived from the credential, and changes with it.",
         format="password",
     ),
     "alert_template": _field(
         "Alert template",
-        "The text of TwilioNotifier's alerts that have none of their own, as Jinja: {{ alert.task_id }} ...",
+        "The text of TwilioNotifier's alerts that set none, as Jinja: {{ alert.task_id }} ...",
         format="multiline",
     ),
     "comms_version": _field(
@@ -154,16 +154,16 @@ _FIELDS: dict[str, Any] = {
     ),
     "region": _field(
         "Region",
-        "Where Twilio processes the data of the classic API. Credentials belong to one region.",
+        "The region in which Twilio processes the data of the classic API. Credentials belong to one region.",
         enum=["us1", "ie1", "au1", "jp1"],
     ),
-    "edge": _field("Edge", "Where requests enter Twilio's network, such as dublin."),
+    "edge": _field("Edge", "The location at which requests enter Twilio's network, such as dublin."),
     "timeout": _field(
         "Timeout", "Seconds to wait for a reply; 30 if empty.", "number", minimum=0.1, maximum=600
     ),
     "max_attempts": _field(
-        "Attempts",
-        "How often a request is made at most; 5 if empty. One that may have texted somebody is not repeated.",
+        "Max attempts",
+        "Attempts of a request at most; 5 if empty. A request that may have texted somebody is not repeated.",
         "integer",
         minimum=1,
         maximum=20,
@@ -190,13 +190,13 @@ def _option(
 
 _OPTIONS: dict[str, Any] = {
     "delivery_view": _option(
-        "Whether Airflow's UI has a page of what was sent, and a tab of it at task instances.",
+        "Show the delivery view in Airflow's UI: a page of all sends, and a tab of each task instance.",
         "boolean",
         "True",
     ),
     "installation_id": _option(
-        "Tells this Airflow's sends from those of others on the same Twilio account. Left out, one is made "
-        "and kept as the Variable twilio_installation_id.",
+        "The id of this Airflow, which tells its sends from those of others on the same Twilio account. Left "
+        "out, one is made and kept as the Variable twilio_installation_id.",
         example="production",
     ),
     "snapshot_path": _option(
@@ -205,16 +205,16 @@ _OPTIONS: dict[str, Any] = {
         example="s3://aws_default@campaigns/plans",
     ),
     "snapshot_days": _option("Days after which kept plans are removed; 0 keeps them.", "float", "30"),
-    "webhook_enabled": _option("Whether the API server takes webhooks.", "boolean", "False"),
+    "webhook_enabled": _option("Receive webhooks in the API server.", "boolean", "False"),
     "webhook_public_url": _option(
-        "What Twilio calls and signs, up to and with /twilio. Never taken from a request.",
+        "The public address that Twilio calls and signs, including /twilio. Never read from a request.",
         example="https://airflow.example.com/twilio",
     ),
     "webhook_conn_id": _option(
         "The connection whose auth token signs webhooks; empty for none.", default="twilio_default"
     ),
     "webhook_auth_token": _option(
-        "An auth token that signs webhooks, where the connection holds an API key.", sensitive=True
+        "An auth token that signs webhooks, if the connection holds an API key.", sensitive=True
     ),
     "webhook_shared_keys": _option(
         "Shared keys that sign webhooks by HMAC-SHA256: a JSON object of secrets by key id.",
@@ -223,15 +223,15 @@ _OPTIONS: dict[str, Any] = {
     ),
     "webhook_max_body": _option("The largest request that is read, in bytes.", "integer", "262144"),
     "webhook_max_rate": _option(
-        "Genuine requests a second that each process of the API server takes; Twilio repeats the others.",
+        "Signed requests per second that each process of the API server accepts; Twilio repeats the others.",
         "float",
         "50",
     ),
     "webhook_remember_days": _option(
-        "Days for which a webhook that was taken is known, and not taken again.", "float", "30"
+        "Days for which a webhook is remembered, so that a repeated one is ignored.", "float", "30"
     ),
     "webhook_reply": _option(
-        "A Jinja template of the answer to people who write: a text, or TwiML. Nothing if empty.",
+        "The reply to people who write, as a Jinja template: a text, or TwiML. No reply if empty.",
         example="Thank you, we have read this.",
     ),
 }

@@ -1,4 +1,4 @@
-"""Tell the person on call what fails, once per quarter of an hour, and when it works again."""
+"""Alert the person on call to failures, at most once in 15 minutes, and to the recovery."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow.sdk import DAG, task
 
 from airflow_provider_twilio_comms.notifications.twilio import TwilioNotifier
 
-# A Variable, so that the number stands neither in this file nor, with a deadline, in Airflow's database.
+# A Variable, so that the number is neither in this file nor, with a deadline, in Airflow's database.
 ON_CALL = "{{ var.value.get('twilio_on_call', '+12025550143') }}"
 FROM = "+15005550006"
 
@@ -17,7 +17,7 @@ failures = TwilioNotifier(
     to=ON_CALL,
     from_=FROM,
     severity="critical",
-    window=timedelta(minutes=15),  # however many of its mapped tasks fail, on however many workers
+    window=timedelta(minutes=15),  # one message, even if many mapped tasks fail on many workers
     max_per_hour=20,  # all alerts of this connection together
     on_recovery=True,
     send_if="{{ not alert.backfill }}",
@@ -30,13 +30,14 @@ with DAG(
     "twilio_alerts",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    doc_md=__doc__,
     tags=["twilio"],
     default_args={
         "on_failure_callback": failures,
-        "on_success_callback": failures,  # says that it works again, and nothing else
+        "on_success_callback": failures,  # sends only the recovery
         "on_retry_callback": retries,
     },
-    # A deadline takes it as callback=AsyncCallback(TwilioNotifier, kwargs={"to": ON_CALL, "from_": FROM}).
+    # With a deadline: callback=AsyncCallback(TwilioNotifier, kwargs={"to": ON_CALL, "from_": FROM}).
 ) as dag:
 
     @task(retries=1, retry_delay=timedelta(seconds=1))

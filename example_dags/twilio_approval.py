@@ -1,4 +1,4 @@
-"""Ask the people on call by text before something is done that cannot be undone."""
+"""Approval by text: ask the people on call before doing something that cannot be undone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ with DAG(
     "twilio_approval",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    doc_md=__doc__,
     tags=["twilio"],
     params={"on_call": ["+12025550143", "+12025550144"]},
     render_template_as_native_obj=True,

@@ -1,10 +1,10 @@
-"""A campaign of January that thanked some of the guests each day. A week of it again, and nobody is texted::
+"""A daily campaign that texts nobody when it is backfilled::
 
     airflow backfill create --dag-id twilio_backfill --from-date 2026-01-05 --to-date 2026-01-11
 
-``on_backfill`` of every operator that sends is ``skip`` if left out, since a backfill that texts last week's
-guests once more is the classic accident. The preflight only counts, so it runs in a backfill too: each run is
-green, and says how many people were not texted.
+The default of ``on_backfill`` is ``skip`` for every operator that sends, since a backfill that texts last
+week's guests again is the classic accident. The preflight only counts, so it runs in a backfill too: each run
+is green, and reports how many people were not texted.
 
 The connection ``bookings`` is a PostgreSQL with the tables of ``data/bookings.sql``.
 """
@@ -37,15 +37,16 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1),
     end_date=pendulum.datetime(2026, 1, 31),
     catchup=False,
+    doc_md=__doc__,
     tags=["twilio"],
 ):
     preflight = TwilioPreflightOperator(task_id="preflight", **THANKS)
     send = SqlToTwilioOperator(task_id="send", **THANKS, wait_for="accepted")
 
     @task(trigger_rule="none_failed")
-    def told(found: dict, sent: dict | None) -> str:
-        """How many there were, and how many of them were texted."""
+    def report(found: dict, sent: dict | None) -> str:
+        """Report the number of guests, and how many of them were texted."""
         return f"{found['recipients']} guests, {sent['recipients'] if sent else 0} texted"
 
     preflight >> send
-    told(preflight.output, send.output)
+    report(preflight.output, send.output)

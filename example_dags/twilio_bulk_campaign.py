@@ -1,4 +1,4 @@
-"""Text everyone in a file, wait for delivery without a worker, and report what became of it.
+"""Bulk campaign: text everyone in a file, wait for delivery without a worker, and report the counts.
 
 The message is Liquid, which Twilio renders for each recipient; the path is Jinja, which Airflow renders.
 """
@@ -14,7 +14,13 @@ from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMess
 
 RECIPIENTS = Path(__file__).parent / "data" / "recipients.csv"
 
-with DAG("twilio_bulk_campaign", schedule=None, start_date=pendulum.datetime(2026, 1, 1), tags=["twilio"]):
+with DAG(
+    "twilio_bulk_campaign",
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1),
+    doc_md=__doc__,
+    tags=["twilio"],
+):
     send = TwilioBulkMessageOperator(
         task_id="send",
         recipients="{{ params.recipients }}",
@@ -33,7 +39,7 @@ with DAG("twilio_bulk_campaign", schedule=None, start_date=pendulum.datetime(202
 
     @task
     def report(sent: dict) -> str:
-        """The counts, ready for a message to the campaign's owner."""
+        """Report the counts, for a message to the campaign's owner."""
         counts = ", ".join(f"{name} {count}" for name, count in sent["stats"].items() if count)
         return f"{sent['recipients']} recipients in {len(sent['operation_ids'])} requests: {counts}"
 

@@ -1,4 +1,4 @@
-"""What Twilio has that belongs into files: media, prices, deactivated numbers, and the answer of any call."""
+"""Copy data from Twilio to files: media, prices, deactivated numbers, and the reply to any API request."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ with DAG(
     "twilio_files",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    doc_md=__doc__,
     tags=["twilio"],
     params={"folder": str(Path(tempfile.gettempdir()) / "twilio")},  # or s3://aws_default@bucket/twilio
 ):

@@ -1,4 +1,4 @@
-"""One send for each file of a folder, side by side; and a function that says who gets a message."""
+"""Mapped sends, one for each file of a folder, and a message to the recipients that a function returns."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ with DAG(
     "twilio_mapped_files",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    doc_md=__doc__,
     tags=["twilio"],
     params={"folder": str(Path(tempfile.gettempdir()) / "twilio")},  # or s3://aws_default@bucket/exports
 ) as dag:
 
     @task
     def export(params: dict) -> list[str]:
-        """Stands for whatever writes the partitions; gives their paths."""
+        """Write the partitions, in place of your own task, and return their paths."""
         folder = ObjectStoragePath(params["folder"]) / "partitions"
         folder.mkdir(parents=True, exist_ok=True)
         for part, (city, code) in enumerate({"New York": "212", "Chicago": "312", "Boston": "617"}.items()):
@@ -43,7 +44,7 @@ with DAG(
 
     @task.twilio_message(sender="+15005550006", wait_for="processed", poll_interval=5, deferrable=True)
     def tell_the_owner(total: dict) -> tuple[str, list[str]]:
-        """Recipients, or the content and the recipients."""
+        """Return recipients, or the content and the recipients."""
         return f"{total['recipients']} people know how the weather is.", ["+12025550143"]
 
     tell_the_owner(total)

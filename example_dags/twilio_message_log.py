@@ -1,7 +1,7 @@
-"""A month of the message log and of what was used, a file for each day: mapped over the days, in any order.
+"""Copy a month of the message log and the usage records to files: one for each day, mapped over the days.
 
-For every day to come, schedule the same operators with a data interval (``CronDataIntervalTimetable``) and no
-``interval_start``; a look-back then makes the files of the last days anew, whose statuses and prices change.
+To do this every day, schedule the same operators with a data interval (``CronDataIntervalTimetable``) and no
+``interval_start``; a look-back then rewrites the files of the last days, whose statuses and prices change.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ with DAG(
     "twilio_message_log",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    doc_md=__doc__,
     tags=["twilio"],
     params={"folder": str(Path(tempfile.gettempdir()) / "twilio"), "days": 30},
 ):
 
     @task
     def intervals(params: dict, dag_run=None) -> list[dict[str, str]]:
-        """The days before this run's."""
+        """List the days before the run's."""
         today = pendulum.instance(dag_run.run_after).in_timezone("UTC").start_of("day")
         starts = [today.subtract(days=before) for before in range(1, params["days"] + 1)]
         return [

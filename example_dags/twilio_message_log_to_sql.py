@@ -1,4 +1,4 @@
-"""Keep the message log in a table: yesterday's messages, and whatever changed in the three days before.
+"""Copy the message log to a table: yesterday's messages, and changes of the three days before.
 
 The connection ``bookings`` is a PostgreSQL, such as the one with the tables of ``data/bookings.sql``.
 """
@@ -16,6 +16,7 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1),
     catchup=False,
     is_paused_upon_creation=True,
+    doc_md=__doc__,
     tags=["twilio"],
 ):
     messages = TwilioMessagesToSqlOperator(

@@ -1,4 +1,4 @@
-"""Keep a messaging service as it is declared here, schedule a message with it, and change one's mind."""
+"""Declare a messaging service, schedule a message with it, and cancel the message."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from airflow_provider_twilio_comms.operators.messaging_services import (
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
 
 with DAG(
-    "twilio_messaging_services", schedule=None, start_date=pendulum.datetime(2026, 1, 1), tags=["twilio"]
+    "twilio_messaging_services",
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1),
+    doc_md=__doc__,
+    tags=["twilio"],
 ):
     service = TwilioMessagingServiceOperator(
         task_id="service",

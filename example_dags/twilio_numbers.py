@@ -1,4 +1,4 @@
-"""Buy a number for this DAG, once and for all its runs; set it up, and give it back."""
+"""Buy a phone number once for all runs of this DAG, configure it, and release it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from airflow_provider_twilio_comms.operators.numbers import (
 
 INBOUND = "https://example.com/inbound"
 
-with DAG("twilio_numbers", schedule=None, start_date=pendulum.datetime(2026, 1, 1), tags=["twilio"]):
+with DAG(
+    "twilio_numbers", schedule=None, start_date=pendulum.datetime(2026, 1, 1), doc_md=__doc__, tags=["twilio"]
+):
     search = TwilioSearchNumbersOperator(
         task_id="search",
         country_code="US",

@@ -1,4 +1,4 @@
-"""Text people, get every receipt back, text those again whom it may help, and let another DAG run on it.
+"""Collect delivery receipts, resend messages whose failure may be temporary, and trigger another DAG.
 
 The receipts are a file here; with ``sql_conn_id`` and ``table`` they are rows of a database.
 """
@@ -31,6 +31,7 @@ with DAG(
     "twilio_receipts",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    doc_md=__doc__,
     tags=["twilio"],
     params={"folder": str(Path(tempfile.gettempdir()) / "twilio")},  # or s3://aws_default@bucket/twilio
 ):
@@ -42,7 +43,7 @@ with DAG(
         redact="numbers",  # hashes that can be joined on; redact="none" writes the numbers
         outlets=[DELIVERED],
     )
-    # Those alone whose failure may go away, each once, with their variables from the file of the first time.
+    # Only people whose failure may be temporary, each once, with their variables from the first send.
     again = TwilioResendFailedOperator(
         task_id="again",
         receipts="{{ ti.xcom_pull('receipts')['output_path'] }}",
@@ -53,7 +54,7 @@ with DAG(
 
     @task
     def report(found: dict) -> str:
-        """The counts, ready for a message to the campaign's owner."""
+        """Report the counts, for a message to the campaign's owner."""
         delivered = sum(found["statuses"].get(status, 0) for status in ("DELIVERED", "READ"))
         reasons = ", ".join(f"{count} x {code}" for code, count in found["codes"].items())
         return f"{delivered} of {found['rows']} delivered; failures by code: {reasons or 'none'}"
@@ -62,12 +63,16 @@ with DAG(
     report(receipts.output)
 
 with DAG(
-    "twilio_campaign_delivered", schedule=DELIVERED, start_date=pendulum.datetime(2026, 1, 1), tags=["twilio"]
+    "twilio_campaign_delivered",
+    schedule=DELIVERED,
+    start_date=pendulum.datetime(2026, 1, 1),
+    doc_md=__doc__,
+    tags=["twilio"],
 ):
 
     @task
     def counts(triggering_asset_events: dict) -> list[dict]:
-        """What the receipts counted, from the event that started this run."""
+        """Read the counts of the receipts from the event that started this run."""
         return [event.extra for events in triggering_asset_events.values() for event in events]
 
     counts()

@@ -1,4 +1,4 @@
-"""Runs when the last receipt of a campaign is in, whoever has sent it."""
+"""Run when the last receipt of a campaign has come in, even if something else has sent it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ complete = Asset(
 )
 
 with DAG(
-    "twilio_receipts_asset", schedule=complete, start_date=pendulum.datetime(2026, 1, 1), tags=["twilio"]
+    "twilio_receipts_asset",
+    schedule=complete,
+    start_date=pendulum.datetime(2026, 1, 1),
+    doc_md=__doc__,
+    tags=["twilio"],
 ) as dag:
 
     @task
     def report(triggering_asset_events: Any = None) -> dict[str, int]:
-        """How many messages were delivered, and how many were not."""
+        """Report how many messages were delivered, and how many were not."""
         payloads = [event.extra["payload"] for event in (triggering_asset_events or {}).get(complete, [])]
         stats = [payload["stats"] for payload in payloads]
         return {

@@ -1,4 +1,4 @@
-"""Whoever answers STOP, and the like, goes onto a list of numbers that are not texted again."""
+"""Opt-outs: add everyone who replies STOP, or a similar word, to a list of numbers not to text again."""
 
 from __future__ import annotations
 
@@ -25,11 +25,17 @@ stops = Asset(
     ],
 )
 
-with DAG("twilio_replies", schedule=stops, start_date=pendulum.datetime(2026, 1, 1), tags=["twilio"]) as dag:
+with DAG(
+    "twilio_replies",
+    schedule=stops,
+    start_date=pendulum.datetime(2026, 1, 1),
+    doc_md=__doc__,
+    tags=["twilio"],
+) as dag:
 
     @task
     def suppress(triggering_asset_events: Any = None) -> int:
-        """The events name messages, not people: their numbers are read from Twilio, and go no further."""
+        """Store the numbers, which are read from Twilio: the events hold only the messages' ids."""
         from airflow_provider_twilio_comms.api.classic import messages
         from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 

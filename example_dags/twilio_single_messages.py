@@ -1,4 +1,4 @@
-"""Text the person on call, wait until it is read or delivered, and clean up what need not be kept."""
+"""Single messages: text the person on call, wait for delivery, and redact or delete the messages."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ with DAG(
     "twilio_single_messages",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    doc_md=__doc__,
     tags=["twilio"],
     params={"on_call": "+12025550143"},
 ):
@@ -41,7 +42,7 @@ with DAG(
         task_id="by_whatsapp",
         to="whatsapp:{{ params.on_call }}",
         from_="whatsapp:+14155238886",
-        body="It is mended.",
+        body="The load works again.",
         wait_for="delivered",
         poll_interval=5,
         deferrable=True,

@@ -1,8 +1,7 @@
-"""Remind everyone who has a table tonight: look at the list, send it, wait, and bring the receipts back.
+"""Reminders from a SQL query: preflight, send, wait for delivery, and load the receipts into a table.
 
 The connection ``bookings`` is a PostgreSQL with the tables of ``data/bookings.sql``. A backfill of this DAG
-counts and sends nothing: ``on_backfill`` of the send is ``skip`` unless you say otherwise, and the preflight
-only counts.
+counts and sends nothing: the default of ``on_backfill`` is ``skip``, and the preflight only counts.
 """
 
 from __future__ import annotations
@@ -40,6 +39,7 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1),
     catchup=False,
     is_paused_upon_creation=True,
+    doc_md=__doc__,
     tags=["twilio"],
 ):
     preflight = TwilioPreflightOperator(task_id="preflight", **TONIGHT)
@@ -67,7 +67,7 @@ with DAG(
 
     @task
     def report(found: dict, became: dict) -> str:
-        """The counts, ready for a message to whoever pays."""
+        """Report the counts and the cost."""
         delivered = sum(became["statuses"].get(status, 0) for status in ("DELIVERED", "READ"))
         codes = ", ".join(f"{count} x {code}" for code, count in became["codes"].items()) or "none"
         cost = found["cost"]["high"]

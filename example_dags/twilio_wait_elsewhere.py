@@ -1,4 +1,4 @@
-"""Send in one task and wait in another, so that a slow delivery can be cleared and retried by itself."""
+"""Send in one task and wait in a sensor, so that a slow delivery can be cleared and retried by itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from airflow.sdk import DAG
 from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 from airflow_provider_twilio_comms.sensors.operations import TwilioOperationSensor
 
-with DAG("twilio_wait_elsewhere", schedule=None, start_date=pendulum.datetime(2026, 1, 1), tags=["twilio"]):
+with DAG(
+    "twilio_wait_elsewhere",
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1),
+    doc_md=__doc__,
+    tags=["twilio"],
+):
     send = TwilioBulkMessageOperator(
         task_id="send",
         recipients=["+12025550143", "+12025550144"],

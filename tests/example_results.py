@@ -56,7 +56,7 @@ def thanks(emulator: Running, run: DagRun, folder: Path) -> None:
     """Outside a backfill it sends."""
     guests = f"mod(id, 31) = {run.run_after.day} AND phone NOT IN (SELECT phone FROM do_not_text)"
     wanted = {phone for (phone,) in asked(f"SELECT phone FROM bookings WHERE {guests}")}
-    assert xcom(run, "told") == f"{len(wanted)} guests, {len(wanted)} texted"
+    assert xcom(run, "report") == f"{len(wanted)} guests, {len(wanted)} texted"
     assert emulator.twilio.ledger.to_dict()["recipients"] == dict.fromkeys(wanted, 1)
 
 

@@ -1,7 +1,7 @@
-"""What goes out in the classic generation: arguments, held to their limits and written as fields.
+"""Form fields of the classic API: arguments validated against their limits and encoded for a request.
 
-The optional arguments of a call are a ``TypedDict``. Its annotations say it all once: the type that a checker
-sees, the limits that :func:`pairs` holds every value to before anything is sent, and by its name the field on
+The optional arguments of a call are a ``TypedDict``. Its annotations state three things once: the type that a
+checker sees, the limits that :func:`pairs` enforces before anything is sent, and, by its name, the field on
 the wire (``sms_url`` is ``SmsUrl``). None means "not given"; ``""`` clears a setting.
 """
 
@@ -21,38 +21,7 @@ from typing_extensions import get_type_hints
 from airflow_provider_twilio_comms.api._times import timestamp
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = [
-    "AccountSid",
-    "Address",
-    "AddressSid",
-    "AlphaSender",
-    "ApplicationSid",
-    "BundleSid",
-    "Callback",
-    "ContentSid",
-    "CountryCode",
-    "Field",
-    "FileUrl",
-    "HttpMethod",
-    "IdentitySid",
-    "MediaSid",
-    "MessageSid",
-    "Named",
-    "Paged",
-    "PhoneNumber",
-    "PhoneNumberSid",
-    "Sender",
-    "ServiceSid",
-    "ShortCodeSid",
-    "Url",
-    "ValidityPeriod",
-    "bare",
-    "fields",
-    "one_of",
-    "pairs",
-    "sid",
-    "valid",
-]
+__all__ = ["Field", "Named", "Paged", "bare", "fields", "one_of", "pairs", "sid", "valid"]
 
 V = TypeVar("V")
 
@@ -65,7 +34,7 @@ class Named:
 
 
 def sid(*prefixes: str, optional: bool = False) -> Meta:
-    """What a SID with one of these prefixes looks like; ``optional``: or '', which takes it away."""
+    """The pattern of a SID with one of these prefixes; ``optional`` allows '' too, which clears a setting."""
     pattern, none = rf"({'|'.join(prefixes)})[0-9a-fA-F]{{32}}", "|" if optional else ""
     return Meta(
         pattern=rf"^({pattern}{none})\Z",
@@ -131,7 +100,7 @@ ValidityPeriod = Annotated[int, Meta(ge=1, le=36_000, description="1 to 36,000 s
 
 
 class Field(NamedTuple):
-    """An argument of a call: what it is called here and on the wire, and what it must be."""
+    """An argument of a call: its name here, its name on the wire, and the type that its value must have."""
 
     name: str
     wire: str
@@ -139,13 +108,13 @@ class Field(NamedTuple):
 
 
 class Paged(TypedDict, total=False):
-    """What every list takes: how many rows a page may hold."""
+    """The argument of every list: the number of rows on a page."""
 
     page_size: Annotated[int, Meta(ge=1, le=1000, description="1 to 1,000")]
 
 
 def valid(field: str, value: V, hint: Any) -> V:
-    """``value``, held to a type and its limits. Raises :class:`InvalidInput` with what is expected."""
+    """Validate a value against a type and its limits. Raises :class:`InvalidInput` with what is expected."""
     try:
         checked: V = _dated(field, value, hint) if _takes_dates(hint) else msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
@@ -160,7 +129,7 @@ def one_of(given: Mapping[str, Any], *names: str) -> None:
 
 
 def pairs(shape: Any, given: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The arguments that are given, as fields on the wire, in the order in which ``shape`` names them.
+    """Encode the given arguments as form or query fields, in the order in which ``shape`` names them.
 
     Raises :class:`InvalidInput` for an argument that ``shape`` does not know or whose value is not valid.
     """
@@ -192,7 +161,7 @@ def _wire(field: str, hint: Any) -> str:
 
 
 def _texts(field: str, value: Any) -> Iterator[str]:
-    """A value as text; several for a list, which repeats its field."""
+    """Encode a value as text; a list gives several texts and repeats its field."""
     if isinstance(value, bool):
         yield "true" if value else "false"
     elif isinstance(value, datetime):
@@ -218,7 +187,7 @@ def _takes_dates(hint: Any) -> bool:
 
 
 def _dated(field: str, value: Any, hint: Any) -> Any:
-    """A date or an aware datetime: also pendulum's, which msgspec does not take, and ISO 8601 as text."""
+    """Validate a date or an aware datetime: pendulum's too, which msgspec rejects, and ISO 8601 as text."""
     kinds = bare(hint)
     moment = _iso(value) if isinstance(value, str) else value
     if isinstance(moment, datetime) and datetime in kinds:
@@ -238,12 +207,12 @@ def _iso(text: str) -> date | None:
 
 
 def _offset(text: str) -> str:
-    """``Z`` as an offset: Python 3.10 cannot read it."""
+    """Write ``Z`` as an offset: Python 3.10 cannot read it."""
     return f"{text[:-1]}+00:00" if text.endswith("Z") else text
 
 
 def _looks(hint: Any, error: msgspec.ValidationError) -> str:
-    """What a value should have looked like; never the value itself, which may be a phone number."""
+    """Describe the expected value; never show the value itself, which may be a phone number."""
     for extra in getattr(hint, "__metadata__", ()):
         if isinstance(extra, Meta) and extra.description:
             return extra.description

@@ -1,4 +1,4 @@
-"""What comes in from the classic generation: resources, pages of them, and addresses elsewhere.
+"""Readers of the classic API's replies: resources, pages of resources, and redirects to files.
 
 Reading is lenient: unknown fields are ignored, unknown statuses stay text, numbers may arrive as strings and
 dates in either of Twilio's styles.
@@ -27,7 +27,7 @@ _SHOWN = ("sid", "status", "error_code", "iso_country", "country_code", "categor
 
 
 class Resource(msgspec.Struct, frozen=True, rename={"from_": "from"}):
-    """Something that Twilio keeps. Its repr names it and hides the rest, which may be numbers and texts."""
+    """A resource that Twilio stores. Its repr names it and hides the rest, which may be numbers and texts."""
 
     def __repr__(self) -> str:
         shown = [f"{name}={getattr(self, name)}" for name in _SHOWN if getattr(self, name, None)]
@@ -35,7 +35,7 @@ class Resource(msgspec.Struct, frozen=True, rename={"from_": "from"}):
 
 
 class Elsewhere(msgspec.Struct, frozen=True):
-    """Where a file lies: a signed address, to be read soon and without credentials. Its repr hides it."""
+    """The signed address of a file, to be read soon and without credentials. Its repr hides the address."""
 
     url: str
 
@@ -44,15 +44,15 @@ class Elsewhere(msgspec.Struct, frozen=True):
 
 
 def one(shape: type[R]) -> Callable[[Reply], R]:
-    """Reads a reply that is one resource."""
+    """Make a reader of a reply that is one resource."""
     return lambda reply: _shaped(reply, reply.json(), shape)
 
 
 def paged(call: Call[Any], key: str, shape: type[R]) -> Call[Page[R]]:
-    """``call``, which lists: its reply is read as a page, with the call for the next one.
+    """Read the reply of a call that lists as a page, with the call for the next page.
 
-    Both styles are read: ``next_page_uri`` beside the rows, and ``meta.next_page_url``. Of the address only
-    the query is used, on the call's own path and host; a page that was already seen ends the list.
+    Both styles are read: ``next_page_uri`` beside the rows, and ``meta.next_page_url``. Only the query of the
+    address is used, on the call's own path and host; a page that was already seen ends the list.
     """
     return _page(call, key, shape, frozenset([tuple(call.query)]))
 
@@ -72,23 +72,23 @@ def _page(call: Call[Any], key: str, shape: type[R], seen: frozenset[Query]) -> 
 
 
 def nothing(reply: Reply) -> None:
-    """Reads a reply that says nothing, as 204 does."""
+    """Read a reply without content, such as 204."""
 
 
 def elsewhere(reply: Reply) -> Elsewhere:
-    """Reads the address that a redirect names: its ``Location``, else ``redirect_to`` in its body."""
+    """Read the address that a redirect names: its ``Location``, else ``redirect_to`` in its body."""
     url = reply.headers.get("location")
     if not url:
         body = reply.json()
         url = body.get("redirect_to") if isinstance(body, dict) else None
     if not isinstance(url, str) or not url.startswith(("https://", "http://")):
-        raise unreadable(reply, "it names no address")
+        raise unreadable(reply, "it has no address of a file")
     return Elsewhere(url)
 
 
 def _shaped(reply: Reply, row: Any, shape: type[R]) -> R:
     if not isinstance(row, dict):
-        raise unreadable(reply, f"no {shape.__name__} in it")
+        raise unreadable(reply, f"there is no {shape.__name__} in it")
     tidied = {
         name: _tidiers(shape)[name](value) if name in _tidiers(shape) else value
         for name, value in row.items()
@@ -101,7 +101,7 @@ def _shaped(reply: Reply, row: Any, shape: type[R]) -> R:
 
 @cache
 def _tidiers(shape: type[Resource]) -> dict[str, Callable[[Any], Any]]:
-    """What to do to a field before msgspec reads it, by what the field is to become."""
+    """Functions that prepare fields for msgspec, by the type that each field is to have."""
     tidiers: dict[str, Callable[[Any], Any]] = {}
     for field in msgspec.structs.fields(shape):
         kinds = set(get_args(field.type)) or {field.type}
@@ -115,7 +115,7 @@ def _tidiers(shape: type[Resource]) -> dict[str, Callable[[Any], Any]]:
 
 
 def _moment(value: Any) -> datetime | None:
-    """In UTC, and as a plain datetime: msgspec takes no pendulum."""
+    """Read a time in UTC as a plain datetime: msgspec rejects pendulum's."""
     moment = when(value) if isinstance(value, str) else None
     return moment and datetime.fromtimestamp(moment.timestamp(), timezone.utc)
 
@@ -125,5 +125,5 @@ def _number(value: Any) -> Any:
 
 
 def _flags(value: Any) -> Any:
-    """Capabilities: ``{"sms": true}``, and ``{"SMS": true}`` in older replies."""
+    """Read capabilities: ``{"sms": true}``, and ``{"SMS": true}`` in older replies."""
     return {name.lower(): flag for name, flag in value.items()} if isinstance(value, dict) else None

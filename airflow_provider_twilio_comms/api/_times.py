@@ -1,7 +1,7 @@
-"""How Twilio writes times, and nothing naive gets through.
+"""Timestamps in Twilio's formats; a datetime without a time zone is an error.
 
-A datetime that goes out must know its zone and is converted to UTC; one that comes in is aware, whether it
-was written as RFC 2822 (``Thu, 24 Aug 2023 05:01:45 +0000``) or as ISO 8601 (``2015-07-30T20:12:31Z``).
+A datetime in a request must have a time zone and is converted to UTC. One in a reply becomes an aware
+datetime, from RFC 2822 (``Thu, 24 Aug 2023 05:01:45 +0000``) or ISO 8601 (``2015-07-30T20:12:31Z``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["timestamp", "when"]
 
 
 def timestamp(field: str, moment: datetime) -> str:
-    """``YYYY-MM-DDTHH:MM:SSZ``, in UTC. Raises :class:`InvalidInput` for a datetime without a zone."""
+    """Format as ``YYYY-MM-DDTHH:MM:SSZ`` in UTC. Raises :class:`InvalidInput` for a naive datetime."""
     if not isinstance(moment, datetime):
         raise InvalidInput.at(field, f"a {type(moment).__name__} is not a datetime", "Give an aware datetime")
     if moment.tzinfo is None or moment.utcoffset() is None:
@@ -30,7 +30,7 @@ def timestamp(field: str, moment: datetime) -> str:
 
 
 def when(text: str | None) -> datetime | None:
-    """The aware datetime that a reply wrote in either style; None where it wrote nothing or rubbish."""
+    """Parse a reply's time, in either format, into an aware datetime; None if it is missing or unreadable."""
     if not text:
         return None
     try:

@@ -1,6 +1,6 @@
 """Content templates: https://www.twilio.com/docs/content/content-api-resources
 
-Alone among these APIs it takes JSON.
+The only classic API that takes JSON.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ TemplateName = Annotated[
 
 
 class Content(Resource, frozen=True):
-    """A template. ``approval_requests`` is there only where it was listed with approvals."""
+    """A content template. ``approval_requests`` is set only if it was listed with approvals."""
 
     sid: str
     friendly_name: str | None = None
@@ -70,7 +70,7 @@ class Content(Resource, frozen=True):
 
 
 class Approval(Resource, frozen=True):
-    """What WhatsApp thinks of a template."""
+    """WhatsApp's approval of a template."""
 
     name: str | None = None
     category: str | None = None
@@ -103,7 +103,7 @@ def list(**paging: Unpack[Paged]) -> Call[Page[Content]]:
 
 
 def list_with_approvals(**paging: Unpack[Paged]) -> Call[Page[Content]]:
-    """List templates, and what WhatsApp thinks of them: ``GET /v1/ContentAndApprovals``."""
+    """List templates with their WhatsApp approvals: ``GET /v1/ContentAndApprovals``."""
     call = Call("GET", "/v1/ContentAndApprovals", nothing, "content", query=pairs(Paged, paging))
     return paged(call, "contents", Content)
 
@@ -132,7 +132,7 @@ def delete(sid: ContentSid) -> Call[None]:
 
 
 def approval(sid: ContentSid) -> Call[Approval]:
-    """Whether WhatsApp approved a template: ``GET /v1/Content/{Sid}/ApprovalRequests``."""
+    """Read WhatsApp's approval of a template: ``GET /v1/Content/{Sid}/ApprovalRequests``."""
     read = one(_Approvals)
     return Call(
         "GET",

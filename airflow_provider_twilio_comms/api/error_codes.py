@@ -1,6 +1,6 @@
-"""Twilio's error codes, and what to do about each.
+"""Twilio's error codes, each with a verdict and a meaning.
 
-Twilio refines its codes without notice (https://www.twilio.com/docs/api/errors), so a code that is not listed
+Twilio changes its codes without notice (https://www.twilio.com/docs/api/errors), so a code that is not listed
 is judged by its HTTP status. The meanings are ours, for a person who reads a log at night.
 """
 
@@ -13,34 +13,34 @@ __all__ = ["Known", "Verdict", "from_twilio", "known", "verdict"]
 
 
 class Verdict(Enum):
-    """What to do about an error."""
+    """The verdict on an error: what to do about it."""
 
-    RETRY = "retry"  # it may work later, as it is
+    RETRY = "retry"  # the same request may succeed later
     RECIPIENT = "recipient"  # this recipient cannot be reached; nothing here is wrong
-    OPT_OUT = "opt-out"  # this recipient refused; never try again
+    OPT_OUT = "opt-out"  # this recipient opted out; never try again
     CONFIGURATION = "configuration"  # account, sender or request must be changed first
-    UNKNOWN = "unknown"  # nobody can tell, possibly not even whether it was sent
+    UNKNOWN = "unknown"  # the cause is not known, and perhaps not even whether it was sent
 
 
 class Known(NamedTuple):
-    """A code that is listed."""
+    """The verdict and meaning of a listed code."""
 
     verdict: Verdict
     meaning: str
 
 
 def known(code: int | None) -> Known | None:
-    """What is known of a code."""
+    """Look up the verdict and meaning of a code; None if it is not listed."""
     return _CODES.get(code) if code is not None else None
 
 
 def from_twilio(code: int | None) -> bool:
-    """Is this a code of Twilio's own? They have five digits; a proxy's at most repeats its HTTP status."""
+    """Tell Twilio's own codes, which have five digits, from a proxy's, which at most repeat the status."""
     return code is not None and code >= 10_000
 
 
 def verdict(code: int | None, status: int | None = None) -> Verdict:
-    """The verdict on an error, by its code, else by its HTTP status."""
+    """Judge an error by its code, else by its HTTP status."""
     listed = known(code)
     if listed:
         return listed.verdict
@@ -59,7 +59,7 @@ _CODES: dict[int, Known] = {
     **_table(
         Verdict.RETRY,
         {
-            20009: "still in flight, cannot be deleted yet",
+            20009: "the message is still in flight and cannot be deleted yet",
             20429: "too many requests at once, not processed",
             21611: "the sender's queue is full",
             30001: "queue overflow, slow down",
@@ -68,7 +68,7 @@ _CODES: dict[int, Known] = {
             30017: "carrier congestion",
             30020: "Twilio's scheduler failed",
             30047: "Twilio's scheduler failed",
-            30114: "that day's report of deactivated numbers is not there yet",
+            30114: "that day's report of deactivated numbers is not available yet",
             30022: "10DLC rate limit reached",
             30023: "10DLC daily cap reached, resets daily",
             30025: "half of the daily cap is used",
@@ -183,7 +183,7 @@ _CODES: dict[int, Known] = {
             21714: "the messaging service's pool is full",
             30002: "the account is suspended",
             30007: "filtered as unwanted by carrier or Twilio",
-            30010: "dearer than the maximum price",
+            30010: "more expensive than the maximum price",
             30018: "the sender must be registered first",
             30019: "the media are too large",
             30024: "the sender must be registered first",
@@ -207,7 +207,7 @@ _CODES: dict[int, Known] = {
             63019: "the media could not be fetched",
             63020: "the business account is restricted",
             63021: "the channel rejected the content",
-            63026: "the channel counts it as spam",
+            63026: "the channel treats it as spam",
             63027: "the template does not exist in this language",
             63028: "the template got the wrong number of variables",
             63030: "the channel rejected a parameter",

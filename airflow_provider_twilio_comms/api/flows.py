@@ -1,4 +1,4 @@
-"""Work of many steps, as generators that ask for I/O and do none.
+"""Flows: work of several steps as generators, which ask for I/O and do none themselves.
 
 A flow yields a ``Call`` to have it made (and is sent what the call reads, or has the error thrown in), a
 ``Pause`` to wait (and is sent the time after it, in seconds since 1970), a ``Download`` to have a file read
@@ -40,17 +40,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait so many seconds; answered with the time. ``Pause(0)`` asks the time alone."""
+    """A wait of so many seconds; the answer is the time. ``Pause(0)`` only asks for the time."""
 
     seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Download:
-    """Read the file at an address that a reply named, without credentials, a block at a time.
+    """A download from an address that a reply named, without credentials, a block at a time.
 
-    ``into`` can be sought: where the line breaks, it is emptied and the file read anew. Its repr shows the
-    host only, since the address is a key to the file.
+    ``into`` can be sought: if the connection breaks, it is emptied and the file is read again. Its repr shows
+    the host only, because anyone with the address can read the file.
     """
 
     url: str
@@ -65,13 +65,13 @@ class Download:
 
     @property
     def path(self) -> str:
-        """What a log may show."""
+        """The part of the address that a log may show."""
         return urlsplit(self.url).netloc
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Aside:
-    """Do something that blocks and is not Twilio's, such as asking Airflow: on an event loop, in a thread.
+    """A blocking call to something other than Twilio, such as Airflow; on an event loop it runs in a thread.
 
     Only a ``TwilioError`` is thrown into the flow; anything else ends it.
     """
@@ -84,13 +84,13 @@ Flow: TypeAlias = Generator["Call[Any] | Pause | Download | Aside", Any, T]
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[T]):
-    """A flow's end, and its result."""
+    """The end of a flow, with its result."""
 
     value: T
 
 
 def advance(flow: Generator[A, Any, T], value: Any = None, error: Exception | None = None) -> A | Done[T]:
-    """Step a generator that asks: send it an answer, or throw an error in.
+    """Step a flow: send it an answer, or throw an error into it.
 
     A plain function on purpose: a ``StopIteration`` may not leave a coroutine.
     """
@@ -101,13 +101,13 @@ def advance(flow: Generator[A, Any, T], value: Any = None, error: Exception | No
 
 
 def made(call: Call[T]) -> Flow[T]:
-    """The flow of a single call."""
+    """Make a single call, as a flow."""
     result: T = yield call
     return result
 
 
 def fetched(call: Call[T]) -> Flow[T | None]:
-    """The flow of a single call; None where Twilio says 404: it is not there, yet or any more."""
+    """Make a single call, as a flow; None if Twilio answers 404: it does not exist yet, or no longer."""
     try:
         return (yield from made(call))
     except ApiError as error:
@@ -117,7 +117,7 @@ def fetched(call: Call[T]) -> Flow[T | None]:
 
 
 def removed(call: Call[None]) -> Flow[bool]:
-    """Delete something; returns whether it was there."""
+    """Delete something; returns True if it existed."""
     try:
         yield from made(call)
     except ApiError as error:
@@ -139,13 +139,13 @@ def now() -> Flow[float]:
 
 
 def aside(do: Callable[[], T]) -> Flow[T]:
-    """Do something that blocks; returns what it returns."""
+    """Run a blocking function; returns its result."""
     result: T = yield Aside(do)
     return result
 
 
 def saved(url: str, into: IO[bytes]) -> Flow[int]:
-    """Read a file into another; returns its size in bytes."""
+    """Download a file into another; returns its size in bytes."""
     size: int = yield Download(url, into)
     return size
 
@@ -153,7 +153,7 @@ def saved(url: str, into: IO[bytes]) -> Flow[int]:
 def every_page(
     first: Call[Page[T]], take: Callable[[Sequence[T]], None], limit: int | None = None
 ) -> Flow[int]:
-    """Hand every page's items to ``take``, a page at a time, up to ``limit``; returns how many there were."""
+    """Hand every page's items to ``take``, a page at a time, up to ``limit``; returns the number of items."""
     count = 0
     call: Call[Page[T]] | None = first
     while call is not None and (limit is None or count < limit):

@@ -1,4 +1,4 @@
-"""What is known of a number, before paying to text it: https://www.twilio.com/docs/lookup/v2-api"""
+"""Phone number lookup (validity, line type, carrier ...): https://www.twilio.com/docs/lookup/v2-api"""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _Day = Annotated[str, Meta(pattern=r"^\d{8}\Z", description="YYYYMMDD")]
 
 
 class Lookup(Resource, frozen=True):
-    """A number, looked up. What each package found is a mapping, as Twilio gives it; None where not asked."""
+    """The result for a number. Each package's result is a mapping in Twilio's form; None if not requested."""
 
     phone_number: str | None = None
     national_format: str | None = None
@@ -57,7 +57,7 @@ class Lookup(Resource, frozen=True):
 
 
 class Person(TypedDict, total=False):
-    """Who the number should belong to, for ``identity_match``, and what other packages need."""
+    """The person to whom a number should belong, for ``identity_match``, and arguments of other packages."""
 
     country_code: CountryCode
     first_name: str

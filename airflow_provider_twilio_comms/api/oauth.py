@@ -1,4 +1,4 @@
-"""Access tokens: https://www.twilio.com/docs/iam/oauth-apps"""
+"""OAuth access tokens: https://www.twilio.com/docs/iam/oauth-apps"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Token", "token"]
 
 
 class Token(msgspec.Struct, frozen=True):
-    """An access token, good for ``expires_in`` seconds."""
+    """An access token, valid for ``expires_in`` seconds."""
 
     access_token: str
     expires_in: float = 3600.0

@@ -1,4 +1,4 @@
-"""What messages and numbers cost in each country, before any discount but the account's own.
+"""Prices of messages and phone numbers by country, with the account's own discount.
 
 https://www.twilio.com/docs/messaging/api/pricing and https://www.twilio.com/docs/phone-numbers/pricing
 """
@@ -38,7 +38,7 @@ class Country(Resource, frozen=True):
 
 
 class Price(msgspec.Struct, frozen=True):
-    """What one message, or a month of one number, costs: by the list, and for this account."""
+    """The price of one message, or of one number for a month: list price, and price for this account."""
 
     number_type: str | None = None
     base_price: Decimal | None = None
@@ -46,7 +46,7 @@ class Price(msgspec.Struct, frozen=True):
 
 
 class Outbound(msgspec.Struct, frozen=True):
-    """What a message to one carrier costs, by the type of the sender."""
+    """The prices of a message to one carrier, by the type of the sender."""
 
     carrier: str | None = None
     mcc: str | None = None
@@ -65,7 +65,7 @@ class MessagingPrices(Resource, frozen=True):
 
 
 class NumberPrices(Resource, frozen=True):
-    """A country's prices for numbers, a month."""
+    """A country's monthly prices for numbers."""
 
     iso_country: str
     country: str | None = None
@@ -100,7 +100,7 @@ def fetch_numbers(iso_country: CountryCode) -> Call[NumberPrices]:
 
 
 def rows(prices: MessagingPrices) -> Iterator[dict[str, Any]]:
-    """A country's prices for messages as flat rows, all with the same keys."""
+    """Flatten a country's prices for messages into rows that all have the same keys."""
     flat = [("outbound", to, price) for to in prices.outbound_sms_prices for price in to.prices]
     flat += [("inbound", Outbound(), price) for price in prices.inbound_sms_prices]
     for direction, to, price in flat:

@@ -1,7 +1,7 @@
-"""How a text travels as SMS, and how many segments it takes.
+"""SMS encoding: count the segments of a text, and tell GSM-7 from UCS-2.
 
-GSM-7 has 160 characters in one segment and 153 in each of several; with any other character it is UCS-2, and
-70 or 67. https://www.twilio.com/docs/glossary/what-sms-character-limit
+GSM-7 holds 160 characters in one segment and 153 in each of several; a text with any other character is
+UCS-2, which holds 70 or 67. https://www.twilio.com/docs/glossary/what-sms-character-limit
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _extended = re.compile(f"[{re.escape(_EXTENDED)}]")
 
 
 def segments(text: str) -> tuple[int, bool]:
-    """How many segments a text takes, and whether it needs UCS-2."""
+    """Count the segments of a text; the second value is True if it needs UCS-2."""
     if _gsm(text):
         if len(text) <= 80:  # even if every character counted twice
             return 1, False
@@ -41,7 +41,7 @@ def _surrogates(char: str) -> bool:
 
 
 def _filled(text: str, room: int, double: Callable[[str], Any]) -> int:
-    """Segments filled one by one: a character that counts twice is not cut in two."""
+    """Count segments by filling one after the other: a character that counts twice is not cut in two."""
     count, used = 1, 0
     for char in text:
         size = 2 if double(char) else 1

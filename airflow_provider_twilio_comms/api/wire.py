@@ -1,4 +1,4 @@
-"""One exchange with Twilio as values: the request, decided but not sent, and how its reply is read.
+"""Calls and replies: one exchange with Twilio as values, without any I/O.
 
 Nothing here does I/O. A function of ``api/`` returns a ``Call``; a runner of ``client/`` makes it.
 """
@@ -41,7 +41,7 @@ T = TypeVar("T")
 E = TypeVar("E", bound=ApiError)
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Product = Literal["api", "comms", "content", "lookups", "messaging", "oauth", "pricing"]
-# reads: changes nothing, may be repeated. writes: changes the account. sends: somebody's phone rings.
+# reads: changes nothing, may be repeated. writes: changes the account. sends: texts somebody.
 Effect = Literal["reads", "writes", "sends"]
 
 EXCERPT = 200  # characters of an unreadable reply that an error shows
@@ -56,20 +56,20 @@ class Reply:
     body: bytes = field(default=b"", repr=False)
 
     def json(self) -> Any:
-        """The body as plain Python. Raises :class:`ServerFailed` where it is not JSON."""
+        """Decode the body as plain Python. Raises :class:`ServerFailed` if it is not JSON."""
         return decoded(self, Any)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Call(Generic[T]):
-    """A request, decided but not sent, and how to read its reply.
+    """A request that is decided but not sent, together with the reader of its reply.
 
     ``path`` is Twilio's own template (``/Messages/{messageId}``), filled from ``path_values``; the account's
     ``{AccountSid}`` is the connection's. Give at most one of ``form`` (pairs, PascalCase), ``json`` (anything
     msgspec encodes) and ``body`` (JSON already encoded). ``recipients`` are the addresses that a call which
-    sends would text, where it knows them. ``redirects`` says that the answer is an address elsewhere: a 3xx
-    is read then, and never followed with credentials. Its repr shows neither query nor body: phone numbers
-    live there.
+    sends would text, if it knows them. ``redirects`` means that the answer is an address elsewhere: a 3xx is
+    read then, and never followed with credentials. Its repr shows neither query nor body, since they can hold
+    phone numbers.
     """
 
     method: Method
@@ -90,22 +90,22 @@ class Call(Generic[T]):
 
     @property
     def does(self) -> Effect:
-        """What it does to the world: as stated, else a GET reads and the rest writes."""
+        """The effect of the call: as stated, else a GET reads and the others write."""
         return self.effect or ("reads" if self.method == "GET" else "writes")
 
     @property
     def repeatable(self) -> bool:
-        """May it be made again when nobody knows whether Twilio processed it?"""
+        """True if the call may be made again although Twilio may have processed it."""
         return self.does == "reads" or (self.does == "writes" and self.method in ("PUT", "DELETE"))
 
     def target(self, account_sid: str) -> str:
-        """Path and query, ready to append to a base address."""
+        """Build path and query, to be appended to a base address."""
         values = {"AccountSid": account_sid, **self.path_values}
         path = re.sub(r"\{(\w+)\}", lambda match: quote(values[match[1]], safe=""), self.path)
         return f"{path}?{urlencode(self.query)}" if self.query else path
 
     def content(self) -> tuple[str | None, bytes | None]:
-        """The body's content type, and the body."""
+        """Encode the body; returns its content type and its bytes."""
         if self.body is not None:
             return "application/json", self.body
         if self.json is not None:
@@ -117,19 +117,19 @@ class Call(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Part of a list, and the call that gives the next part, if there is one."""
+    """A page of a list, and the call for the next page, if there is one."""
 
     items: Sequence[T]
     next: Call[Page[T]] | None = None
 
 
 def next_query(address: str) -> list[tuple[str, str]]:
-    """The query of a next-page address. Its host is never used: a reply may not redirect credentials."""
+    """Parse a next-page address's query. Its host is never used: a reply must not redirect credentials."""
     return parse_qsl(urlsplit(address).query, keep_blank_values=True)
 
 
 def decoded(reply: Reply, shape: type[T]) -> T:
-    """The body as ``shape``. Raises :class:`ServerFailed` where it cannot be: a cut reply, a proxy's page."""
+    """Decode the body as ``shape``. Raises :class:`ServerFailed` for a cut reply or a proxy's page."""
     try:
         return msgspec.json.decode(reply.body, type=shape, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -137,19 +137,19 @@ def decoded(reply: Reply, shape: type[T]) -> T:
 
 
 def unreadable(reply: Reply, problem: str) -> ServerFailed:
-    """The error of a reply that is not what it should be; what it answers may have been done all the same."""
+    """The error of a reply that cannot be read; its request may have been processed all the same."""
     return _error(ServerFailed, reply, None, f"the reply cannot be read ({scrub(problem)[:EXCERPT]})")
 
 
 def checked(call: Call[T], reply: Reply) -> T:
-    """What the reply says, read as the call says. Raises :class:`ApiError` for any other than success."""
+    """Read a reply of success, as the call says; raise :class:`ApiError` for any other."""
     if 200 <= reply.status < (400 if call.redirects else 300):
         return call.read(reply)
     raise error_of(reply)
 
 
 def error_of(reply: Reply) -> ApiError:
-    """The error that a reply describes: the comms envelope, the classic shape, or text cut short."""
+    """Read the error that a reply describes: the comms envelope, the classic shape, or text cut short."""
     try:
         body = msgspec.json.decode(reply.body)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -166,7 +166,7 @@ def error_of(reply: Reply) -> ApiError:
 
 
 def _listed(body: Any) -> list[dict[str, Any]]:
-    """Every error of an error body, in one shape: code, message, more_info, context."""
+    """Read every error of an error body into one shape: code, message, more_info, context."""
     if not isinstance(body, dict):
         return []
     rows = body["errors"] if isinstance(body.get("errors"), list) and "type" not in body else [body]
@@ -190,7 +190,7 @@ def _class(status: int, code: int | None) -> type[ApiError]:
     if status in (401, 403):
         return AuthenticationFailed
     if status >= 500 or status == 429 or status < 400:
-        return ServerFailed  # a 429 that is not Twilio's own, or a redirect, proves nothing
+        return ServerFailed  # a 429 of something else than Twilio, or a redirect, proves nothing
     return ApiError
 
 
@@ -223,7 +223,7 @@ def _error(
 
 
 def _retry_after(reply: Reply) -> float | None:
-    """Seconds to wait; a date is counted from the reply's own Date, since nothing here knows the time."""
+    """Read the seconds to wait; a date counts from the reply's own Date, since there is no clock here."""
     value = reply.headers.get("retry-after", "").strip()
     if not value:
         return None

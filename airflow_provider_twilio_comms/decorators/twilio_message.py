@@ -1,4 +1,4 @@
-"""``@task.twilio_message``: a function that says who gets a message, and perhaps which one."""
+"""``@task.twilio_message``: send a message to the recipients that a function returns."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["twilio_message_task"]
 
 
 class _TwilioMessageDecoratedOperator(DecoratedOperator, TwilioBulkMessageOperator):
-    """Texts whom a function returns: recipients, or ``(content, recipients)``.
+    """Send to the recipients that a function returns, as recipients or ``(content, recipients)``.
 
-    The function may be a generator: then its recipients are never all in memory. What it is given is not
-    shown, since it may be people.
+    The function may be a generator: then its recipients are never all in memory. Its arguments are not shown,
+    since they may name people.
     """
 
     template_fields: Sequence[str] = (
@@ -56,7 +56,7 @@ class _TwilioMessageDecoratedOperator(DecoratedOperator, TwilioBulkMessageOperat
         self.op_kwargs: Any = self.hide(self.op_kwargs)
 
     def execute(self, context: Context) -> Any:
-        """Send. Where nothing may be sent, the function is not called either."""
+        """Send. If nothing may be sent, the function is not called either."""
         self._asked = context
         return TwilioBulkMessageOperator.execute(self, context)  # not the one that returns what was returned
 
@@ -86,7 +86,7 @@ class _TwilioMessageDecoratedOperator(DecoratedOperator, TwilioBulkMessageOperat
 
 
 def twilio_message_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:
-    """Make a function a task that sends a message to whom it returns.
+    """Turn a function into a task that sends a message to the recipients that it returns.
 
     .. code-block:: python
 

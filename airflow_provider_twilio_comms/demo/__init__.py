@@ -1,1 +1,1 @@
-"""A real Airflow and the emulator in a folder of their own: for the demo, for a look around, for tests."""
+"""A demo, and a stack for tests: a real Airflow and the emulator in a folder of their own."""

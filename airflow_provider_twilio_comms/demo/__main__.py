@@ -1,4 +1,4 @@
-"""``python -m airflow_provider_twilio_comms.demo``: the main job on this machine; ``--keep`` to look on."""
+"""Command line of the demo, ``python -m airflow_provider_twilio_comms.demo``; ``--keep`` to explore it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from airflow_provider_twilio_comms.demo.stack import Stack, StackFailed
 
 __all__ = ["main"]
 
-# Slow enough to watch the counters, quick enough not to bore; the receipts come in last, as Twilio's do.
+# Slow enough to watch the counters, quick enough not to bore; receipts come in last, as Twilio's do.
 PACE = ["--pace", "12", "--receipts-lag", "3"]
 
 
 def _examples() -> Path:
-    """The example DAGs: inside an installed package, beside the package in the source tree."""
+    """Find the example DAGs: inside an installed package, or beside the package in the source tree."""
     package = Path(__file__).resolve().parents[1]
     inside = package / "example_dags"
     return inside if inside.is_dir() else package.parent / "example_dags"
@@ -29,22 +29,38 @@ def _examples() -> Path:
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_twilio_comms.demo",
-        description="Text 25,000 people from a real Airflow, against the emulator.",
+        description="Text 25,000 made-up people from a real Airflow, with the emulator as Twilio, and count "
+        "who was texted.",
     )
-    parser.add_argument("--keep", action="store_true", help="run nothing; keep everything up until Ctrl-C")
-    parser.add_argument("--dags", type=Path, default=_examples(), help="default: %(default)s")
-    parser.add_argument("--home", type=Path, help="AIRFLOW_HOME to use and keep (default: a temporary one)")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="do not send; keep Airflow and the emulator running until Ctrl-C, to try DAGs in a browser",
+    )
+    parser.add_argument(
+        "--dags",
+        type=Path,
+        metavar="FOLDER",
+        default=_examples(),
+        help="folder with the DAG files to load, such as your own with --keep (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--home",
+        type=Path,
+        metavar="FOLDER",
+        help="AIRFLOW_HOME to use and keep (default: a temporary one, removed at the end)",
+    )
     given = parser.parse_args(arguments)
     given.recipients = given.dags / "data" / "recipients.csv"
     if not given.dags.is_dir():
-        parser.error(f"there is no folder {given.dags}; --dags names the one with the examples")
+        parser.error(f"there is no folder {given.dags}; give one with DAG files to --dags")
     return given
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when the run succeeded and the books balance."""
+    """Run the demo; returns 0 if the run succeeded and nobody was texted twice or left out."""
     given = _arguments(arguments)
-    # A terminated demo is a finished one: the default would skip every finally.
+    # Exit on SIGTERM in an orderly way: by default every finally would be skipped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return _keep(given) if given.keep else _demo(given)
@@ -66,9 +82,10 @@ def _demo(given: argparse.Namespace) -> int:
 
 def _keep(given: argparse.Namespace) -> int:
     with _started(given) as stack, contextlib.suppress(KeyboardInterrupt):
-        print("Open either in a browser. Airflow asks for no password: everybody is admin.")
+        print("Open either in a browser. Airflow needs no password: everybody is admin.")
         print(
-            f"Trigger {campaign.DAG_ID} there, and watch the outbox of the emulator. Ctrl-C ends both.",
+            f"Trigger a DAG there, such as {campaign.DAG_ID}, and watch the emulator's outbox. "
+            "Ctrl-C ends both.",
             flush=True,
         )
         while True:
@@ -94,7 +111,7 @@ def _started(given: argparse.Namespace) -> Iterator[Stack]:
 
 
 def _explain(stack: Stack) -> None:
-    """The end of the logs of the tasks that failed."""
+    """Print the end of the logs of the tasks that failed."""
     for path in sorted(stack.task_logs.glob(f"dag_id={campaign.DAG_ID}/**/*.log")):
         print(f"--- {path.relative_to(stack.task_logs)}")
         print("\n".join(path.read_text(errors="replace").splitlines()[-15:]))

@@ -1,4 +1,4 @@
-"""The demo's campaign: run it, show how it moves, and count on Twilio's side what came of it."""
+"""The demo's campaign: run it, print its progress, and compare the emulator's counts with the list."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _TASK = "send"
 _COUNTERS = ("scheduled", "queued", "sent", "delivered", "read", "undelivered", "failed", "unaddressable")
 _CHUNK = 10_000  # Twilio's own limit of recipients a request
 
-# A number as people write them: a plus, digits, and what is put between digits. Deliberately not the
-# package's own reading of numbers: this is the other half of the books.
+# A number as people write it: a plus, digits, and separators. Deliberately not the package's own parser,
+# since this is the independent count.
 _WRITTEN = re.compile(r"\(?\+[\d ().-]+")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a campaign came to. Everything but ``state`` and ``rejected`` is the emulator's word."""
+    """The result of a campaign. Everything but ``state`` and ``rejected`` comes from the emulator."""
 
     recipients: int
     rejected: int
@@ -39,27 +39,27 @@ class Outcome:
     failures: Mapping[int | None, int]
     duplicates: int
     lost: int
-    strangers: int
+    unlisted: int
     seconds: float
     state: str
 
     @property
     def good(self) -> bool:
-        return self.state == "success" and not (self.duplicates or self.lost or self.strangers)
+        return self.state == "success" and not (self.duplicates or self.lost or self.unlisted)
 
     def report(self) -> str:
-        """A short report; its last line is for machines."""
+        """Write a short report; its last line is for machines."""
         lines = [
             f"  recipients   {self.recipients:>7,}",
-            f"  rejected     {self.rejected:>7,}   not a phone number, so not sent",
+            f"  rejected     {self.rejected:>7,}   not a phone number, so not texted",
             f"  requests     {self.requests:>7,}",
             f"  operations   {self.operations:>7,}",
             *(f"  {name:<13}{self.stats[name]:>7,}" for name in _COUNTERS if self.stats.get(name)),
             *(f"               {count:>5,} {_why(code)}" for code, count in _by_count(self.failures)),
             f"  run          {self.state}, {self.seconds:.1f} s",
         ]
-        if self.strangers:
-            lines.append(f"  {self.strangers:,} were texted who are not in the list")
+        if self.unlisted:
+            lines.append(f"  {self.unlisted:,} people were texted who are not in the list")
         names = ("delivered", "undelivered", "failed", "unaddressable")
         counters = " ".join(f"{name}={self.stats.get(name, 0)}" for name in names)
         lines.append(
@@ -78,7 +78,7 @@ def _why(code: int | None) -> str:
 
 
 def read_numbers(path: Path) -> tuple[int, set[str]]:
-    """How many rows a list has, and the numbers in it that can be texted, as ``+`` and digits."""
+    """Read a list: the number of its rows, and the numbers in it that can be texted, as ``+`` and digits."""
     rows, numbers = 0, set()
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -90,7 +90,7 @@ def read_numbers(path: Path) -> tuple[int, set[str]]:
 
 
 def run(stack: Stack, recipients: Path, timeout: float = 600) -> Outcome:
-    """Trigger the campaign, print what moves until it has ended, and draw up the books."""
+    """Trigger the campaign, print its progress until it ends, and compare the counts."""
     assert stack.emulator is not None
     rows, expected = read_numbers(recipients)
     stack.airflow.wait_for_dag(DAG_ID)
@@ -110,7 +110,7 @@ def run(stack: Stack, recipients: Path, timeout: float = 600) -> Outcome:
         failures=stack.emulator.failures(),
         duplicates=sum(count - 1 for count in ledger.values()),
         lost=len(expected - ledger.keys()),
-        strangers=len(ledger.keys() - expected),
+        unlisted=len(ledger.keys() - expected),
         seconds=seconds,
         state=state,
     )
@@ -123,7 +123,7 @@ def _rejected(stack: Stack, run_id: str) -> int:
 
 
 def _watch(stack: Stack, run_id: str, expected: int, deadline: float) -> str:
-    """Print a line whenever something moved; return the run's final state."""
+    """Print a line at every change; return the run's final state."""
     began = time.monotonic()
     progress = _Progress(stack, expected)
     shown, logged = "", 0
@@ -146,7 +146,7 @@ def _watch(stack: Stack, run_id: str, expected: int, deadline: float) -> str:
 
 
 class _Progress:
-    """Where the emulator is: chunks taken and how fast, then the operations' counters."""
+    """The emulator's progress: chunks accepted and their rate, then the operations' counters."""
 
     def __init__(self, stack: Stack, expected: int) -> None:
         assert stack.emulator is not None
@@ -179,7 +179,7 @@ def _summed(operations: Iterable[Mapping[str, Any]]) -> Counter[str]:
 
 
 def _log_lines(stack: Stack, run_id: str, task: Mapping[str, Any]) -> Iterator[str]:
-    """What the package itself has logged in the task's latest try, in the worker and in the triggerer."""
+    """Read the package's own log lines of the task's latest try, in the worker and in the triggerer."""
     if not task["try_number"]:
         return
     for line in stack.airflow.log(DAG_ID, run_id, _TASK, task["try_number"]).splitlines():

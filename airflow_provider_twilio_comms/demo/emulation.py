@@ -1,4 +1,4 @@
-"""The emulator as a process of its own, and what it saw, read through its control API."""
+"""The emulator as a process of its own, and its counts, read through its control API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SEND = re.compile(r"POST /(comms/[^/]+/Messages|api/[^/]+/Accounts/[^/]+/Messag
 
 
 class Emulation:
-    """How to start the emulator on a port, how to connect to it, and what it received."""
+    """An emulator on a port: the command that starts it, its connection, and what it received."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -33,7 +33,7 @@ class Emulation:
         return [sys.executable, "-m", "airflow_provider_twilio_comms.emulator", "--port", str(self.port)]
 
     def connection(self, **extra: Any) -> str:
-        """The value of ``AIRFLOW_CONN_TWILIO_DEFAULT``."""
+        """Write the value of ``AIRFLOW_CONN_TWILIO_DEFAULT``."""
         return json.dumps(
             {
                 "conn_type": "twilio",
@@ -47,7 +47,7 @@ class Emulation:
         self._session.close()
 
     def control(self, method: str, what: str, body: Any = None) -> Any:
-        """One request to the control API; see ``emulator/control.py`` for what there is."""
+        """Make a request to the control API, which ``emulator/control.py`` lists."""
         reply = self._session.request(method, f"{self.url}/_emulator/{what}", json=body, timeout=30)
         reply.raise_for_status()
         return reply.json()
@@ -60,30 +60,30 @@ class Emulation:
         self.control("POST", "options", options)
 
     def fault(self, **fault: Any) -> None:
-        """Let something go wrong once, or as often as the fault says; see ``emulator/faults.py``."""
+        """Inject a fault, once or as often as it says; see ``emulator/faults.py``."""
         self.control("POST", "faults", fault)
 
     def ledger(self) -> dict[str, int]:
-        """How often each address was texted, whatever any client believes."""
+        """Count how often each address was texted."""
         recipients: dict[str, int] = self.control("GET", "ledger")["recipients"]
         return recipients
 
     def texted(self) -> int:
-        """How many messages were taken so far, without naming anybody."""
+        """Count the messages that were accepted so far, without their recipients."""
         return int(self.control("GET", "ledger?recipients=0")["messages"])
 
     def sends(self) -> int:
-        """How many requests to send messages have arrived, accepted or not."""
+        """Count the requests to send messages, accepted or not."""
         counts: Mapping[str, int] = self.control("GET", "requests")["counts"]
         return sum(count for route, count in counts.items() if _SEND.fullmatch(route))
 
     def operations(self) -> list[dict[str, Any]]:
-        """The latest dozen of operations, newest first, as Twilio's API shows them."""
+        """List the latest dozen operations, newest first, as Twilio's API shows them."""
         found: list[dict[str, Any]] = self.control("GET", "outbox?size=1")["operations"]
         return found
 
     def failures(self) -> Counter[int | None]:
-        """Messages that failed, by Twilio's code; None are those that no sender could reach at all."""
+        """Count failed messages by Twilio's code; None counts those that no sender could reach at all."""
         codes: Counter[int | None] = Counter()
         for status in ("FAILED", "UNDELIVERED"):
             page = 0

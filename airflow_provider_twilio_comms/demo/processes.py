@@ -1,9 +1,9 @@
-"""Long-running processes that can be found, paused and ended again, with everything they started.
+"""Process control: start, find, pause and kill long-running processes, with everything that they started.
 
 Airflow's components fork workers, supervisors and tasks, some of which outlive a killed parent and move to
-process groups of their own. What none of them leaves is the *session*: each component leads one, so its whole
-tree is "every process of that session", orphans included. A guardian ends those sessions should this process
-die without having done so (SIGKILL, a crashed test runner).
+process groups of their own. None of them leaves the *session*: each component leads one, so its whole tree is
+"every process of that session", orphans included. A guardian ends those sessions if this process dies before
+it has done so (SIGKILL, a crashed test runner).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class StackFailed(Exception):
-    """A component did not start, died, or did not do in time what was waited for."""
+    """A component did not start, died, or something that was waited for did not happen in time."""
 
 
 def until(condition: Callable[[], T | None], *, timeout: float, what: str, interval: float = 0.1) -> T:
@@ -37,12 +37,12 @@ def until(condition: Callable[[], T | None], *, timeout: float, what: str, inter
         if value is not None and value is not False:
             return value
         if time.monotonic() > deadline:
-            raise StackFailed(f"waited {timeout:g} s in vain for {what}")
+            raise StackFailed(f"gave up after waiting {timeout:g} s for {what}")
         time.sleep(interval)
 
 
 def members(sessions: Iterable[int]) -> list[psutil.Process]:
-    """Every living process of the given sessions; zombies do not live."""
+    """List every living process of the given sessions, zombies excluded."""
     wanted = set(sessions)
     found = []
     for pid in psutil.pids() if wanted else ():
@@ -61,7 +61,7 @@ def send(signum: int, processes: Iterable[psutil.Process]) -> None:
 
 
 def end(sessions: Iterable[int], *, patience: float = 4.0) -> None:
-    """SIGTERM to every process of the sessions, SIGKILL to what is left after ``patience`` seconds."""
+    """Send SIGTERM to every process of the sessions, and SIGKILL to the rest after ``patience`` seconds."""
     wanted = set(sessions)
     living = members(wanted)
     send(signal.SIGTERM, living)
@@ -75,7 +75,7 @@ def end(sessions: Iterable[int], *, patience: float = 4.0) -> None:
 
 
 def kill(sessions: Iterable[int]) -> None:
-    """SIGKILL until nobody is left: a process may fork between being listed and being hit."""
+    """Send SIGKILL until no process is left: one may fork between being listed and being killed."""
     wanted = set(sessions)
     deadline = time.monotonic() + 5
     while (living := members(wanted)) and time.monotonic() < deadline:
@@ -84,7 +84,7 @@ def kill(sessions: Iterable[int]) -> None:
 
 
 def tail(log: Path, lines: int = 40) -> str:
-    """The end of a log file, for an error message."""
+    """Read the end of a log file, for an error message."""
     with contextlib.suppress(FileNotFoundError), log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 64 * 1024))
         return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
@@ -92,7 +92,7 @@ def tail(log: Path, lines: int = 40) -> str:
 
 
 class Guardian:
-    """A child that reads our sessions from a pipe and ends them when the pipe closes with us."""
+    """A child process that ends our sessions, which it reads from a pipe, when the pipe closes with us."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[str] = subprocess.Popen(
@@ -124,7 +124,7 @@ class Guardian:
 
 
 class Component:
-    """One of the stack's processes: a command, its log file, and the sessions it has led so far."""
+    """A process of the stack: a command, its log file, and the sessions that it has led so far."""
 
     def __init__(
         self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str], guardian: Guardian
@@ -164,14 +164,14 @@ class Component:
         return self._process is not None and self._process.poll() is None
 
     def check(self) -> None:
-        """Raise, with the end of the log, when the process has exited although nobody stopped it."""
+        """Raise, with the end of the log, if the process has exited although nobody stopped it."""
         if self._process is not None and self._process.poll() is not None:
             raise StackFailed(
                 f"{self.name} exited with {self._process.returncode}; the end of its log:\n{tail(self.log)}"
             )
 
     def processes(self) -> list[psutil.Process]:
-        """The living processes of its tree, orphans of earlier incarnations included."""
+        """List the living processes of its tree, orphans of earlier starts included."""
         return members(self._sessions)
 
     @property
@@ -183,7 +183,7 @@ class Component:
         self.settle()
 
     def kill(self, *, tree: bool = True) -> None:
-        """SIGKILL, to the whole tree or (like the kernel's OOM killer) to the leading process alone."""
+        """Send SIGKILL to the whole tree or (like the kernel's OOM killer) to the leading process alone."""
         if tree:
             kill(self._sessions)
         elif self._process is not None:
@@ -197,7 +197,7 @@ class Component:
         send(signal.SIGCONT, self.processes())
 
     def settle(self) -> None:
-        """Reap the leader, and forget sessions nobody lives in: their numbers may be given out again."""
+        """Reap the leader, and forget sessions without processes: their numbers may be used again."""
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=5)

@@ -1,4 +1,4 @@
-"""Airflow's REST API, as far as the demo and the tests need it."""
+"""Client of Airflow's REST API, for the demo and the tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 
 class RestFailed(StackFailed):
-    """Airflow's API answered with an error; ``status`` is its HTTP status."""
+    """An error of Airflow's API; ``status`` is its HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -36,9 +36,9 @@ class Airflow:
         self._session.close()
 
     def call(self, method: str, path: str, **options: Any) -> Any:
-        """One request to ``/api/v2``; the token is fetched on the first, and anew when it is refused.
+        """Make a request to ``/api/v2``; the token is fetched at the first, and again when it is refused.
 
-        Airflow on SQLite answers 500 where two writers meet, and has done nothing then: it is asked again.
+        Airflow on SQLite answers 500 if two writers collide, and has done nothing then: it is asked again.
         """
         url = f"{self.base_url}/api/v2{path}"
         if "Authorization" not in self._session.headers:
@@ -68,7 +68,7 @@ class Airflow:
     # DAGs and runs
 
     def wait_for_dag(self, dag_id: str, timeout: float = 90) -> None:
-        """Until the DAG can be triggered; an import error of any file ends the wait at once."""
+        """Wait until the DAG can be triggered; an import error of any file ends the wait at once."""
 
         def parsed() -> bool:
             for error in self.call("GET", "/importErrors")["import_errors"]:
@@ -142,7 +142,7 @@ class Airflow:
         min_try: int = 1,
         timeout: float = 120,
     ) -> dict[str, Any]:
-        """The task instance once it is in one of ``states``, at try ``min_try`` or later."""
+        """Wait for a task instance to be in one of ``states``, at try ``min_try`` or later."""
 
         def reached() -> dict[str, Any] | None:
             task = self.task(dag_id, run_id, task_id, map_index)
@@ -154,7 +154,7 @@ class Airflow:
     def xcom(
         self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1
     ) -> Any:
-        """The value as the task pushed it; None when there is none."""
+        """Read an XCom as the task pushed it; None if there is none."""
         path = f"{_task(dag_id, run_id, task_id)}/xcomEntries/{key}?deserialize=false&map_index={map_index}"
         try:
             value = self.call("GET", path)["value"]
@@ -165,13 +165,13 @@ class Airflow:
         return value
 
     def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
-        """One try's log as lines of JSON, as the UI gets it."""
+        """Read a try's log as lines of JSON, as the UI does."""
         path = f"{_task(dag_id, run_id, task_id)}/logs/{try_number}?full_content=true&map_index={map_index}"
         content = self.call("GET", path, headers={"Accept": "application/json"})["content"]
         return "\n".join(line if isinstance(line, str) else json.dumps(line) for line in content)
 
     def state_store(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
-        """What the task remembers over its tries (Airflow 3.3 and later)."""
+        """Read the task state store of a task (Airflow 3.3 and later)."""
         found = self.call(
             "GET", f"{_task(dag_id, run_id, task_id)}/state-store?map_index={map_index}&limit=100"
         )

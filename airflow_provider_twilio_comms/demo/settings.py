@@ -1,4 +1,4 @@
-"""The environment a stack's processes run in, and the migrated database they start from."""
+"""Environment variables of a stack's processes, and the migrated database that they start from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["airflow_env", "clean_env", "copy_template_database", "free_port", "m
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on right now."""
+    """Find a free loopback port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 
 def clean_env() -> dict[str, str]:
-    """This process's environment without anything that configures an Airflow: the stack's is its own."""
+    """Copy this process's environment without Airflow's variables, since the stack sets its own."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "_AIRFLOW"))}
     # Every address of the stack is on the loopback; a proxy of the user's must not get in between.
     env["NO_PROXY"] = env["no_proxy"] = "localhost,127.0.0.1"
@@ -42,7 +42,7 @@ def sqlite_url(home: Path) -> str:
 
 
 def airflow_env(home: Path, dags: Path, port: int, sql_alchemy_conn: str) -> dict[str, str]:
-    """What all components of one Airflow share; secrets are made up anew for each stack.
+    """Build the environment of an Airflow's components, with new secrets for each stack.
 
     Four workers instead of 32 save a gigabyte; the short sleeps are for people and tests that wait.
     """

@@ -1,17 +1,4 @@
-"""A real Airflow, one process per component, and the emulator beside it.
-
-::
-
-    with Stack(Path("example_dags")) as stack:
-        run_id = stack.airflow.trigger("twilio_bulk_campaign")
-        stack.kill("triggerer")
-        stack.start_component("triggerer")
-        assert stack.airflow.wait_for_run("twilio_bulk_campaign", run_id) == "success"
-
-Everything lives in ``stack.home``: configuration comes from the environment only, and whatever Airflow
-settings the caller has are left out of it. ``stop`` leaves no process behind; should this process die before
-it can call it, a guardian does (see ``processes``).
-"""
+"""Stack: a real Airflow, one process per component, with the emulator."""
 
 from __future__ import annotations
 
@@ -65,13 +52,25 @@ _TASK_TITLE = re.compile(r"airflow worker -- ([0-9a-f]{8}-[0-9a-f-]{27})")
 class Stack:
     """Airflow on free loopback ports, run from one folder.
 
+    ::
+
+        with Stack(Path("example_dags")) as stack:
+            run_id = stack.airflow.trigger("twilio_bulk_campaign")
+            stack.kill("triggerer")
+            stack.start_component("triggerer")
+            assert stack.airflow.wait_for_run("twilio_bulk_campaign", run_id) == "success"
+
+    Everything lives in ``stack.home``: configuration comes from the environment only, without the caller's
+    own Airflow settings. ``stop`` leaves no process behind; if this process dies before it can call it, a
+    guardian does (see ``processes``).
+
     :param dags: the folder with the DAG files.
     :param home: AIRFLOW_HOME; by default a temporary folder that ``stop`` removes.
-    :param env: further environment for every Airflow component; wins over the stack's own.
+    :param env: more environment variables for every Airflow component; they override the stack's own.
     :param sql_alchemy_conn: another metadata database than SQLite in ``home``; it is migrated on start.
-    :param further: more components than one of each, as their names and what to say to ``airflow``, such as
+    :param further: components beyond one of each, as names and arguments of ``airflow``, such as
         ``{"triggerer-2": ["triggerer"]}``; they run, but Airflow's health does not tell them apart.
-    :param emulator: whether to start the emulator, with ``emulator_args``, and set ``twilio_default`` to it.
+    :param emulator: start the emulator, with ``emulator_args``, and set ``twilio_default`` to it.
     """
 
     def __init__(
@@ -103,7 +102,7 @@ class Stack:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment of the Airflow components, for running ``airflow`` commands beside them."""
+        """The environment of the Airflow components, also for running ``airflow`` commands."""
         return dict(self._env)
 
     @property
@@ -112,7 +111,7 @@ class Stack:
 
     @property
     def database(self) -> Path:
-        """The metadata database's file; only SQLite has one."""
+        """The file of the metadata database; only SQLite has one."""
         return self.home / "airflow.db"
 
     @property
@@ -174,7 +173,7 @@ class Stack:
         self.components[name] = Component(name, command, self.component_log(name), self._env, self._guardian)
 
     def wait_healthy(self, timeout: float = 120) -> None:
-        """Until every component that runs has reported in since it was started."""
+        """Wait until every running component has sent a heartbeat since it was started."""
         try:
             until(self.healthy, timeout=timeout, what="Airflow to be healthy", interval=0.2)
         except StackFailed as failure:
@@ -193,7 +192,7 @@ class Stack:
             return False
         return all(_reported(component, health) for component in running)
 
-    # Breaking and mending single components
+    # Breaking and restarting single components
 
     def start_component(self, name: str, *, wait: bool = True) -> None:
         self.components[name].start()
@@ -201,11 +200,11 @@ class Stack:
             self.wait_healthy()
 
     def stop_component(self, name: str) -> None:
-        """End one component's tree as an operator would, with SIGTERM first."""
+        """Stop a component's tree in an orderly way, with SIGTERM first."""
         self.components[name].stop()
 
     def kill(self, name: str, *, tree: bool = True) -> None:
-        """SIGKILL a component with everything it started, or its leading process alone (``tree=False``)."""
+        """Kill (SIGKILL) a component with everything it started, or only its leader (``tree=False``)."""
         self.components[name].kill(tree=tree)
 
     def restart(self, name: str, *, wait: bool = True) -> None:
@@ -213,7 +212,7 @@ class Stack:
         self.start_component(name, wait=wait)
 
     def pause(self, name: str) -> None:
-        """SIGSTOP: the component is neither alive nor gone, as under a swapped-out or frozen machine."""
+        """Pause (SIGSTOP) a component, which is then neither alive nor gone, as on a frozen machine."""
         self.components[name].pause()
 
     def resume(self, name: str) -> None:
@@ -222,7 +221,7 @@ class Stack:
     # Task processes
 
     def task_processes(self, task_instance_id: str | None = None) -> list[psutil.Process]:
-        """The processes that run task code now: all, or one try's (the ``id`` of its task instance)."""
+        """List the processes that run task code now: all, or one try's (the ``id`` of its task instance)."""
         sessions = {session for component in self.components.values() for session in component.sessions}
         found = []
         for process in members(sessions):
@@ -238,7 +237,7 @@ class Stack:
     def kill_task(
         self, dag_id: str, run_id: str, task_id: str, *, supervisor: bool = False, timeout: float = 60
     ) -> dict[str, Any]:
-        """SIGKILL a running task's process; return the task instance that was hit.
+        """Kill (SIGKILL) a running task's process; return the task instance that was hit.
 
         With ``supervisor=True`` its supervisor goes first, as when a worker machine dies: nobody reports the
         end, and Airflow notices by the missing heartbeat or the executor's lost worker.
@@ -257,7 +256,7 @@ class Stack:
 
 
 def _reported(component: Component, health: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether a component's heartbeat is from after its start: a predecessor's last one says nothing."""
+    """Tell if a component's heartbeat is newer than its start: a predecessor's last one proves nothing."""
     key = component.name.replace("-", "_")
     if key not in health:  # the API server itself, which has just answered, and the emulator
         return True

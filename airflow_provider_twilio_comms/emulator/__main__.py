@@ -1,4 +1,4 @@
-"""``python -m airflow_provider_twilio_comms.emulator``: serve until interrupted."""
+"""Command line of the emulator: ``python -m airflow_provider_twilio_comms.emulator``."""
 
 from __future__ import annotations
 
@@ -9,30 +9,37 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
-from airflow_provider_twilio_comms.emulator.options import Options
+from airflow_provider_twilio_comms.emulator.options import described
 from airflow_provider_twilio_comms.emulator.server import running
 
 __all__ = ["main"]
 
 
 def _arguments(arguments: Sequence[str] | None) -> dict[str, Any]:
-    """The options given, by name; every one that is a number, a choice or a switch has its own flag."""
+    """Parse the options; each field of ``Options`` that is a number, a choice or a switch has a flag."""
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_twilio_comms.emulator",
-        description="Twilio without Twilio, on a loopback port.",
+        description="Emulate Twilio on a loopback port, until Ctrl-C. Times are in seconds.",
+        epilog="More can be changed over HTTP while it runs: POST /_emulator/options, /_emulator/faults ...",
         argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument("--port", type=int, default=8025, help="0 takes a free one (default: %(default)s)")
-    for field in msgspec.structs.fields(Options):
+    parser.add_argument(
+        "--port", type=int, default=8025, help="port to listen on; 0 picks a free one (default: %(default)s)"
+    )
+    for field, description in described():
         flag = "--" + field.name.replace("_", "-")
         if isinstance(field.default, bool):
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=f"default: {field.default}")
+            parser.add_argument(
+                flag,
+                action=argparse.BooleanOptionalAction,
+                help=f"{description} (default: {'on' if field.default else 'off'})",
+            )
         elif isinstance(field.default, (int, float)):
             kind = type(field.default)
-            parser.add_argument(flag, type=kind, metavar="N", help=f"default: {field.default:g}")
-    parser.add_argument("--accepted", choices=["body", "header"], help="where a 202 holds the operation id")
+            text = f"{description} (default: {field.default:g})"
+            parser.add_argument(flag, type=kind, metavar="SECONDS", help=text)
+        elif field.name == "accepted":
+            parser.add_argument(flag, choices=["body", "header"], help=description)
     return vars(parser.parse_args(arguments))
 
 

@@ -1,4 +1,4 @@
-"""The account itself, and OAuth tokens: what testing a connection needs."""
+"""Accounts and OAuth tokens, which the connection test needs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SUBRESOURCES = {
 
 @accounts("GET", "/Accounts/{AccountSid}.json", access="owner")
 def fetch(twilio: State, request: Request, account_sid: str) -> Reply:
-    """``auth_token`` is in there, as it is at Twilio: a client must drop it."""
+    """Read the account. The reply holds ``auth_token``, as Twilio's does: a client must drop it."""
     base = f"/2010-04-01/Accounts/{account_sid}"
     suspended = account_sid == SUSPENDED_SID
     return json_reply(
@@ -57,7 +57,9 @@ def fetch(twilio: State, request: Request, account_sid: str) -> Reply:
 
 @oauth("POST", "/v2/token", access="anyone")
 def token(twilio: State, request: Request) -> Reply:
-    """https://www.twilio.com/docs/iam/oauth-apps: client credentials only, no refresh token."""
+    """Issue an OAuth token, for client credentials only and without a refresh token.
+
+    https://www.twilio.com/docs/iam/oauth-apps"""
     given = dict(form(request))
     if given.get("grant_type") != "client_credentials":
         raise Problem(400, 400, "unsupported grant_type")

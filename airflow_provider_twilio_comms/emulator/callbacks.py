@@ -1,6 +1,6 @@
-"""What Twilio posts to an application, signed: inbound messages, statuses, batches of Event Streams.
+"""Signed webhooks: inbound messages, status callbacks and batches of Event Streams.
 
-Signing is written here once more, and not shared with the code that it tests.
+Signing is written here again, and not shared with the code that it tests.
 https://www.twilio.com/docs/usage/security, https://www.twilio.com/docs/events/webhook-quickstart
 """
 
@@ -35,7 +35,7 @@ _CODES = {"undelivered": "30003", "failed": "30008"}
 
 
 class Callback(NamedTuple):
-    """A POST to ``url``, which is the address that was signed."""
+    """A signed POST to ``url``; the signature covers that address."""
 
     url: str
     headers: dict[str, str]
@@ -43,7 +43,7 @@ class Callback(NamedTuple):
 
 
 class Order(msgspec.Struct, forbid_unknown_fields=True):
-    """``at`` is where to post, should that not be the public ``url``; ``status`` is for what we sent."""
+    """A request to post a webhook, at ``at`` or else ``url``; ``status`` is for outbound messages."""
 
     sid: str
     url: str
@@ -52,14 +52,14 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def signed(url: str, pairs: Sequence[tuple[str, str]], token: str = AUTH_TOKEN) -> Callback:
-    """A form, signed with the auth token."""
+    """Sign a form with the auth token."""
     text = url + "".join(f"{name}{value}" for name, value in sorted(set(pairs)))
     headers = {"content-type": _FORM, **_signature(text, token)}
     return Callback(url, headers, urlencode(pairs).encode())
 
 
 def of_message(message: Message, url: str, status: str | None = None, token: str = AUTH_TOKEN) -> Callback:
-    """The webhook of a message that came in, or of a ``status`` that one of ours has reached."""
+    """Build the webhook of an inbound message, or of a ``status`` that an outbound one has reached."""
     pairs = [
         ("MessageSid", message.sid),
         ("SmsSid", message.sid),
@@ -83,7 +83,7 @@ def of_message(message: Message, url: str, status: str | None = None, token: str
 
 
 def event(kind: str, data: Mapping[str, Any], number: int = 1, at: float = 0.0) -> dict[str, Any]:
-    """A CloudEvent, such as ``com.twilio.comms-api.operation.completed`` about an ``operation_id``."""
+    """Build a CloudEvent, such as ``com.twilio.comms-api.operation.completed`` about an ``operation_id``."""
     return {
         "specversion": "1.0",
         "type": kind,
@@ -97,14 +97,14 @@ def event(kind: str, data: Mapping[str, Any], number: int = 1, at: float = 0.0) 
 
 
 def batch(url: str, events: Sequence[Mapping[str, Any]], token: str = AUTH_TOKEN) -> Callback:
-    """A batch of events as JSON: its hash stands in the address, which is what is signed."""
+    """Build a batch of events as JSON. Its hash is part of the address, and the address is signed."""
     body = msgspec.json.encode(events)
     address = f"{url}{'&' if '?' in url else '?'}bodySHA256={hashlib.sha256(body).hexdigest()}"
     return Callback(address, {"content-type": "application/json", **_signature(address, token)}, body)
 
 
 def posted(callback: Callback, at: str | None = None) -> int:
-    """Post it, to ``at`` if that is another address than the public one; returns the status of the answer."""
+    """Post a webhook, to ``at`` if that differs from the public address; returns the status of the answer."""
     request = urllib.request.Request(at or callback.url, callback.body, callback.headers, method="POST")
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=15) as reply:
@@ -114,7 +114,7 @@ def posted(callback: Callback, at: str | None = None) -> int:
 
 
 def route(twilio: State) -> Route:
-    """The part of the control API that posts; without the emulator's lock, which the receiver may need."""
+    """Build the route of the control API that posts; it holds no lock, since the receiver may need it."""
 
     async def post(request: Request) -> Response:
         order = msgspec.json.decode(await request.body(), type=Order)

@@ -1,4 +1,4 @@
-"""The only time the emulator knows."""
+"""The emulator's clock, its only source of time."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class Clock:
         return (time.time() if self._start is None else self._start) + self._ahead
 
     def advance(self, seconds: float) -> float:
-        """Let time pass at once; returns the new time. Time does not run backwards."""
+        """Advance the clock at once; returns the new time. It cannot go back."""
         if seconds < 0:
-            raise ValueError("a clock only goes forward")
+            raise ValueError("the clock can only go forward")
         self._ahead += seconds
         return self.now()
 
 
 def iso(moment: float) -> str:
-    """``2026-10-01T17:00:00.123Z``, as the JSON APIs write times."""
+    """Format a time like ``2026-10-01T17:00:00.123Z``, as the JSON APIs do."""
     return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def rfc2822(moment: float) -> str:
-    """``Thu, 24 Aug 2023 05:01:45 +0000``, as 2010-04-01 writes times."""
+    """Format a time like ``Thu, 24 Aug 2023 05:01:45 +0000``, as 2010-04-01 does."""
     return datetime.fromtimestamp(moment, timezone.utc).strftime("%a, %d %b %Y %H:%M:%S +0000")

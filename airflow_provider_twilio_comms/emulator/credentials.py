@@ -1,15 +1,4 @@
-"""Who may ask: the accounts and keys of the emulator, all of them made up, and the check of a request.
-
-    account, auth token   everything
-    Main API key          everything
-    Standard API key      everything but accounts and keys (401, 20003)
-    Restricted API key    nothing: it lacks every permission (403, 70051)
-    test credentials      the few documented calls; else 403, 20008
-    suspended account     its own account resource; else 403, 20005
-    OAuth client          a bearer token from /oauth/v2/token, which ends on the emulator's clock
-
-https://www.twilio.com/docs/iam/api-keys, https://www.twilio.com/docs/iam/test-credentials
-"""
+"""Credentials: the emulator's made-up accounts and keys, and the authentication of a request."""
 
 from __future__ import annotations
 
@@ -23,21 +12,7 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.routes import Route
     from airflow_provider_twilio_comms.emulator.state import State
 
-__all__ = [
-    "ACCOUNT_SID",
-    "AUTH_TOKEN",
-    "CLIENT_ID",
-    "CLIENT_SECRET",
-    "MAIN_KEY",
-    "RESTRICTED_KEY",
-    "STANDARD_KEY",
-    "SUSPENDED_SID",
-    "SUSPENDED_TOKEN",
-    "TEST_SID",
-    "TEST_TOKEN",
-    "Tokens",
-    "admit",
-]
+__all__ = ["ACCOUNT_SID", "AUTH_TOKEN", "Tokens", "admit"]
 
 ACCOUNT_SID, AUTH_TOKEN = "AC" + "e0" * 16, "emulator-auth-token"
 STANDARD_KEY = ("SK" + "a1" * 16, "emulator-standard-secret")
@@ -46,7 +21,6 @@ RESTRICTED_KEY = ("SK" + "c3" * 16, "emulator-restricted-secret")
 TEST_SID, TEST_TOKEN = "AC" + "7e" * 16, "emulator-test-token"
 SUSPENDED_SID, SUSPENDED_TOKEN = "AC" + "5d" * 16, "emulator-suspended-token"
 CLIENT_ID, CLIENT_SECRET = "OQ" + "d4" * 16, "emulator-client-secret"
-
 
 _KNOWN: dict[tuple[str, str], Caller] = {
     (ACCOUNT_SID, AUTH_TOKEN): Caller(ACCOUNT_SID, "token"),
@@ -59,7 +33,7 @@ _KNOWN: dict[tuple[str, str], Caller] = {
 
 
 class Tokens:
-    """The OAuth tokens handed out, and when each ends. An old one stays valid beside a new one."""
+    """Issued OAuth tokens with the time when each ends. An old one stays valid beside a new one."""
 
     def __init__(self, twilio: State) -> None:
         self._twilio = twilio
@@ -76,14 +50,25 @@ class Tokens:
         return self._ends.get(token, 0.0) > self._twilio.clock.now()
 
     def revoke_all(self) -> int:
-        """Returns how many there were."""
+        """Revoke all tokens; returns how many there were."""
         count = len(self._ends)
         self._ends.clear()
         return count
 
 
 def admit(twilio: State, request: Request, route: Route, account_sid: str | None) -> Caller | None:
-    """The caller, where they may use this route on this account. Raises 401 and 403."""
+    """Authenticate the caller and check that they may use this route on this account. Raises 401 and 403.
+
+        account, auth token   everything
+        Main API key          everything
+        Standard API key      everything but accounts and keys (401, 20003)
+        Restricted API key    nothing: it lacks every permission (403, 70051)
+        test credentials      the few documented calls; else 403, 20008
+        suspended account     its own account resource; else 403, 20005
+        OAuth client          a bearer token from /oauth/v2/token, which ends on the emulator's clock
+
+    https://www.twilio.com/docs/iam/api-keys, https://www.twilio.com/docs/iam/test-credentials
+    """
     if route.access == "anyone":
         return None
     caller = _caller(twilio, request.headers.get("authorization", ""))

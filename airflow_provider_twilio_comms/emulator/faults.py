@@ -1,20 +1,4 @@
-"""Faults on demand: what goes wrong, with which requests, and how often.
-
-    kind           processed?  what the client sees
-    rate_limited   no          429 of Twilio (20429), with Retry-After where given
-    proxy_429      no          429 of something else: HTML
-    unavailable    no          503 of Twilio (20503), with Retry-After where given
-    error_before   no          500 of Twilio (20500)
-    error_after    yes         the same 500
-    bad_gateway    no          502, HTML
-    drop_before    no          the connection ends before the request's body is read
-    drop_after     yes         the connection ends before the first byte of the reply
-    cut            yes         the reply ends in its middle, below its content-length
-    slow           yes         the whole reply, ``seconds`` late
-    lag            yes         a list as it was ``seconds`` ago
-
-``processed`` overrides the second column, where it makes sense (a gateway's 502 may hide a success).
-"""
+"""Fault injection: errors, lost replies and delays for chosen requests."""
 
 from __future__ import annotations
 
@@ -61,8 +45,25 @@ _PROBLEMS = {
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """``method`` and ``path`` are regular expressions; the path is searched in ``/comms/v1/Messages`` and so
-    on, without the query. The first ``skip`` matching requests go well, then ``times`` fail (None: all).
+    """A fault and the requests that it hits.
+
+        kind           processed?  what the client sees
+        rate_limited   no          429 of Twilio (20429), with Retry-After if given
+        proxy_429      no          429 of something else: HTML
+        unavailable    no          503 of Twilio (20503), with Retry-After if given
+        error_before   no          500 of Twilio (20500)
+        error_after    yes         the same 500
+        bad_gateway    no          502, HTML
+        drop_before    no          the connection ends before the request's body is read
+        drop_after     yes         the connection ends before the first byte of the reply
+        cut            yes         the reply ends in its middle, below its content-length
+        slow           yes         the whole reply, ``seconds`` late
+        lag            yes         a list as it was ``seconds`` ago
+
+    ``processed`` overrides the second column (a gateway's 502, for instance, may hide a success).
+
+    ``method`` and ``path`` are regular expressions; the path is searched in ``/comms/v1/Messages`` and so on,
+    without the query. The first ``skip`` matching requests succeed, then ``times`` fail (None: all).
     """
 
     kind: Kind
@@ -82,11 +83,11 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def processes(self) -> bool:
-        """Does Twilio still do what the request asks?"""
+        """True if the request is processed in spite of the fault."""
         return self.kind not in _UNPROCESSED if self.processed is None else self.processed
 
     def reply(self, product: str) -> Reply | None:
-        """The reply in place of the true one; None where that one is given."""
+        """Build the reply that replaces the true one; None if the true one is sent."""
         if self.kind in _PAGES:
             status, title = _PAGES[self.kind]
             page = f"<html><head><title>{status} {title}</title></head><body><h1>{title}</h1></body></html>"
@@ -102,7 +103,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Faults:
-    """The faults in wait. Of several that fit a request, the oldest strikes."""
+    """The pending faults. If several match a request, the oldest applies."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
@@ -120,7 +121,7 @@ class Faults:
         return list(self._faults)
 
     def pick(self, method: str, product: str, path: str) -> Fault | None:
-        """The fault that strikes this request, used up by one."""
+        """Pick the fault that applies to this request, and count its use."""
         for fault in self._faults:
             if not re.search(fault.method, method) or not re.search(fault.path, f"/{product}{path}"):
                 continue

@@ -1,4 +1,4 @@
-"""A request as the emulator sees it, and the replies it can give, in the shapes of both generations."""
+"""Requests and replies of the emulator, with the error formats of both generations of the API."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class Caller(NamedTuple):
-    """Whose credentials a request carried."""
+    """The account and credentials of a request."""
 
     account_sid: str
     kind: Literal["token", "main", "standard", "restricted", "test", "suspended", "oauth"]
@@ -36,8 +36,8 @@ class Caller(NamedTuple):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """``product`` is the first segment of the server's path (``comms``, ``api``); ``path`` holds the rest,
-    version included. Header names are lower case. ``caller`` is known once the core has checked it.
+    """A request. ``product`` is the first segment of the server's path (``comms``, ``api``); ``path`` is the
+    rest, version included. Header names are lower case. ``caller`` is set once the core has authenticated it.
     """
 
     method: str
@@ -53,12 +53,12 @@ class Request:
 
     @property
     def values(self) -> dict[str, str]:
-        """The query; of a repeated key, the last."""
+        """The query as a mapping; a repeated key has its last value."""
         return dict(self.query)
 
 
 class Problem(Exception):
-    """A 4xx or 5xx. ``errors`` are ``(code, message, context)``: several only where the shape can say so."""
+    """A 4xx or 5xx reply. ``errors`` are ``(code, message, context)``; only some formats can hold several."""
 
     def __init__(self, status: int, code: int, message: str, context: str | None = None) -> None:
         super().__init__(message)
@@ -74,8 +74,8 @@ class Problem(Exception):
 
 
 def address(product: str, path: str) -> str:
-    """A full address, as replies name them. ``.invalid`` on purpose: whoever follows it instead of asking the
-    host they configured finds out at once, and no credentials leave the machine.
+    """Build a full address, as replies contain them. It is ``.invalid`` on purpose: a client that follows it
+    instead of using its configured host fails at once, and no credentials leave the machine.
     """
     return f"https://{product}.twilio.invalid{path}"
 
@@ -85,7 +85,7 @@ def json_reply(body: Any, status: int = 200, headers: Mapping[str, str] | None =
 
 
 def problem_reply(product: str, problem: Problem) -> Reply:
-    """``{"errors": [...]}`` for comms, ``{code, message, more_info, status}`` for every other product."""
+    """Build an error reply: ``{"errors": [...]}`` for comms, ``{code, message, ...}`` for other products."""
     info = "https://www.twilio.com/docs/errors/"
     body: dict[str, Any]
     if product == "comms":
@@ -102,7 +102,7 @@ def problem_reply(product: str, problem: Problem) -> Reply:
 
 
 def body_as(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
-    """The JSON body in the decoder's shape. Raises a 400 that says where (``$.to[3].address``) it is not."""
+    """Decode the JSON body. Raises a 400 that names the place of the error (``$.to[3].address``)."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Problem(400, 20001, "Content-Type must be application/json")
     try:
@@ -116,7 +116,7 @@ def body_as(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def form(request: Request) -> list[tuple[str, str]]:
-    """The pairs of a form body, empty values kept."""
+    """Parse a form body into pairs, empty values included."""
     if request.body and not request.headers.get("content-type", "").startswith(
         "application/x-www-form-urlencoded"
     ):
@@ -125,5 +125,5 @@ def form(request: Request) -> list[tuple[str, str]]:
 
 
 def spelled(name: str) -> str:
-    """Twilio's name in Python's spelling: ``operationId`` and ``AccountSid`` become ``operation_id`` ..."""
+    """Convert a name to snake_case: ``operationId`` and ``AccountSid`` become ``operation_id`` ..."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

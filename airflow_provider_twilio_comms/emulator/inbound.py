@@ -1,4 +1,4 @@
-"""Messages that people write to the account: https://www.twilio.com/docs/messaging/guides/webhook-request"""
+"""Inbound messages: https://www.twilio.com/docs/messaging/guides/webhook-request"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Arrival", "Inbound", "receive"]
 
 
 class Arrival(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, rename={"service_sid": "serviceSid"}):
-    """What somebody writes: ``media`` are addresses of files, ``service_sid`` is whose number it came to."""
+    """An inbound message to add: ``media`` are addresses of files, ``service_sid`` its number's service."""
 
     from_: str = msgspec.field(name="from")
     to: str
@@ -32,7 +32,7 @@ class Arrival(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, rename={
 
 @dataclass
 class Inbound(Message):
-    """A message from a person: received as soon as it is there."""
+    """An inbound message, which has the status ``received`` from the start."""
 
     def status(self, now: float) -> str:
         return "received"
@@ -52,7 +52,7 @@ class Inbound(Message):
 
 
 def receive(twilio: State, arrival: Arrival, account_sid: str = ACCOUNT_SID) -> Inbound:
-    """Keep what somebody wrote; it is in the lists at once, or after their lag."""
+    """Add an inbound message; lists show it at once, or after their lag."""
     now, bits = twilio.clock.now(), twilio.random.getrandbits
     sid = f"{'MM' if arrival.media else 'SM'}{bits(128):032x}"
     files = [

@@ -1,20 +1,23 @@
-"""What of the emulator's behaviour can be chosen, at the start and while it runs."""
+"""Options of the emulator, which can be set when it starts and changed while it runs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
+from msgspec.structs import FieldInfo
+from typing_extensions import get_type_hints
 
-__all__ = ["Options", "Scripted", "compiled"]
+__all__ = ["Options", "Scripted", "compiled", "described"]
 
-Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0)]
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
-    """Raises ``ValueError``, which msgspec reports with the place of the field."""
+    """Compile a regular expression. Raises ``ValueError``, which msgspec reports with the field's name."""
     try:
         return re.compile(pattern)
     except re.error as error:
@@ -22,8 +25,9 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 
 class Scripted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What becomes of every number that ``match`` (a regular expression, searched) finds, before the table of
-    ``outcomes.py`` is asked. ``unaddressable`` stands above status and code.
+    """The outcome of messages to each number in which the regular expression ``match`` is found.
+
+    It takes precedence over the table of ``outcomes.py``, and ``unaddressable`` over status and code.
     """
 
     match: str
@@ -36,41 +40,58 @@ class Scripted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Options(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Times are seconds.
+    """The emulator's behaviour. Times are in seconds; ``--help`` shows the descriptions of the fields."""
 
-    ``pace``               how long an operation takes, from its start to COMPLETED
-    ``receipts_lag``       how long after that delivery receipts still come in
-    ``operation_after``    a fresh operation answers 404 for so long
-    ``counters_after``     a fresh operation's counters are all 0 for so long
-    ``list_lag``           lists show nothing younger
-    ``ignore_tags``        lists of messages ignore the filter by tags, as Twilio does with a key it does not
-    know ``accepted``           the 202 of a send: ``body``, ``header``, or None for the version's own (v1:
-    body) ``strict_liquid``      refuse ``{{ name }}`` without a default, as two applications saw Twilio do
-    ``check_senders``      refuse a sender, a pool that the account does not have
-    ``unaddressable_rows`` list unaddressable recipients as FAILED messages without an attempt
-    ``outcomes``           what becomes of numbers, before the table is asked
-    ``null_sink``          count recipients, keep no message: for measuring clients
-    ``reply_delay``        wait so long before every reply (server only)
-    ``token_lifetime``     of OAuth tokens
-    ``retention``          operations and messages are gone after so long
-    """
-
-    pace: Seconds = 3.0
-    receipts_lag: Seconds = 0.0
-    operation_after: Seconds = 0.0
-    counters_after: Seconds = 0.0
-    list_lag: Seconds = 0.0
-    ignore_tags: bool = False
-    accepted: Literal["body", "header"] | None = None
-    strict_liquid: bool = False
-    check_senders: bool = True
-    unaddressable_rows: bool = True
-    outcomes: list[Scripted] = []
-    null_sink: bool = False
-    reply_delay: Seconds = 0.0
-    token_lifetime: Annotated[int, msgspec.Meta(ge=1)] = 3600
-    retention: Seconds = 7 * 24 * 3600.0
+    pace: Annotated[Seconds, Meta(description="time that an operation takes, from start to COMPLETED")] = 3.0
+    receipts_lag: Annotated[
+        Seconds, Meta(description="time after COMPLETED during which receipts still come in")
+    ] = 0.0
+    operation_after: Annotated[
+        Seconds, Meta(description="time during which a new operation answers 404, as at Twilio")
+    ] = 0.0
+    counters_after: Annotated[
+        Seconds, Meta(description="time during which the counters of a new operation are all 0")
+    ] = 0.0
+    list_lag: Annotated[
+        Seconds, Meta(description="time during which lists do not show new messages and operations")
+    ] = 0.0
+    ignore_tags: Annotated[
+        bool, Meta(description="ignore the filter by tags in lists of messages, as an unknown filter is")
+    ] = False
+    accepted: Annotated[
+        Literal["body", "header"] | None,
+        Meta(description="place of the operation id in a send's reply (default: body in v1, else header)"),
+    ] = None
+    # Two applications saw Twilio do this.
+    strict_liquid: Annotated[
+        bool, Meta(description="refuse Liquid variables without a default, such as {{ name }}")
+    ] = False
+    check_senders: Annotated[
+        bool, Meta(description="refuse senders and sender pools that the account does not have")
+    ] = True
+    unaddressable_rows: Annotated[
+        bool, Meta(description="list unaddressable recipients as FAILED messages without an attempt")
+    ] = True
+    outcomes: Annotated[
+        list[Scripted], Meta(description="outcomes by number, which take precedence over the magic numbers")
+    ] = []
+    null_sink: Annotated[
+        bool, Meta(description="count recipients but keep no messages, for benchmarks of clients")
+    ] = False
+    reply_delay: Annotated[Seconds, Meta(description="time to wait before every reply")] = 0.0
+    token_lifetime: Annotated[int, Meta(ge=1, description="lifetime of OAuth tokens")] = 3600
+    retention: Annotated[
+        Seconds, Meta(description="time after which operations and messages are deleted")
+    ] = 7 * 24 * 3600.0
 
     def changed(self, changes: Mapping[str, Any]) -> Options:
-        """Raises ``msgspec.ValidationError`` for an unknown name or a value that does not fit."""
+        """Apply changes. Raises ``msgspec.ValidationError`` for an unknown name or an invalid value."""
         return msgspec.convert({**msgspec.to_builtins(self), **msgspec.to_builtins(changes)}, Options)
+
+
+def described() -> Iterator[tuple[FieldInfo, str]]:
+    """List the fields of ``Options``, each with its description."""
+    hints = get_type_hints(Options, include_extras=True)
+    for field in msgspec.structs.fields(Options):
+        metas = (each for each in hints[field.name].__metadata__ if isinstance(each, Meta))
+        yield field, next(each.description for each in metas if each.description)

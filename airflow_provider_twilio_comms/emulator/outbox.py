@@ -1,7 +1,7 @@
-"""What the outbox page shows: the messages of every generation as one list, newest first.
+"""Outbox: the messages of both generations as one list, newest first.
 
 A generation contributes groups of messages that were created together; only the rows of the page that is
-looked at are ever made, so that 25,000 messages cost no more than fifty.
+shown are ever built, so that 25,000 messages cost no more than fifty.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Group(NamedTuple):
     row: Callable[[int], dict[str, Any]]
 
 
-# The groups that fit a search text and a status ("" is any), in any order.
+# The groups that match a search text and a status ("" is any), in any order.
 Source: TypeAlias = Callable[
     ["State", str, str], Iterable[tuple[float, int, Callable[[int], dict[str, Any]]]]
 ]
@@ -37,7 +37,7 @@ SOURCES: tuple[Source, ...] = (browse.groups, classic.groups)
 
 
 def shown(twilio: State, words: str, status: str, page: int, size: int) -> dict[str, Any]:
-    """One page of the outbox, the latest operations and the totals."""
+    """Build a page of the outbox, with the latest operations and the totals."""
     groups = [Group(*group) for source in SOURCES for group in source(twilio, words, status.upper())]
     groups.sort(key=lambda group: -group.created)
     return {

@@ -1,4 +1,4 @@
-"""The outbox page at ``/``, and the JSON it lives on: ``GET /_emulator/outbox?q=&status=&page=&size=``."""
+"""Outbox page at ``/``, and the JSON that it loads: ``GET /_emulator/outbox?q=&status=&page=&size=``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_twilio_comms.emulator.twilio import Twilio
 __all__ = ["routes"]
 
 _PAGE = Path(__file__).with_name("outbox.html")
-# The texts of messages are whatever somebody sent: nothing but what the page itself holds may run or load.
+# Messages can hold any text: nothing but the page's own code may run or load.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 
 

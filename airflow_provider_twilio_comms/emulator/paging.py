@@ -1,4 +1,4 @@
-"""Both ways in which Twilio pages a list.
+"""Paging of lists, in the styles of both generations of the API.
 
 comms: ``{"pagination": {"next": token, "self": token}}``, asked for with ``pageToken`` and ``pageSize``.
 Classic: ``page``, ``next_page_uri`` (2010-04-01) or ``meta.next_page_url`` (the rest), asked for with
@@ -25,12 +25,12 @@ T = TypeVar("T")
 
 
 def token_of(*position: int | str) -> str:
-    """An opaque token for a place in a list."""
+    """Make an opaque token for a position in a list."""
     return "T_" + base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
 
 
 def position(token: str | None, context: str = "$.pageToken") -> list[Any] | None:
-    """The place that a token names. Raises a 400 for one that this emulator never gave."""
+    """Read the position from a token. Raises a 400 for one that this emulator never issued."""
     if token is None:
         return None
     try:
@@ -44,7 +44,7 @@ def position(token: str | None, context: str = "$.pageToken") -> list[Any] | Non
 
 
 def page_size(value: str | int | None, context: str = "pageSize") -> int:
-    """1 to 1000, 50 where nothing is said."""
+    """Read the page size: 1 to 1000, by default 50."""
     text = "50" if value is None else str(value)
     if not text.isdecimal() or not 1 <= int(text) <= 1000:
         raise Problem(400, 20001, f"{context} is not a number from 1 to 1000", context)
@@ -54,7 +54,7 @@ def page_size(value: str | int | None, context: str = "pageSize") -> int:
 def comms_page(
     name: str, rows: Iterable[Any], start: int, size: int, token: str | None
 ) -> tuple[list[Any], dict[str, Any]]:
-    """A page of ``rows`` counted by offset, as (items, pagination)."""
+    """Take a page of ``rows`` by offset, as (items, pagination)."""
     items = list(islice(rows, start, start + size + 1))
     more = len(items) > size
     pagination = {
@@ -65,7 +65,7 @@ def comms_page(
 
 
 def offset(name: str, token: str | None) -> int:
-    """Where the page of a token begins, in a list of that name."""
+    """Read the offset of a page from its token, in a list of that name."""
     place = position(token)
     if place is None:
         return 0
@@ -112,7 +112,7 @@ def _classic(request: Request, items: Iterable[Any]) -> _Classic:
 def uri_page(
     request: Request, key: str, items: Iterable[T], view: Callable[[T], Mapping[str, Any]] | None = None
 ) -> Reply:
-    """A page of 2010-04-01: the addresses are relative. ``view`` makes the rows of the page alone."""
+    """Build a page of 2010-04-01, with relative addresses. ``view`` builds only the rows of that page."""
     part = _classic(request, items)
     more = part.total > part.start + part.size
     return json_reply(
@@ -131,7 +131,7 @@ def uri_page(
 
 
 def meta_page(request: Request, key: str, items: Iterable[Mapping[str, Any]]) -> Reply:
-    """A page of messaging, pricing, content: the addresses are absolute."""
+    """Build a page of messaging, pricing or content, with absolute addresses."""
     part = _classic(request, items)
     more = part.total > part.start + part.size
 

@@ -1,4 +1,4 @@
-"""What the emulator took: the judge of "sent twice" and "lost", and a log of what was asked."""
+"""Recorders: the ledger, which tells what was sent twice or lost, and the journal of requests."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ __all__ = ["Journal", "Ledger"]
 
 
 class Ledger:
-    """Counts every recipient of every request that Twilio accepted, whatever became of the message, and
-    whether or not its reply ever arrived. A person with several addresses counts under the first.
+    """Counts of the recipients of every accepted request, whatever the outcome of the message, and even if
+    the reply was lost. A person with several addresses counts under the first.
     """
 
     def __init__(self) -> None:
@@ -20,14 +20,14 @@ class Ledger:
         self.messages: int = 0
 
     def accept(self, recipients: Iterable[str]) -> None:
-        """Count one request that sends."""
+        """Count an accepted request that sends."""
         before = self.messages
         for self.messages, recipient in enumerate(recipients, before + 1):
             self.recipients[recipient] += 1
         self.requests += 1
 
     def accept_uncounted(self, messages: int) -> None:
-        """Count a request of the null sink, which remembers nobody."""
+        """Count a request of the null sink, which keeps no addresses."""
         self.requests += 1
         self.messages += messages
 
@@ -42,7 +42,7 @@ class Ledger:
 
 
 class Journal:
-    """Every request, counted by method and route, and the most recent ones, without bodies."""
+    """Counts of requests by method and route, with the most recent ones, without bodies."""
 
     def __init__(self, keep: int = 2000) -> None:
         self.counts: Counter[str] = Counter()

@@ -1,12 +1,4 @@
-"""Which function answers which request.
-
-A module makes a ``Routes`` and decorates its handlers; ``twilio.py`` joins them in a ``Table``::
-
-    routes = Routes("comms", "/{version:v1|preview}")
-
-    @routes("GET", "/Messages/{messageId}")
-    def fetch(twilio: Twilio, request: Request, version: str, message_id: str) -> Reply: ...
-"""
+"""Routes: the handlers of requests by method and path."""
 
 from __future__ import annotations
 
@@ -21,7 +13,7 @@ from airflow_provider_twilio_comms.emulator.http import Problem, spelled
 __all__ = ["Handler", "Match", "Route", "Routes", "Table"]
 
 Handler: TypeAlias = Callable[..., Reply]
-# anyone: no credentials needed. owner: not for Standard API keys. all: whoever is authenticated.
+# anyone: no credentials needed. owner: not for Standard API keys. all: everyone who is authenticated.
 Access: TypeAlias = Literal["all", "owner", "anyone"]
 
 _PARAMETER = re.compile(r"\{(\w+)(?::([^}]+))?\}")
@@ -29,7 +21,7 @@ _PARAMETER = re.compile(r"\{(\w+)(?::([^}]+))?\}")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """``test`` marks the few calls that test credentials may make."""
+    """A route. ``test`` marks the few calls that test credentials may make."""
 
     method: str
     product: str
@@ -48,12 +40,20 @@ class Route:
 
     @property
     def generality(self) -> int:
-        """How many parts are free: ``/Messages/Operations`` is asked before ``/Messages/{messageId}``."""
+        """Number of parameters: ``/Messages/Operations`` is tried before ``/Messages/{messageId}``."""
         return len(_PARAMETER.findall(self.template))
 
 
 class Routes(list[Route]):
-    """The routes of one module: of one product, below one prefix."""
+    """The routes of one module, for one product and below one prefix.
+
+    A module makes a ``Routes`` and decorates its handlers; ``twilio.py`` joins them in a ``Table``::
+
+        routes = Routes("comms", "/{version:v1|preview}")
+
+        @routes("GET", "/Messages/{messageId}")
+        def fetch(twilio: Twilio, request: Request, version: str, message_id: str) -> Reply: ...
+    """
 
     def __init__(self, product: str, prefix: str = "") -> None:
         super().__init__()
@@ -71,14 +71,14 @@ class Routes(list[Route]):
 
 
 class Match(NamedTuple):
-    """A route, and what its path parameters were."""
+    """A route with the values of its path parameters."""
 
     route: Route
     values: dict[str, str]
 
     @property
     def label(self) -> str:
-        """The route's name in a log: ids as their parameter, a version as it was asked for."""
+        """The route's name in a log: parameters in place of ids, but the version as requested."""
 
         def shown(parameter: re.Match[str]) -> str:
             return self.values[spelled(parameter[1])] if parameter[2] else parameter[0]
@@ -87,7 +87,7 @@ class Match(NamedTuple):
 
 
 class Table:
-    """Finds the route of a request."""
+    """A table that finds the route of a request."""
 
     def __init__(self, modules: Iterable[Routes]) -> None:
         self._of: dict[tuple[str, int], list[tuple[re.Pattern[str], Route]]] = {}
@@ -96,7 +96,7 @@ class Table:
             self._of.setdefault(key, []).append((route.pattern(), route))
 
     def find(self, method: str, product: str, path: str) -> Match:
-        """Raises 404 for an unknown path, 405 for a known one asked in the wrong way."""
+        """Find a request's route. Raises 404 for an unknown path, 405 for an unsupported method."""
         known = False
         for pattern, route in self._of.get((product, path.count("/")), ()):
             found = pattern.fullmatch(path)

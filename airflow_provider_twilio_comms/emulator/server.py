@@ -1,10 +1,4 @@
-"""The core on a loopback port: ``http://127.0.0.1:{port}/{product}/...``, faults carried out on the socket.
-
-::
-
-    with running(pace=0) as emulator:
-        emulator.url, emulator.connection, emulator.twilio.ledger
-"""
+"""Server of the emulator on a loopback port, ``http://127.0.0.1:{port}/{product}/...``, with real faults."""
 
 from __future__ import annotations
 
@@ -36,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 def application(twilio: Twilio) -> ASGIApp:
-    """The ASGI app: the outbox page and the control API on Starlette, Twilio's products on bare ASGI."""
+    """Build the ASGI app: outbox page and control API on Starlette, Twilio's products on bare ASGI."""
     own = Starlette(routes=[*page.routes(twilio), *control.routes(twilio)])
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +75,7 @@ async def _read(receive: Receive) -> bytes:
 
 
 async def _reply(exchange: Exchange, date: str, receive: Receive, send: Send) -> None:
-    """Send it whole, or end the connection before its first byte or in its middle."""
+    """Send a reply whole, or end the connection before its first byte or in its middle."""
     if exchange.ending == "drop":
         _transport(send).abort()
         await _gone(receive)
@@ -101,13 +95,13 @@ async def _reply(exchange: Exchange, date: str, receive: Receive, send: Send) ->
 
 
 async def _gone(receive: Receive) -> None:
-    """Wait until the server has noticed that the connection is gone, else it complains of a missing reply."""
+    """Wait until the server notices that the connection is closed, else it logs a missing reply."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 def _transport(send: Send) -> asyncio.Transport:
-    """The connection. ASGI has no word for breaking it, but uvicorn's ``send`` is a method of the object that
+    """Return the connection. ASGI cannot break it, but uvicorn's ``send`` is a method of the object that
     holds it, in both of its HTTP protocols.
     """
     return cast(asyncio.Transport, cast(Any, send).__self__.transport)
@@ -144,7 +138,7 @@ class _Server(uvicorn.Server):
 
 
 class Running:
-    """A server on a thread of its own. ``port`` 0 takes a free one."""
+    """A server on a thread of its own. ``port`` 0 picks a free one."""
 
     def __init__(self, twilio: Twilio, port: int = 0) -> None:
         self.twilio = twilio
@@ -182,23 +176,23 @@ class Running:
             time.sleep(0.005)
 
     def stop(self) -> None:
-        """End the server; open connections are closed, replies still under way get a second."""
+        """Stop the server; open connections are closed, replies in progress get one second."""
         self._server.end()
         self._thread.join()
         self._socket.close()
 
     @property
     def base_url(self) -> str:
-        """``http://127.0.0.1:{port}/{product}``, with the word product left to be filled in."""
+        """The connection's ``base_url``, in which ``{product}`` is a placeholder."""
         return f"{self.url}/{{product}}"
 
     @property
     def connection(self) -> str:
-        """``connection_json()``, for the account and its auth token."""
+        """A connection for the account and its auth token, as :meth:`connection_json` writes it."""
         return self.connection_json()
 
     def connection_json(self, login: str = ACCOUNT_SID, password: str = AUTH_TOKEN, **extra: Any) -> str:
-        """The value of ``AIRFLOW_CONN_TWILIO_DEFAULT``."""
+        """Write a connection as JSON, the value of ``AIRFLOW_CONN_TWILIO_DEFAULT``."""
         return json.dumps(
             {
                 "conn_type": "twilio",
@@ -213,7 +207,11 @@ class Running:
 def running(
     *, port: int = 0, clock: Clock | None = None, seed: int | None = None, **options: Any
 ) -> Iterator[Running]:
-    """An emulator while the block lasts. ``options`` are those of :class:`Options`."""
+    """Run an emulator while the block lasts. ``options`` are those of :class:`Options`::
+
+    with running(pace=0) as emulator:
+        emulator.url, emulator.connection, emulator.twilio.ledger
+    """
     emulator = Running(Twilio(clock, seed, **options), port)
     emulator.start()
     try:

@@ -1,4 +1,4 @@
-"""All that the emulator knows: its clock, its options, and one part for each subject."""
+"""State of the emulator: its clock, its options, and one part for each subject."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ P = TypeVar("P")
 
 
 class State:
-    """State lives in parts, one for each subject, each made on first use by ``part``.
+    """The emulator's state, in parts by subject, each created by ``part`` when it is first used.
 
     ``lock`` is held while a request is handled; hold it to look at state from another thread.
     """
@@ -38,11 +38,11 @@ class State:
             self._parts: dict[type[Any], Any] = {}
 
     def part(self, kind: type[P]) -> P:
-        """The one ``kind(state)`` of this state."""
+        """Return the part of a kind, which is created as ``kind(state)`` on first use."""
         if kind not in self._parts:
             self._parts[kind] = cast(Any, kind)(self)
         return cast(P, self._parts[kind])
 
     def change(self, **options: Any) -> None:
-        """Change options; what was accepted before keeps its pace. Raises ``msgspec.ValidationError``."""
+        """Change options; earlier sends keep their pace. Raises ``msgspec.ValidationError``."""
         self.options = self.options.changed(options)

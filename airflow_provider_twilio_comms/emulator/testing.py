@@ -1,4 +1,4 @@
-"""A pytest fixture for the tests of DAGs: the emulator, which the connection ``twilio_default`` names.
+"""Pytest fixture for the tests of DAGs: the emulator as the connection ``twilio_default``.
 
 In a ``conftest.py``::
 
@@ -20,12 +20,12 @@ SENDER = "+15005550006"  # Twilio's magic number that may send to everybody
 
 @pytest.fixture
 def twilio_emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    """A Twilio of each test's own, on a free loopback port. Its operations end, and receipts are in, at once.
+    """Run an emulator for one test, on a free loopback port. Operations complete at once, with all receipts.
 
     Until the test ends, ``AIRFLOW_CONN_TWILIO_DEFAULT`` names it, with ``SENDER`` as the default sender; a
-    process that the test starts inherits that. ``.twilio.ledger`` knows who was texted, ``.twilio.change``
-    its options, ``.twilio.faults`` what goes wrong, ``.connection`` the value for another connection's
-    variable.
+    process that the test starts inherits that. ``.twilio.ledger`` counts the recipients, ``.twilio.change``
+    sets options, ``.twilio.faults`` adds faults, and ``.connection`` is the value for the variable of another
+    connection.
     """
     with running(pace=0) as emulator:
         connection = emulator.connection_json(default_sender=SENDER)

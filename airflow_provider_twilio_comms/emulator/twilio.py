@@ -1,4 +1,4 @@
-"""The core: a request in, a reply out, and all state inside. No I/O; time is the clock's alone."""
+"""Core of the emulator: takes a request, returns a reply. It does no I/O, and reads only its own clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["ROUTES", "Exchange", "Twilio"]
 
-# Another resource is another module: write its Routes, add it here.
+# To add a resource, write a module with its Routes and add it here.
 ROUTES: tuple[Routes, ...] = (
     accounts.accounts,
     accounts.oauth,
@@ -31,7 +31,7 @@ _TABLE = Table(ROUTES)
 
 
 class Exchange(NamedTuple):
-    """A reply, and how the server is to deliver it: after ``delay`` seconds, and whole, not at all or cut."""
+    """A reply with its delivery: after ``delay`` seconds, and whole, not at all or cut."""
 
     reply: Reply
     delay: float = 0.0
@@ -39,15 +39,15 @@ class Exchange(NamedTuple):
 
 
 class Twilio(State):
-    """``handle`` a request."""
+    """The emulated Twilio: its state, and ``handle`` for requests."""
 
     def handle(self, request: Request) -> Reply:
-        """The reply, as a client would get it if nothing were wrong with the line."""
+        """Answer a request, without faults of the connection."""
         fault = self.faults.pick(request.method, request.product, request.path)
         return self.exchange(request, fault).reply
 
     def exchange(self, request: Request, fault: Fault | None = None) -> Exchange:
-        """The reply and what happens to it, under a fault that :class:`Faults` picked for this request."""
+        """Answer a request under the fault that :class:`Faults` picks for it."""
         with self.lock:
             replaced = fault.reply(request.product) if fault else None
             if fault and not fault.processes:
@@ -76,7 +76,7 @@ class Twilio(State):
         return Exchange(reply, fault.seconds if fault.kind == "slow" else 0.0)
 
     def _process(self, request: Request, lag: float) -> tuple[Reply, str]:
-        """The true reply, and the route's template."""
+        """Process a request; returns the true reply and the route's template."""
         template = f"/{request.product}{request.path}"
         options = self.options
         try:

@@ -1,6 +1,6 @@
-"""Is this connection any good? Asked of Twilio without writing anything, answered in one sentence.
+"""Connection test: check the credentials at Twilio without writing anything, and answer in one sentence.
 
-Each kind of credential needs its own question: a Standard API key may not read the account, a Restricted one
+Each kind of credential needs its own request: a Standard API key may not read the account, a Restricted one
 may lack the right to read messages, and test credentials may read nothing at all.
 https://www.twilio.com/docs/iam/api-keys
 """
@@ -16,7 +16,7 @@ __all__ = ["connection_checked"]
 
 
 def connection_checked(config: Config) -> Flow[tuple[bool, str]]:
-    """Whether the credentials work, and the sentence that says so."""
+    """Check the credentials; yields True if they work, and a sentence that says so."""
     try:
         account = yield from made(accounts.fetch())
     except TransportFailed as error:
@@ -35,7 +35,7 @@ def connection_checked(config: Config) -> Flow[tuple[bool, str]]:
 
 
 def _key_checked(config: Config) -> Flow[tuple[bool, str]]:
-    """A Standard API key is refused by the account resource only, so ask for a message."""
+    """Check an API key by listing a message, since a Standard key may not read the account resource."""
     try:
         yield from made(messages.list(page_size=1))
     except TransportFailed as error:

@@ -1,9 +1,9 @@
-"""Counts and times, through Airflow's own metrics: StatsD, Datadog or OpenTelemetry, as its [metrics] say.
+"""Metrics, emitted through Airflow's own: StatsD, Datadog or OpenTelemetry, as ``[metrics]`` configures them.
 
-``METRICS`` is all there is. Tags have few values, and never a number or a text. Plain StatsD drops tags, as
-it does with Airflow's own; Datadog, OpenTelemetry and StatsD with ``statsd_influxdb_enabled`` keep them.
+``METRICS`` lists every metric. Tags have few values, never a phone number or a text. Plain StatsD drops tags,
+as it does with Airflow's own; Datadog, OpenTelemetry and StatsD with ``statsd_influxdb_enabled`` keep them.
 
-Nothing here raises: a send goes on without being counted.
+Nothing here raises: a send that cannot be counted goes on.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ log: logging.Logger = logging.getLogger(__name__)
 
 
 class Metric(NamedTuple):
-    """One metric. A timer is in milliseconds."""
+    """A metric: its kind, tags and meaning. A timer is in milliseconds."""
 
     kind: Literal["counter", "gauge", "timer"]
     tags: tuple[str, ...]
@@ -42,16 +42,16 @@ class Metric(NamedTuple):
 
 TAGS: dict[str, str] = {
     "conn_id": "The connection's id.",
-    "kind": "What sent: `bulk` (Communications API), `message` (classic API) or `question` (an approval).",
-    "verdict": "What to do: `retry`, `recipient`, `opt-out`, `configuration` or `unknown`, as with Twilio's "
-    "codes; `not-asked` where a bulk message's reason was not looked up.",
-    "on_unknown": "What the author chose: `fail`, `resend` or `assume_sent`.",
-    "end": "`done`, `timeout`, `gone` (Twilio does not know it any more) or `error`.",
-    "resource": "What is asked for: `operations` or `messages`, and for an asset's watcher `inbound-watch` "
+    "kind": "Kind of send: `bulk` (Communications API), `message` (classic API), `question` (an approval).",
+    "verdict": "The verdict on Twilio's code: `retry`, `recipient`, `opt-out`, `configuration` or `unknown`; "
+    "`not-asked` if a bulk message's reason was not looked up.",
+    "on_unknown": "The task's argument: `fail`, `resend` or `assume_sent`.",
+    "end": "`done`, `timeout`, `gone` (Twilio no longer has it) or `error`.",
+    "resource": "The polled resource: `operations` or `messages`, and for an asset's watcher `inbound-watch` "
     "or `operations-watch`.",
-    "result": "`ok`, or `failed` where Twilio did not answer for all that was asked.",
+    "result": "`ok`, or `failed` if Twilio did not answer every request of the round.",
     "reason": "`storm` (the window or the limit per hour), `quiet_hours`, or `no_store` (Airflow's Variables "
-    "could not be reached, and `without_store` says hold).",
+    "could not be reached, and `without_store` is `hold`).",
 }
 
 _SEND = ("conn_id", "kind")
@@ -62,24 +62,24 @@ METRICS: dict[str, Metric] = {
         "counter",
         _SEND,
         "Recipients in requests that were made. Each ends as accepted, refused or uncertain, unless the "
-        "worker dies first.",
+        "worker dies before that.",
     ),
     "twilio.messages.accepted": Metric(
         "counter",
         _SEND,
-        "Recipients whose request Twilio has taken, by its reply or, where that was lost, by its list. What "
-        "an earlier try has counted is not counted again.",
+        "Recipients whose request Twilio accepted, as its reply says or, if that was lost, its list. Those "
+        "that an earlier try counted are not counted again.",
     ),
     "twilio.messages.refused": Metric(
         "counter",
         (*_SEND, "verdict"),
-        "Recipients whose request Twilio did not take, or never got. A later try counts anew.",
+        "Recipients whose request Twilio did not accept, or never received. A later try counts them again.",
     ),
     "twilio.messages.uncertain": Metric(
         "counter",
         (*_SEND, "on_unknown"),
-        "Recipients whose request was made, and nobody knows whether Twilio took it, not even from its "
-        "list. Look at these. Each try that looks for them in vain counts them.",
+        "Recipients whose request was made without knowing, even from Twilio's list, if it was accepted. "
+        "Check these. Each try that looks for them and does not find them counts them again.",
     ),
     "twilio.messages.delivered": Metric(
         "counter",
@@ -90,66 +90,66 @@ METRICS: dict[str, Metric] = {
     "twilio.messages.failed": Metric(
         "counter",
         (*_SEND, "verdict"),
-        "Messages that will not arrive, as known when a task's wait ended. Of bulk messages, Twilio is asked "
-        "for 50 reasons at most, and only where the task fails.",
+        "Messages that will not arrive, as known when a task's wait ended. For bulk messages, at most 50 "
+        "reasons are looked up, and only if the task fails.",
     ),
     "twilio.receipts.failed": Metric(
         "counter",
         ("conn_id", "verdict"),
-        "Failures among the receipts that a task has written: every one by its reason, up to `max_reasons`.",
+        "Failures among the receipts that a task wrote, each by its reason, up to `max_reasons`.",
     ),
     "twilio.waits.ended": Metric(
         "counter",
         (*_SEND, "end"),
-        "Waits of tasks that ended, in the triggerer or in a worker. A sensor that pokes has its time-out "
-        "from Airflow, which is not counted here.",
+        "Waits of tasks that ended, in the triggerer or in a worker. The time-out of a sensor that pokes is "
+        "Airflow's, and is not counted here.",
     ),
     "twilio.waits.running": Metric(
         "gauge",
         _POLL,
-        "Tasks that wait on this triggerer's poll. Two triggerers report one each.",
+        "Tasks that wait on this triggerer's poll. Each triggerer reports its own.",
     ),
     "twilio.polls.made": Metric(
         "counter",
         (*_POLL, "result"),
-        "Rounds of a triggerer's polls. One serves all who wait on a connection.",
+        "Rounds of a triggerer's polls. A round serves all waits of a connection.",
     ),
-    "twilio.polls.duration": Metric("timer", _POLL, "How long a round takes."),
+    "twilio.polls.duration": Metric("timer", _POLL, "Duration of a round."),
     "twilio.polls.lag": Metric(
         "timer",
         _POLL,
-        "By how much a round begins too late, because the triggerer's event loop was busy.",
+        "Delay of a round's start, because the triggerer's event loop was busy.",
     ),
-    "twilio.alerts.sent": Metric("counter", ("conn_id",), "Messages of alerts that Twilio has taken."),
+    "twilio.alerts.sent": Metric("counter", ("conn_id",), "Alert messages that Twilio accepted."),
     "twilio.alerts.failed": Metric(
         "counter",
         ("conn_id", "verdict"),
-        "Messages of alerts that were not sent; an alert that could not even be written counts as one.",
+        "Alert messages that were not sent; an alert that failed before its first message counts as one.",
     ),
     "twilio.alerts.uncertain": Metric(
         "counter",
         ("conn_id",),
-        "Messages of alerts of which nobody knows whether Twilio took them. They are not repeated.",
+        "Alert messages that Twilio may or may not have accepted. They are not repeated.",
     ),
     "twilio.alerts.held_back": Metric(
-        "counter", ("conn_id", "reason"), "Alerts that were held back, by what held them."
+        "counter", ("conn_id", "reason"), "Alerts that were held back, by the reason."
     ),
 }
 
 
 def count(name: str, number: int, /, **tags: str) -> None:
-    """Add to a counter; zero says nothing."""
+    """Add to a counter; adding zero emits nothing."""
     if number:
         _tell("incr", name, number, tags)
 
 
 def gauge(name: str, value: float, **tags: str) -> None:
-    """Say how many there are now."""
+    """Set a gauge."""
     _tell("gauge", name, value, tags)
 
 
 def timing(name: str, seconds: float, **tags: str) -> None:
-    """Say how long something took."""
+    """Record a duration in a timer."""
     _tell("timing", name, timedelta(seconds=seconds), tags)
 
 
@@ -158,7 +158,7 @@ class _Counting(Protocol):
 
 
 def counting(group: str, **tags: str) -> _Counting:
-    """For what knows nothing of Airflow: it says ``sent`` and is counted as ``twilio.<group>.sent``."""
+    """Make a counter for code that must not import Airflow: ``sent`` counts as ``twilio.<group>.sent``."""
     return partial(_counted, group, tags)
 
 
@@ -167,25 +167,25 @@ def _counted(group: str, known: Mapping[str, str], what: str, number: int, **tag
 
 
 def arrived(delivered: int, failed: Mapping[str, int], **tags: str) -> None:
-    """Count what a wait has ended with; ``failed`` by verdict."""
+    """Count the messages at the end of a wait; ``failed`` by verdict."""
     count("twilio.messages.delivered", delivered, **tags)
     for verdict, number in failed.items():
         count("twilio.messages.failed", number, verdict=verdict, **tags)
 
 
 def polled(seconds: float, *, failed: bool, **tags: str) -> None:
-    """Count a round of a poll, which took so long."""
+    """Count a round of a poll and record its duration."""
     count("twilio.polls.made", 1, result="failed" if failed else "ok", **tags)
     timing("twilio.polls.duration", seconds, **tags)
 
 
 def ready() -> None:
-    """Do now what the first metric would otherwise block for: it reads a file and looks up a host's name."""
+    """Set up metrics now, since the first one would block: it reads a file and resolves a host name."""
     _tell("timer", "twilio.polls.duration", {})
 
 
 def _tell(verb: str, name: str, *arguments: Any) -> None:
-    """Tell Airflow's metrics, whatever they are, and whether or not they work."""
+    """Emit through Airflow's metrics, whichever backend it is, and even if it does not work."""
     *values, tags = arguments
     try:
         import airflow.sdk.serde  # noqa: F401  # configures them, where Airflow 3.2 has not yet
@@ -198,5 +198,5 @@ def _tell(verb: str, name: str, *arguments: Any) -> None:
 
 @cache
 def _complain(kind: str, text: str) -> None:
-    """Once for each error: whoever's metrics are broken has plenty of them."""
+    """Log each error once: broken metrics repeat it for every value."""
     log.warning("Airflow's metrics do not work, so nothing is counted (%s: %s)", kind, text)

@@ -1,4 +1,4 @@
-"""The hook: an Airflow connection, and work run over it."""
+"""The hook: run calls and flows with the credentials of an Airflow connection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class TwilioHook(BaseHook):
-    """Runs calls and flows of ``api/`` with the credentials of a connection.
+    """Run calls and flows of ``api/`` with the credentials of a connection.
 
     .. code-block:: python
 
@@ -46,7 +46,7 @@ class TwilioHook(BaseHook):
 
     @cached_property
     def config(self) -> Config:
-        """What the connection says. Raises :class:`InvalidInput` with the field and the fix."""
+        """The connection's settings. Raises :class:`InvalidInput` with the field and the fix."""
         try:
             connection = self.get_connection(self.twilio_conn_id)
         except Exception as error:  # not defined, or whatever a secrets backend raises when it is not there
@@ -57,17 +57,17 @@ class TwilioHook(BaseHook):
         return Config.from_connection(connection)
 
     def run(self, work: Call[T] | Flow[T]) -> T:
-        """Make a call, or carry a flow through, in a worker. Raises :class:`TwilioError`."""
+        """Run a call or a flow synchronously, in a worker. Raises :class:`TwilioError`."""
         return self._client.run(work)
 
     async def arun(self, work: Call[T] | Flow[T]) -> T:
-        """The same on an event loop. Raises :class:`TwilioError`."""
+        """Run a call or a flow on an event loop. Raises :class:`TwilioError`."""
         async with self.connected() as client:
             return await client.run(work)
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[aio.AsyncClient]:
-        """The event loop's client for this connection; its session stays open while anyone uses it."""
+        """Open the event loop's client for this connection; its session stays open while anyone uses it."""
         if "config" not in self.__dict__:
             from asgiref.sync import sync_to_async
 
@@ -77,11 +77,11 @@ class TwilioHook(BaseHook):
             yield client
 
     def get_conn(self) -> sync.Client:
-        """The client of this process for this connection."""
+        """Return the client of this process for this connection."""
         return self._client
 
     def test_connection(self) -> tuple[bool, str]:
-        """Check the credentials, writing nothing; says in one sentence what is right or wrong."""
+        """Check the credentials without writing anything; answers in one sentence."""
         try:
             return self.run(connection_checked(self.config))
         except TwilioError as error:

@@ -1,4 +1,4 @@
-"""From a task to its messages in Twilio's console."""
+"""Extra link from a task to its messages in Twilio's console."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEY = MARK
 
 
 class TwilioConsoleLink(BaseOperatorLink):
-    """The task's first message, or those of its first operation; there as soon as Twilio has it."""
+    """Link to the task's first message, or to those of its first operation, once Twilio has accepted it."""
 
     name = "Twilio messages"
 

@@ -1,4 +1,4 @@
-"""The docstrings of the code as Markdown: roles become links, code blocks become fences.
+"""Docstrings converted to Markdown: roles become links, code blocks become fences.
 
 A griffe extension, named in ``mkdocs.yml``.
 """
@@ -21,19 +21,19 @@ _URL = re.compile(r"(?<![<(\"])(https://[^\s)>\"]*[\w/#])")
 
 
 def markdown(text: str) -> str:
-    """A docstring as Markdown."""
+    """Convert a docstring to Markdown."""
     text = _BLOCK.sub(_fenced, text.rstrip() + "\n")
     parts = re.split(r"(^```.*?^```$)", text, flags=re.M | re.S)
     return "".join(part if part.startswith("```") else _linked(part) for part in parts).strip()
 
 
 def without_parameters(text: str) -> str:
-    """A docstring without the lines that say what its parameters are."""
+    """Remove the lines of a docstring that describe its parameters."""
     return _PARAMETER.sub("", text)
 
 
 def described(text: str) -> dict[str, str]:
-    """What a docstring says of each parameter, on one line, as Markdown."""
+    """Read the description of each parameter from a docstring, on one line, as Markdown."""
     return {name: _linked(" ".join(said.split())) for name, said in _PARAMETER.findall(text)}
 
 
@@ -44,7 +44,7 @@ def _fenced(found: re.Match[str]) -> str:
 
 
 def _linked(text: str) -> str:
-    """Roles as links, where what they name is on a page; addresses as links."""
+    """Turn addresses into links, and roles too if their target is on a page."""
     return _URL.sub(r"<\1>", _ROLE.sub(_reference, text))
 
 
@@ -56,7 +56,7 @@ def _reference(found: re.Match[str]) -> str:
 
 
 class Markdown(Extension):
-    """Rewrites every docstring as it is read."""
+    """An extension of griffe that rewrites every docstring as it is read."""
 
     def on_instance(self, *, obj: Any, **kwargs: Any) -> None:
         if obj.docstring is not None:

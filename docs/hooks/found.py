@@ -1,4 +1,4 @@
-"""What the code has to offer: the classes that are for use, their arguments, and the calls."""
+"""Inventory of the public code for the reference: classes, their arguments, and calls."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from docs.hooks.reach import modules as modules_read
 __all__ = ["API", "KINDS", "Call", "arguments", "calls", "classes", "functions", "template_fields"]
 
 API = f"{NAME}.api"
-# Folder of the package -> what of it is for use, besides what the provider's description lists.
+# Folders of the package with public classes, besides those that the provider's description lists.
 KINDS = ("operators", "sensors", "transfers", "triggers", "notifications", "decorators", "hooks")
 _PLURAL = {"operators": "Operator", "sensors": "Sensor", "transfers": "Operator", "triggers": "Trigger"}
 _SUFFIX = {**_PLURAL, "notifications": "Notifier", "hooks": "Hook", "decorators": "task"}
-# Arguments that are for tests more than for people, and so are not in the docstrings.
+# Arguments that the docstrings do not describe: they are Airflow's, or mostly for tests.
 _MORE = {
-    "initial_delay": "seconds after the deferral before which the trigger says nothing, since Airflow 3.3 "
+    "initial_delay": "seconds after the deferral before the trigger fires at the earliest, since Airflow 3.3 "
     "can fail a task that resumes sooner with LocalExecutor",
-    "poke_interval": "seconds between two looks (Airflow's own)",
+    "poke_interval": "seconds between two checks (Airflow's own)",
     "twilio_conn_id": "the connection, of type ``twilio``",
 }
 
-# What a class asks of its base otherwise than its base asks for it: another default, or no argument at all.
+# Arguments that a class overrides: with another default, or None if it does not take them at all.
 _DIFFERS = {
     ("ObjectStorageToTwilioOperator", "recipients"): None,
     ("SqlToTwilioOperator", "recipients"): None,
@@ -53,7 +53,7 @@ class Call(NamedTuple):
 
 @cache
 def modules(folder: str) -> tuple[str, ...]:
-    """The dotted names of a folder's modules."""
+    """List the dotted names of a folder's modules."""
     package = importlib.import_module(f"{NAME}.{folder}")
     found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     return tuple(sorted(each.name for each in found if not each.ispkg))
@@ -61,7 +61,7 @@ def modules(folder: str) -> tuple[str, ...]:
 
 @cache
 def classes(kind: str) -> tuple[type[Any], ...]:
-    """The classes of a kind that are for use: not those that only others derive from."""
+    """List the public classes of a kind, without those that only serve as bases."""
     found = []
     for name in modules(kind):
         module = importlib.import_module(name)
@@ -85,7 +85,7 @@ def _modules_of(entry: Any) -> list[str]:
 
 
 def functions(kind: str) -> list[Callable[..., Any]]:
-    """The functions that a DAG file may call: ``send_each`` and the decorators."""
+    """List the functions for DAG files: ``send_each`` and the decorators."""
     found = []
     for name in modules(kind):
         module = importlib.import_module(name)
@@ -97,7 +97,7 @@ def functions(kind: str) -> list[Callable[..., Any]]:
 
 
 def arguments(cls: type[Any]) -> Iterator[tuple[str, str, str, str]]:
-    """Name, type, default and meaning of each argument, its bases' in this package included."""
+    """List name, type, default and meaning of each argument, those of its bases in this package included."""
     seen: set[str] = set()
     said: dict[str, str] = dict(_MORE)
     for base in reversed(cls.__mro__):
@@ -118,7 +118,7 @@ def arguments(cls: type[Any]) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _spelled(annotation: str, cls: type[Any]) -> str:
-    """A type with its choices written out, where they have a name of their own."""
+    """Write out the choices in a type that refers to them by name."""
 
     def choices(found: re.Match[str]) -> str:
         module = choices_of(cls.__module__)
@@ -129,7 +129,7 @@ def _spelled(annotation: str, cls: type[Any]) -> str:
 
 @cache
 def choices_of(module: str) -> dict[str, str]:
-    """The names in a module that stand for a choice of texts, and what they stand for."""
+    """Find the names in a module that stand for a ``Literal``, with the ``Literal`` itself."""
     tree = ast.parse(inspect.getsource(importlib.import_module(module)))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     places = {alias.name: str(node.module) for node in imports for alias in node.names}
@@ -148,13 +148,13 @@ def _default(value: Any) -> str:
 
 
 def template_fields(cls: type[Any]) -> list[str]:
-    """The arguments in which Jinja is rendered, in the order of their names."""
+    """List the arguments in which Jinja is rendered, by name."""
     return sorted(set(getattr(cls, "template_fields", ())))
 
 
 @cache
 def calls() -> tuple[Call, ...]:
-    """Every function of ``api`` that describes a request, sorted by name."""
+    """List every function of ``api`` that describes a request, sorted by name."""
     found = []
     for path in modules("api"):
         module = importlib.import_module(path)
@@ -164,6 +164,6 @@ def calls() -> tuple[Call, ...]:
             request = re.search(r"``((?:GET|POST|PUT|PATCH|DELETE) \S+)``", text)
             if request:
                 page = re.search(r"https://\S*\w", f"{text} {module.__doc__} {inspect.getsource(module)}")
-                assert page, f"{path}.{name} names no page of Twilio's"
+                assert page, f"{path}.{name} has no link to Twilio's documentation"
                 found.append(Call(f"{path.removeprefix(f'{API}.')}.{name}", request[1], page[0]))
     return tuple(sorted(found))

@@ -1,7 +1,8 @@
-"""The reference as Markdown, made from the code: what exists is there, and nothing else."""
+"""Pages of the reference as Markdown, generated from the code."""
 
 from __future__ import annotations
 
+import inspect
 import re
 import textwrap
 from collections.abc import Callable
@@ -10,7 +11,9 @@ from typing import Any
 from airflow_provider_twilio_comms import exceptions
 from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.hooks import _metrics
+from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.provider_info import get_provider_info
+from docs.hooks.docstrings import markdown
 from docs.hooks.found import API, arguments, calls, classes, functions, template_fields
 from docs.hooks.reach import NAME, reached
 
@@ -19,27 +22,45 @@ __all__ = ["PAGES"]
 
 def _class(cls: type[Any]) -> str:
     path = f"{cls.__module__}.{cls.__name__}"
-    parts = [f"::: {path}\n    options:\n      members: []\n"]
+    parts = [f"::: {path}\n    options:\n      members: []\n", _import(cls)]
     rows = [
         f"| `{name}` | `{kind}` | {default} | {meaning} |" for name, kind, default, meaning in arguments(cls)
     ]
     if rows:
-        parts.append(
-            "| argument | type | default | what it is |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
-        )
+        parts.append("| argument | type | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n")
     fields = template_fields(cls)
     if fields:
         parts.append(f"Template fields: {', '.join(f'`{name}`' for name in fields)}.\n")
     return "\n".join(parts)
 
 
+def _import(named: Any) -> str:
+    return f"```python\nfrom {named.__module__} import {named.__name__}\n```\n"
+
+
 def _page(title: str, intro: str, kind: str) -> Callable[[], str]:
     def made() -> str:
         sections = [_class(each) for each in classes(kind)]
-        sections += [f"::: {each.__module__}.{each.__name__}\n" for each in functions(kind)]
-        return f"# {title}\n\n{intro}\n\n" + "\n".join(sections)
+        for each in functions(kind):
+            # Airflow registers decorators, so nobody imports them.
+            imported = "" if kind == "decorators" else f"\n{_import(each)}"
+            sections.append(f"::: {each.__module__}.{each.__name__}\n{imported}")
+        return f"# {title}\n\n{intro}\n\n{_summary(kind)}" + "\n".join(sections)
 
     return made
+
+
+def _summary(kind: str) -> str:
+    """A table of a page's classes and functions with the first sentence of each, if there are several."""
+    named = [*classes(kind), *functions(kind)]
+    rows = [f"| [`{each.__name__}`][{each.__module__}.{each.__name__}] | {_first(each)} |" for each in named]
+    return "| name | purpose |\n|---|---|\n" + "\n".join(rows) + "\n\n" if len(rows) > 1 else ""
+
+
+def _first(named: Any) -> str:
+    """The first sentence of a docstring."""
+    text = markdown(inspect.getdoc(named) or "")
+    return re.split(r"(?<=\.)\s|\n\n", text, maxsplit=1)[0].replace("\n", " ")
 
 
 def _coverage() -> str:
@@ -49,7 +70,7 @@ def _coverage() -> str:
             link = f"[`{cls.__name__}`][{cls.__module__}.{cls.__name__}]"
             for module, name in reached((cls.__module__, cls.__name__)):
                 makers.setdefault(f"{module.removeprefix(f'{API}.')}.{name}", []).append(link)
-    other = f"[`TwilioApiRequestOperator`][{NAME}.operators.call.TwilioApiRequestOperator]"
+    other = f"[`TwilioApiRequestOperator`][{NAME}.operators.api_request.TwilioApiRequestOperator]"
     rows = []
     for call in calls():
         fallback = "the client itself" if call.name.startswith("oauth.") else other
@@ -65,13 +86,13 @@ _COVERAGE = """---
 hide: [toc]
 ---
 
-# Twilio's API, and who calls it
+# Coverage of Twilio's API
 
 Every request that this package can make: Twilio's endpoint, the call that describes it, and the tasks whose
-code leads to that call, read from the source. A task need not make all of them in a run: prices are read for
-`max_cost` only, lists of messages to find what a dead try has sent, and a preflight prepares a send's request
-and makes none. Where no task of its own exists, `TwilioApiRequestOperator` makes the call by its name.
-`...` is `/2010-04-01/Accounts/{AccountSid}`.
+code can make that call, as read from the source. A task does not make all of them in every run: prices are
+read only for `max_cost`, lists of messages only to find what an earlier try has sent, and a preflight
+prepares the request of a send but does not make it. Calls without a task of their own can be made by name,
+with `TwilioApiRequestOperator`. `...` is `/2010-04-01/Accounts/{AccountSid}`.
 
 | request | call | tasks | Twilio |
 |---|---|---|---|
@@ -88,9 +109,10 @@ def _calls(title: str, *wanted: str) -> Callable[[], str]:
     return made
 
 
-_CALLS = """A call is a value: the request, decided but not sent, and how to read its reply. A hook makes it:
-`TwilioHook().run(call)` in a worker, `await hook.arun(call)` on an event loop. `TwilioApiRequestOperator`
-makes it in a task, by its name below `airflow_provider_twilio_comms.api`."""
+_CALLS = """A call is a value: it describes a request and how to read its reply, and does nothing by itself.
+To make it, import its module from `airflow_provider_twilio_comms.api` and pass the call to a hook:
+`TwilioHook().run(operations.fetch(...))` in a worker, `await hook.arun(call)` on an event loop.
+`TwilioApiRequestOperator` makes it in a task, by its name below `airflow_provider_twilio_comms.api`."""
 
 
 def _connection() -> str:
@@ -107,10 +129,10 @@ def _connection() -> str:
     return (
         "# Connection fields and configuration\n\n"
         f"## Extra fields of a connection of type `{connection['connection-type']}`\n\n"
-        "| field | type | what it does |\n|---|---|---|\n" + "\n".join(fields) + "\n\n"
+        "| field | type | meaning |\n|---|---|---|\n" + "\n".join(fields) + "\n\n"
         "## Section `[twilio]` of Airflow's configuration\n\n"
-        "Each can be set in the environment too, as `AIRFLOW__TWILIO__WEBHOOK_ENABLED` and so on.\n\n"
-        "| option | type | default | what it does |\n|---|---|---|---|\n" + "\n".join(options) + "\n"
+        "Each can also be set in the environment, such as `AIRFLOW__TWILIO__WEBHOOK_ENABLED`.\n\n"
+        "| option | type | default | meaning |\n|---|---|---|---|\n" + "\n".join(options) + "\n"
     )
 
 
@@ -122,9 +144,9 @@ def _metric_table() -> str:
     tags = [f"| `{name}` | {meaning} |" for name, meaning in _metrics.TAGS.items()]
     return (
         "# Metrics\n\n"
-        "Counted through Airflow's own metrics: StatsD, Datadog or OpenTelemetry, as `[metrics]` in its "
-        "configuration says, with its prefix before each name. Timers are in milliseconds. Plain StatsD "
-        "drops tags, as it does with Airflow's own.\n\n"
+        "Emitted through Airflow's own metrics: StatsD, Datadog or OpenTelemetry, as `[metrics]` configures "
+        "them, with its prefix before each name. Timers are in milliseconds. Plain StatsD drops tags, as it "
+        "does with Airflow's own metrics.\n\n"
         "| metric | kind | tags | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n\n"
         "## Tags\n\n| tag | values |\n|---|---|\n" + "\n".join(tags) + "\n"
     )
@@ -145,40 +167,40 @@ def _errors() -> str:
     assert tree
     verdicts = [f"| `{each.value}` | {_VERDICTS[each.value]} |" for each in error_codes.Verdict]
     return (
-        "# Errors and codes\n\nEverything that can go wrong is a `TwilioError`:\n\n"
+        "# Errors and codes\n\nEvery error of the provider is a `TwilioError`:\n\n"
         f"```text\n{textwrap.dedent(tree[0]).rstrip()}\n```\n\n" + "\n".join(sections) + "\n"
-        "## Verdicts\n\n| verdict | what it means |\n|---|---|\n" + "\n".join(verdicts) + "\n\n"
+        "## Verdicts\n\n| verdict | meaning |\n|---|---|\n" + "\n".join(verdicts) + "\n\n"
         "A code that is not listed below is judged by its HTTP status: 429 is `retry`, any other 4xx "
         "`configuration`, and everything else `unknown`.\n\n"
-        "## Codes that are known\n\n| code | verdict | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+        "## Known codes\n\n| code | verdict | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
     )
 
 
 _VERDICTS = {
-    "retry": "It may work later, as it is.",
-    "recipient": "This recipient cannot be reached; nothing here is wrong.",
-    "opt-out": "This recipient refused; never try again.",
-    "configuration": "Account, sender or request must be changed first.",
-    "unknown": "Nobody can tell, possibly not even whether it was sent.",
+    "retry": "The same request may succeed later.",
+    "recipient": "This recipient cannot be reached; nothing is wrong with the request.",
+    "opt-out": "This recipient opted out; never try again.",
+    "configuration": "The account, the sender or the request must be changed first.",
+    "unknown": "The cause is not known, and perhaps not even whether the message was sent.",
 }
 
-_TASKS = "Every task takes Airflow's own arguments too (`retries`, `outlets`, `trigger_rule` ...)."
+_TASKS = "Every task also takes Airflow's own arguments (`retries`, `outlets`, `trigger_rule` ...)."
 
-# Path below docs -> what makes it.
+# Path below docs -> the function that writes the page.
 PAGES: dict[str, Callable[[], str]] = {
     "reference/operators.md": _page("Operators", _TASKS, "operators"),
     "reference/sensors.md": _page("Sensors", _TASKS, "sensors"),
     "reference/transfers.md": _page("Transfers", _TASKS, "transfers"),
     "reference/triggers.md": _page(
         "Triggers",
-        "Two of these are for an `AssetWatcher`; the others are made by the operators that wait.",
+        "Two of these are for an `AssetWatcher`; the operators and sensors that wait create the others.",
         "triggers",
     ),
     "reference/notifier.md": _page("Notifier", "For callbacks and deadlines.", "notifications"),
     "reference/decorator.md": _page(
         "Decorator", "Registered with Airflow as `@task.twilio_message`.", "decorators"
     ),
-    "reference/hook.md": lambda: f"# Hook\n\n::: {NAME}.hooks.twilio.TwilioHook\n",
+    "reference/hook.md": lambda: f"# Hook\n\n{_import(TwilioHook)}\n::: {NAME}.hooks.twilio.TwilioHook\n",
     "reference/coverage.md": _coverage,
     "reference/calls-classic.md": _calls("Calls: the classic API", "classic"),
     "reference/calls-comms.md": _calls("Calls: the Communications API", "comms"),

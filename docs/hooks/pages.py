@@ -1,4 +1,4 @@
-"""The hook of ``mkdocs.yml`` that adds the generated pages to the written ones."""
+"""MkDocs hook that adds the generated pages to the written ones."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which task makes which call: read from the source, by who names whom.
+"""Call graph from tasks to calls of the API, read from the source.
 
-Nothing is imported. A *definition* is a name at the top of a module; it names others, here or through an
-import, wherever in its body. What a task's class can reach so, it can do.
+Nothing is imported. A *definition* is a name at the top of a module; it names others, in its module or
+through an import, anywhere in its body. A task can make the calls that its class reaches in this way.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["Definition", "reached"]
 
 NAME = "airflow_provider_twilio_comms"
 PACKAGE = Path(__file__).resolve().parents[2] / NAME
-# What carries calls out names some for its own use (a token, a connection's test), and names no task's.
+# These make calls for their own use (a token, the connection test), and none of a task's.
 CARRIERS = (f"{NAME}.client", f"{NAME}.hooks")
 
-# What Airflow calls of a task, a trigger and a notifier.
+# The methods of a task, a trigger and a notifier that Airflow calls.
 ENTRIES = ("execute", "execute_complete", "resume_execution", "on_kill", "poke", "run", "look", "notify")
 
 Definition = tuple[str, str]  # a module, and a name in it
@@ -27,7 +27,7 @@ Definition = tuple[str, str]  # a module, and a name in it
 
 @dataclass
 class Module:
-    """A module's definitions, and what its imports call others."""
+    """A module's definitions, and those that it imports, by name."""
 
     defined: dict[str, ast.AST] = field(default_factory=dict)
     imported: dict[str, Definition] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Module:
 
 @cache
 def modules() -> dict[str, Module]:
-    """Every module of the package by its dotted name."""
+    """Read every module of the package, by its dotted name."""
     found = {}
     for path in PACKAGE.rglob("*.py"):
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
@@ -61,7 +61,7 @@ def _read(path: Path) -> Module:
 
 
 def _imports(tree: ast.Module) -> Iterator[ast.ImportFrom]:
-    """Imports of the package's own, lazy ones too; those for types alone name nobody who acts."""
+    """Find imports from the package, lazy ones too, but not those for type checkers only."""
     typing = {
         inner
         for node in tree.body
@@ -74,7 +74,7 @@ def _imports(tree: ast.Module) -> Iterator[ast.ImportFrom]:
 
 
 def _names(module: str, node: ast.AST) -> Iterator[Definition]:
-    """The definitions that some code of a module names."""
+    """Find the definitions that some code of a module names."""
     there = modules()[module]
     for each in ast.walk(node):
         if isinstance(each, ast.Name):
@@ -90,14 +90,14 @@ def _names(module: str, node: ast.AST) -> Iterator[Definition]:
 
 @cache
 def named(definition: Definition) -> frozenset[Definition]:
-    """The definitions that a definition names."""
+    """Find the definitions that a definition names."""
     module = modules().get(definition[0])
     node = module.defined.get(definition[1]) if module else None
     return frozenset(_names(definition[0], node) if node else ())
 
 
 def _bodies(definition: Definition) -> Iterator[tuple[str, dict[str, ast.AST]]]:
-    """A class and its bases of this package, nearest first: the module, and what each defines by name."""
+    """List a class and its bases of this package, nearest first: the module, and its members by name."""
     module = modules().get(definition[0])
     node = module.defined.get(definition[1]) if module else None
     if not isinstance(node, ast.ClassDef):
@@ -116,7 +116,7 @@ def _bodies(definition: Definition) -> Iterator[tuple[str, dict[str, ast.AST]]]:
 
 
 def _named_by_class(start: Definition) -> set[Definition]:
-    """What a class names in what Airflow calls, and in what that uses of ``self``, wherever it is defined."""
+    """Find the definitions named by the methods that Airflow calls, and by members of ``self`` they use."""
     bodies, found = list(_bodies(start)), set[Definition]()
     left, seen = list(ENTRIES), set(ENTRIES)
     while left:
@@ -134,7 +134,7 @@ def _named_by_class(start: Definition) -> set[Definition]:
 
 
 def reached(start: Definition) -> set[Definition]:
-    """Every definition that a class can come to, by names alone."""
+    """Find every definition that a class reaches, by names alone."""
     seen = {each for each in _named_by_class(start) if not each[0].startswith(CARRIERS)}
     left = list(seen)
     while left:

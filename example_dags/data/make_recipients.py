@@ -2,9 +2,9 @@
 
     python example_dags/data/make_recipients.py
 
-Numbers are of the kind that films use, 555-0100 to 555-0199 in 330 area codes, so that none is anybody's.
-Some end in the emulator's own endings instead (its table is in ``emulator/comms/outcomes.py``): landlines,
-opted-out and unreachable numbers. Some are written as people write them, and 62 are no numbers at all.
+Numbers are reserved for fiction, 555-0100 to 555-0199 in 330 area codes, so that they belong to nobody. Some
+are the emulator's magic numbers instead (``emulator/comms/outcomes.py``): landlines, opted-out and
+unreachable numbers. Some are formatted as people write them, and 62 are not phone numbers at all.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ AREA_CODES = """
     970 971 972 973 978 979 980 984 985 989
 """
 
-# How many people of each ending; one ending is one number in each area code.
+# People by the ending of their number; one ending is one number in each area code.
 SPECIAL = {
     9006: 240,  # a landline
     9610: 160,  # opted out
@@ -78,7 +78,7 @@ LAST_NAMES = """
 
 
 def numbers(dice: random.Random) -> list[str]:
-    """All the rows' numbers, no valid one twice, in a random order that is always the same."""
+    """Make the numbers of all rows, no valid one twice, in a random order that is always the same."""
     areas = [int(code) for code in AREA_CODES.split()]
     special = [f"+1{area}555{end}" for end, count in SPECIAL.items() for area in dice.sample(areas, count)]
     malformed = [

@@ -1,4 +1,4 @@
-"""Bad input, refused before there is a request: with the field named, and the value not shown."""
+"""Bad input is refused before there is a request, with the field but without the value."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def test_bad_input_is_refused_with_its_field(
         call(**arguments)
     assert caught.value.field == field
     assert SECRET not in str(caught.value)
-    assert str(caught.value).count(". ") >= 1, "it says how to mend it"
+    assert str(caught.value).count(". ") >= 1, "it says how to fix it"
 
 
 def test_there_are_enough_cases() -> None:

@@ -1,4 +1,4 @@
-"""What each call of the classic generation becomes on the wire, to the byte."""
+"""Requests of the classic API, as each call encodes them, byte by byte."""
 
 from __future__ import annotations
 

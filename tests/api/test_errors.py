@@ -1,4 +1,4 @@
-"""Every error that Twilio, or something before it, answers with."""
+"""Errors in replies of Twilio, or of a proxy before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flows, driven by hand: they ask for I/O and do none."""
+"""Flows, stepped by hand, since they do no I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading of replies: both date styles, numbers in strings, both paging styles, addresses elsewhere."""
+"""Readers of replies: both date formats, numbers in strings, both paging styles, redirects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is taken out of a text before it may be logged, and what is left in."""
+"""Redaction of phone numbers in texts that are logged."""
 
 from __future__ import annotations
 

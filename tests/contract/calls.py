@@ -1,4 +1,4 @@
-"""Every call of the classic generation, once or more, as :class:`tests.contract.world.Sample`."""
+"""Samples of every call of the classic API, as :class:`tests.contract.world.Sample`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where Twilio's documents contradict themselves or their own API: each point by name, with its reason.
+"""Disagreements between Twilio's OpenAPI documents and its API or examples, each with its reason.
 
-A quarrel is settled in the document before it judges, so that everything else about the same request or reply
-is still judged. What the API does (its examples, its pages) wins over what the schema says.
+Each is corrected in the document before it validates, so that everything else about the same request or reply
+is still validated. The API's behaviour (its examples, its pages) takes precedence over the schema.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-__all__ = ["OMITTED", "QUARRELS", "WITHOUT_OPERATION", "Quarrel"]
+__all__ = ["DISAGREEMENTS", "OMITTED", "WITHOUT_OPERATION", "Disagreement"]
 
 A = "/2010-04-01/Accounts/{AccountSid}"
 
 
-class Quarrel(NamedTuple):
-    """One point of one document, why it is wrong, and how it is put right."""
+class Disagreement(NamedTuple):
+    """One error in one document, with the reason and its correction."""
 
     product: str
     reason: str
-    settle: Callable[[dict[str, Any]], None]
+    correct: Callable[[dict[str, Any]], None]
 
 
 def _form(document: dict[str, Any], path: str) -> dict[str, Any]:
@@ -29,16 +29,16 @@ def _form(document: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 def _days(path: str, field: str) -> Callable[[dict[str, Any]], None]:
-    def settle(document: dict[str, Any]) -> None:
+    def correct(document: dict[str, Any]) -> None:
         for parameter in document["paths"][path]["get"]["parameters"]:
             if parameter["name"].rstrip("<>") == field:
                 del parameter["schema"]["format"]
 
-    return settle
+    return correct
 
 
 def _schemas(node: Any) -> Iterator[dict[str, Any]]:
-    """Every schema of a document that has properties, however deep."""
+    """Find every schema with properties in a document, at any depth."""
     if isinstance(node, dict):
         if isinstance(node.get("properties"), dict):
             yield node
@@ -49,31 +49,31 @@ def _schemas(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def _text(*fields: str) -> Callable[[dict[str, Any]], None]:
-    """Numbers that arrive as text."""
+    """Allow text for numbers that the API writes as text."""
 
-    def settle(document: dict[str, Any]) -> None:
+    def correct(document: dict[str, Any]) -> None:
         for schema in _schemas(document["components"]):
             for name in set(fields) & set(schema["properties"]):
                 schema["properties"][name]["type"] = "string"
 
-    return settle
+    return correct
 
 
 def _or_empty(*fields: str) -> Callable[[dict[str, Any]], None]:
-    """SIDs that may be empty text."""
+    """Allow empty text for SIDs."""
 
-    def settle(document: dict[str, Any]) -> None:
+    def correct(document: dict[str, Any]) -> None:
         for schema in _schemas(document["components"]):
             for name in set(fields) & set(schema["properties"]):
                 inner = schema["properties"][name]
                 del inner["minLength"]
                 inner["pattern"] += "|^$"
 
-    return settle
+    return correct
 
 
 def _nullable(document: dict[str, Any]) -> None:
-    """Every field of every reply, and what it refers to."""
+    """Allow null for every field of every reply, and for the objects that it refers to."""
     for schema in _schemas(document["components"]):
         schema["nullable"] = True
         for inner in schema["properties"].values():
@@ -94,36 +94,36 @@ def _message_intent(document: dict[str, Any]) -> None:
     }
 
 
-QUARRELS = [
-    Quarrel(
+DISAGREEMENTS = [
+    Disagreement(
         "api",
         "DateSent filters are typed date-time, but the document's own examples filter by day (2008-01-02)",
         _days(f"{A}/Messages.json", "DateSent"),
     ),
-    Quarrel(
+    Disagreement(
         "api",
         "DateCreated filters are typed date-time, but the document's own examples filter by day",
         _days(f"{A}/Messages/{{MessageSid}}/Media.json", "DateCreated"),
     ),
-    Quarrel("api", "Tags is in CreateMessage's example, not in its schema (pilot feature)", _tags),
-    Quarrel("api", "MessageIntent came after the document (helper library 9.13.0)", _message_intent),
-    Quarrel(
+    Disagreement("api", "Tags is in CreateMessage's example, not in its schema (pilot feature)", _tags),
+    Disagreement("api", "MessageIntent came after the document (helper library 9.13.0)", _message_intent),
+    Disagreement(
         "api",
         "latitude and longitude of available numbers are typed number; the examples have text",
         _text("latitude", "longitude"),
     ),
-    Quarrel(
+    Disagreement(
         "api",
         "application SIDs of numbers must be SIDs; the examples have '' for none",
         _or_empty("sms_application_sid", "voice_application_sid"),
     ),
-    Quarrel("api", "price of usage records is typed number; the examples have text", _text("price")),
-    Quarrel(
+    Disagreement("api", "price of usage records is typed number; the examples have text", _text("price")),
+    Disagreement(
         "pricing",
         "base_price and current_price are typed number; the examples have text",
         _text("base_price", "current_price"),
     ),
-    Quarrel(
+    Disagreement(
         "lookups",
         "packages and their fields are typed without null; the examples have null for all that was not asked",
         _nullable,
@@ -145,7 +145,7 @@ OMITTED = {
     "messaging.FetchUsAppToPersonUsecase": "A2P 10DLC registration",
 }
 
-# Functions that make a request which no document describes, each with its reason.
+# Functions whose request no document describes, each with its reason.
 WITHOUT_OPERATION = {
     "media.download": "the file itself: the documents describe the JSON beside it only (contract, 1.3)",
 }

@@ -1,6 +1,6 @@
-"""Twilio's OpenAPI documents, and the judgement they pass on a request or a reply.
+"""Twilio's OpenAPI documents, and the validation of requests and replies against them.
 
-The documents are in ``specs``, beside this module; their README says whose they are and what was left out.
+The documents are in ``specs``, beside this module; their README names the sources and what was left out.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from openapi_core import Config, OpenAPI
 from openapi_core.datatypes import RequestParameters
 from werkzeug.datastructures import ImmutableMultiDict
 
 from airflow_provider_twilio_comms.api.wire import Call, Reply
-from tests.contract.disagreements import QUARRELS
+from airflow_provider_twilio_comms.emulator.http import Request
+from tests.contract.disagreements import DISAGREEMENTS
 
 __all__ = [
     "CLASSIC",
@@ -28,17 +29,17 @@ __all__ = [
     "METHODS",
     "ROOT",
     "SPECS",
-    "Heard",
+    "OpenApiReply",
+    "OpenApiRequest",
     "Operation",
-    "Sent",
     "example_replies",
-    "judge",
-    "judge_by",
     "load",
     "operation_of",
     "operations",
     "raw",
-    "strangers",
+    "unknown_fields",
+    "validator",
+    "validator_of",
 ]
 
 HERE = Path(__file__).resolve().parent
@@ -73,8 +74,8 @@ class Operation(NamedTuple):
 
 
 @dataclass
-class Sent:
-    """A call as it goes over the wire, in the shape that openapi-core judges."""
+class OpenApiRequest:
+    """A request in the form that openapi-core validates."""
 
     method: str
     host_url: str
@@ -88,10 +89,18 @@ class Sent:
         self.parameters = RequestParameters(query=query, header={"Authorization": "Basic QTpi"})
 
     @classmethod
-    def of(cls, call: Call[Any], account_sid: str) -> Sent:
+    def of(cls, call: Call[Any], account_sid: str) -> OpenApiRequest:
         content_type, body = call.content()
         host = f"https://{call.product}.twilio.com"
         return cls(call.method.lower(), host, call.target(account_sid), content_type or "", body)
+
+    @classmethod
+    def received(cls, request: Request) -> OpenApiRequest:
+        """A request as the emulator received it."""
+        target = quote(request.path) + (f"?{urlencode(request.query)}" if request.query else "")
+        host = f"https://{request.product}.twilio.com"
+        content_type = request.headers.get("content-type", "")
+        return cls(request.method.lower(), host, target, content_type, request.body or None)
 
     @property
     def path(self) -> str:
@@ -103,8 +112,8 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """A reply, in the shape that openapi-core judges."""
+class OpenApiReply:
+    """A reply in the form that openapi-core validates."""
 
     status_code: int
     content_type: str
@@ -112,53 +121,53 @@ class Heard:
     data: bytes | None
 
     @classmethod
-    def of(cls, reply: Reply) -> Heard:
+    def of(cls, reply: Reply) -> OpenApiReply:
         return cls(reply.status, reply.headers.get("content-type", ""), reply.headers, reply.body)
 
 
 def load(name: str) -> dict[str, Any]:
-    """A document by its file's name, a fresh copy each time."""
+    """Read a document by the name of its file, a new copy each time."""
     document: dict[str, Any] = json.loads((SPECS / f"{name}.json").read_text("utf-8"))
     return document
 
 
-def judge_by(document: dict[str, Any]) -> OpenAPI:
-    """Validates requests and replies against a document."""
-    # It rewrites what it is given, and the documents themselves are not ours to validate.
+def validator_of(document: dict[str, Any]) -> OpenAPI:
+    """Make a validator of requests and replies from a document."""
+    # It changes its argument, and the documents themselves are not ours to validate.
     return OpenAPI.from_dict(copy.deepcopy(document), config=Config(spec_validator_cls=None))
 
 
 def raw(product: str) -> dict[str, Any]:
-    """A product's document with its faults."""
+    """Read a product's document without corrections."""
     return load(CLASSIC[product])
 
 
 @cache
 def example_replies() -> dict[str, dict[str, dict[str, Any]]]:
-    """Replies of the shapes that the documents show: by an operation's key, status and name."""
+    """Read the example replies of the documents, by an operation's key, status and name."""
     replies: dict[str, dict[str, dict[str, Any]]] = json.loads(EXAMPLE_REPLIES.read_text("utf-8"))
     return replies
 
 
 @cache
 def _document(product: str) -> dict[str, Any]:
-    """A document, with the quarrels settled in it."""
+    """Read a document and correct its errors."""
     document = raw(product)
-    for quarrel in QUARRELS:
-        if quarrel.product == product:
-            quarrel.settle(document)
+    for disagreement in DISAGREEMENTS:
+        if disagreement.product == product:
+            disagreement.correct(document)
     return document
 
 
 @cache
-def judge(product: str) -> OpenAPI:
-    """Validates requests and replies of a product."""
-    return judge_by(_document(product))
+def validator(product: str) -> OpenAPI:
+    """Make the validator of a product's requests and replies."""
+    return validator_of(_document(product))
 
 
 @cache
 def operations() -> tuple[Operation, ...]:
-    """Every operation of every document."""
+    """List every operation of every document."""
     return tuple(_operations())
 
 
@@ -171,7 +180,7 @@ def _operations() -> Iterator[Operation]:
 
 
 def operation_of(call: Call[Any], account_sid: str) -> Operation | None:
-    """The operation that a call makes: the one with the fewest placeholders, where several match."""
+    """Find the operation of a call: if several match, the one with the fewest placeholders."""
     path = urlsplit(call.target(account_sid)).path
     matching = [
         operation
@@ -182,8 +191,8 @@ def operation_of(call: Call[Any], account_sid: str) -> Operation | None:
     return min(matching, key=lambda operation: operation.template.count("{"), default=None)
 
 
-def strangers(call: Call[Any], operation: Operation) -> set[str]:
-    """The fields of a call that its operation does not know: OpenAPI itself would let them pass."""
+def unknown_fields(call: Call[Any], operation: Operation) -> set[str]:
+    """Find the fields of a call that its operation does not define: OpenAPI itself would allow them."""
     parameters = {parameter["name"] for parameter in operation.content.get("parameters", ())}
     sent = {name for name, _ in call.query} - parameters
     for body in operation.content.get("requestBody", {}).get("content", {}).values():

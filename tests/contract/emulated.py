@@ -1,4 +1,4 @@
-"""An emulator that remembers what it was asked, and the world of the samples in it."""
+"""An emulator that records requests, and the resources of the samples in it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from airflow_provider_twilio_comms.emulator.http import Request
 from airflow_provider_twilio_comms.emulator.twilio import Exchange, Twilio
 from tests.contract.world import URL, World
 
-__all__ = ["Recorder", "settle"]
+__all__ = ["RecordingTwilio", "create_world"]
 
 T = TypeVar("T")
 TEXT = {"twilio/text": {"body": "Hello {{1}}"}}
 
 
-class Recorder(Twilio):
-    """Keeps the last request, as it came in from the network."""
+class RecordingTwilio(Twilio):
+    """An emulator that keeps the last request, as received from the network."""
 
     last: Request
 
@@ -39,8 +39,8 @@ class Recorder(Twilio):
         return super().exchange(request, fault)
 
 
-def settle(twilio: Twilio, run: Callable[[Call[Any]], Any]) -> World:
-    """Make in a fresh emulator what the samples speak of, with the calls themselves."""
+def create_world(twilio: Twilio, run: Callable[[Call[Any]], Any]) -> World:
+    """Create the resources of the samples in a new emulator, with the calls themselves."""
     to, sender = World.to, World.sender
     service, spare = run(services.create("Shop")).sid, run(services.create("Spare")).sid
     run(senders.create_phone_number(service, NUMBER_SID))

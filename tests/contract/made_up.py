@@ -68,7 +68,7 @@ class MadeUp:
         return f"+1202555{number:04d}".ljust(len(text), "0")
 
     def digits(self, text: str, number: int) -> str:
-        """As long, with as many decimals; zero stays zero."""
+        """Make up digits of the same length, with as many decimals; zero stays zero."""
         if not text.strip("-0."):
             return text
         return re.sub(r"\d", lambda match: str((number + match.start()) % 9 + 1), text)

@@ -1,4 +1,4 @@
-"""Write the facts of Twilio's OpenAPI documents into ``tests/contract/specs``, for the tests to judge by.
+"""Write the facts of Twilio's OpenAPI documents into ``tests/contract/specs``, for validation in tests.
 
 ``python -m tests.contract.make_specs [FOLDER]`` reads the documents from a folder: the argument, or
 ``$TWILIO_SPECS``, or ``../shared/twilio/specs`` beside the clone. Facts are paths, parameters, schemas,
@@ -23,7 +23,7 @@ __all__ = ["extract_facts", "find_originals", "make_files"]
 
 NAMES = (*CLASSIC.values(), "comms", "comms_v1", "comms_preview", "memory_v1")
 
-# What a keyword of OpenAPI or JSON Schema holds decides how to read it: prose, names of things, or a value.
+# Keywords of OpenAPI and JSON Schema by the kind of their content: prose, names, or a value.
 PROSE = {
     *("title", "summary", "description", "example", "examples", "externalDocs", "tags"),
     *("contact", "termsOfService"),
@@ -89,7 +89,7 @@ def find_originals(given: str | None = None) -> Path | None:
 
 
 def make_files(originals: Path) -> dict[Path, str]:
-    """What the shipped files must hold, by path."""
+    """Build the contents of the files in the repository, by path."""
     documents = {name: json.loads((originals / f"{name}.json").read_text("utf-8")) for name in NAMES}
     replies = {
         key: examples

@@ -1,4 +1,4 @@
-"""Every operation has a function, and every function an operation, save those that are named."""
+"""Coverage: every operation has a function, and every function an operation, except those that are listed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_provider_twilio_comms.api.classic import (
 )
 from airflow_provider_twilio_comms.api.messaging import deactivations, senders, services
 from tests.contract.calls import SAMPLES
-from tests.contract.disagreements import OMITTED, QUARRELS, WITHOUT_OPERATION, Quarrel
+from tests.contract.disagreements import DISAGREEMENTS, OMITTED, WITHOUT_OPERATION, Disagreement
 from tests.contract.documents import operation_of, operations, raw
 from tests.contract.world import World
 
@@ -86,9 +86,9 @@ def test_contract_a_docstring_names_the_request(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("quarrel", QUARRELS, ids=lambda quarrel: quarrel.reason[:40])
-def test_contract_every_quarrel_is_still_one(quarrel: Quarrel) -> None:
-    """One that changes nothing any more is over, and leaves the list."""
-    document = raw(quarrel.product)
-    quarrel.settle(document)
-    assert document != raw(quarrel.product)
+@pytest.mark.parametrize("disagreement", DISAGREEMENTS, ids=lambda disagreement: disagreement.reason[:40])
+def test_contract_every_disagreement_still_exists(disagreement: Disagreement) -> None:
+    """One whose correction changes nothing must be removed from the list."""
+    document = raw(disagreement.product)
+    disagreement.correct(document)
+    assert document != raw(disagreement.product)

@@ -1,4 +1,4 @@
-"""Replies of every shape that Twilio's documents show, read by the call that would get them."""
+"""Twilio's example replies, read by the calls that would get them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_twilio_comms.api._resources import Elsewhere, Resource
 from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, checked
 from tests.contract.calls import SAMPLES
-from tests.contract.documents import Heard, Sent, example_replies, judge, operation_of
+from tests.contract.documents import OpenApiReply, OpenApiRequest, example_replies, operation_of, validator
 from tests.contract.world import World
 
 WORLD = World()
@@ -51,9 +51,9 @@ def test_contract_example_is_read(call: Call[Any], status: int, body: dict[str, 
 
 @pytest.mark.parametrize(("call", "status", "body"), list(examples()))
 def test_contract_example_is_true_to_its_document(call: Call[Any], status: int, body: dict[str, Any]) -> None:
-    """The quarrels settle every contradiction between the documents and their own examples."""
+    """The corrections cover every contradiction between the documents and their own examples."""
     reply = Reply(status, {"content-type": "application/json"}, msgspec.json.encode(body))
-    judge(call.product).validate_response(Sent.of(call, WORLD.account), Heard.of(reply))
+    validator(call.product).validate_response(OpenApiRequest.of(call, WORLD.account), OpenApiReply.of(reply))
 
 
 def agrees(item: Resource, row: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Every call, sent to the emulator through both transports: what arrives and what comes back is judged."""
+"""Every call, sent to the emulator through both transports: request and reply are validated."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import quote, urlencode
 
 import pytest
 import requests
@@ -17,30 +16,21 @@ from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.client.sync import Client
 from airflow_provider_twilio_comms.emulator.clock import Clock
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
-from airflow_provider_twilio_comms.emulator.http import Request
 from airflow_provider_twilio_comms.emulator.server import Running
 from tests.contract.calls import SAMPLES
 from tests.contract.disagreements import WITHOUT_OPERATION
-from tests.contract.documents import Heard, Sent, judge
-from tests.contract.emulated import Recorder, settle
+from tests.contract.documents import OpenApiReply, OpenApiRequest, validator
+from tests.contract.emulated import RecordingTwilio, create_world
 from tests.contract.world import Sample, World
 
 START = World.now.timestamp()
 
 
-def arrived(request: Request) -> Sent:
-    """A request as the emulator got it."""
-    target = quote(request.path) + (f"?{urlencode(request.query)}" if request.query else "")
-    host = f"https://{request.product}.twilio.com"
-    content_type = request.headers.get("content-type", "")
-    return Sent(request.method.lower(), host, target, content_type, request.body or None)
-
-
 @dataclass
-class Line:
-    """A fresh emulator, how to make a call over HTTP, and the last reply as it came."""
+class RecordingClient:
+    """A client of a new emulator, which keeps the last reply as received."""
 
-    twilio: Recorder
+    twilio: RecordingTwilio
     run: Callable[[Call[Any]], Any]
     last: Reply = field(default_factory=lambda: Reply(0))
 
@@ -54,7 +44,7 @@ class Line:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Running]:
-    running = Running(Recorder(Clock(START), seed=1, pace=10))
+    running = Running(RecordingTwilio(Clock(START), seed=1, pace=10))
     running.start()
     yield running
     running.stop()
@@ -62,12 +52,12 @@ def server() -> Iterator[Running]:
 
 @pytest.fixture(scope="module", params=["requests", "aiohttp"])
 def run(request: pytest.FixtureRequest, server: Running) -> Iterator[Callable[[Call[Any]], Any]]:
-    """Makes a call through a transport."""
+    """Make a call through a transport."""
     config = Config(ACCOUNT_SID, ACCOUNT_SID, AUTH_TOKEN, base_url=server.base_url)
     if request.param == "requests":
-        client = Client(config)
-        yield client.run
-        client.close()
+        sync_client = Client(config)
+        yield sync_client.run
+        sync_client.close()
         return
     loop = asyncio.new_event_loop()
 
@@ -81,35 +71,35 @@ def run(request: pytest.FixtureRequest, server: Running) -> Iterator[Callable[[C
 
 
 @pytest.fixture
-def line(server: Running, run: Callable[[Call[Any]], Any]) -> Line:
+def client(server: Running, run: Callable[[Call[Any]], Any]) -> RecordingClient:
     twilio = server.twilio
-    assert isinstance(twilio, Recorder)
+    assert isinstance(twilio, RecordingTwilio)
     twilio.clock = Clock(START)
     twilio.reset()
-    return Line(twilio, run)
+    return RecordingClient(twilio, run)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
-def test_contract_of_a_call_over_http(line: Line, sample: Sample) -> None:
-    world = settle(line.twilio, line.run)
+def test_contract_of_a_call_over_http(client: RecordingClient, sample: Sample) -> None:
+    world = create_world(client.twilio, client.run)
     call = sample.call(world)
-    result = line.make(call)
-    assert "authorization" in line.twilio.last.headers
+    result = client.make(call)
+    assert "authorization" in client.twilio.last.headers
     if sample.name not in WITHOUT_OPERATION:
-        sent = arrived(line.twilio.last)
-        judge(call.product).validate_request(sent)
-        judge(call.product).validate_response(sent, Heard.of(line.last))
+        sent = OpenApiRequest.received(client.twilio.last)
+        validator(call.product).validate_request(sent)
+        validator(call.product).validate_response(sent, OpenApiReply.of(client.last))
     if isinstance(result, Page) and result.next:
-        line.make(result.next)
-        sent = arrived(line.twilio.last)
-        judge(call.product).validate_response(sent, Heard.of(line.last))
+        client.make(result.next)
+        sent = OpenApiRequest.received(client.twilio.last)
+        validator(call.product).validate_response(sent, OpenApiReply.of(client.last))
 
 
 @pytest.mark.parametrize("name", ["media.download", "deactivations.fetch"])
-def test_contract_of_a_file_elsewhere(line: Line, name: str) -> None:
-    """The address that a redirect names is read without our credentials, and refused with them."""
-    world = settle(line.twilio, line.run)
+def test_contract_of_a_file_elsewhere(client: RecordingClient, name: str) -> None:
+    """The address of a redirect can be read without our credentials, and is refused with them."""
+    world = create_world(client.twilio, client.run)
     sample = next(sample for sample in SAMPLES if sample.name == name)
-    url = line.make(sample.call(world)).url
+    url = client.make(sample.call(world)).url
     assert requests.get(url, timeout=5).status_code == 200
     assert requests.get(url, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5).status_code == 400

@@ -1,4 +1,4 @@
-"""Every call, encoded as it travels, judged by Twilio's documents parameter by parameter."""
+"""Every call, encoded as a request and validated against Twilio's documents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from openapi_core.exceptions import OpenAPIError
 from airflow_provider_twilio_comms.api.classic import messages
 from tests.contract.calls import SAMPLES
 from tests.contract.disagreements import WITHOUT_OPERATION
-from tests.contract.documents import Sent, judge, operation_of, strangers
+from tests.contract.documents import OpenApiRequest, operation_of, unknown_fields, validator
 from tests.contract.world import Sample, World
 
 WORLD = World()
@@ -20,10 +20,10 @@ DESCRIBED = [sample for sample in SAMPLES if sample.name not in WITHOUT_OPERATIO
 @pytest.mark.parametrize("sample", DESCRIBED, ids=lambda sample: sample.name)
 def test_contract_of_the_request(sample: Sample) -> None:
     call = sample.call(WORLD)
-    judge(call.product).validate_request(Sent.of(call, WORLD.account))
+    validator(call.product).validate_request(OpenApiRequest.of(call, WORLD.account))
     operation = operation_of(call, WORLD.account)
     assert operation is not None
-    assert strangers(call, operation) == set()
+    assert unknown_fields(call, operation) == set()
 
 
 @pytest.mark.parametrize(
@@ -38,23 +38,23 @@ def test_contract_of_the_request(sample: Sample) -> None:
         ("MessageIntent", "mischief"),
     ],
 )
-def test_contract_judge_refuses_a_wrong_value(name: str, value: str) -> None:
+def test_contract_validation_refuses_a_wrong_value(name: str, value: str) -> None:
     call = messages.send(WORLD.to, from_=WORLD.sender, body="Hi")
     wrong = replace(call, form=[*(call.form or ()), (name, value)])
     with pytest.raises(OpenAPIError):
-        judge("api").validate_request(Sent.of(wrong, WORLD.account))
+        validator("api").validate_request(OpenApiRequest.of(wrong, WORLD.account))
 
 
-def test_contract_judge_refuses_a_missing_value_and_a_wrong_path() -> None:
+def test_contract_validation_refuses_a_missing_value_and_a_wrong_path() -> None:
     call = messages.send(WORLD.to, from_=WORLD.sender, body="Hi")
     for wrong in (replace(call, form=[("Body", "Hi")]), replace(call, path="/2010-04-01/Nothing.json")):
         with pytest.raises(OpenAPIError):
-            judge("api").validate_request(Sent.of(wrong, WORLD.account))
+            validator("api").validate_request(OpenApiRequest.of(wrong, WORLD.account))
 
 
-def test_contract_judge_knows_strangers() -> None:
+def test_contract_validation_finds_unknown_fields() -> None:
     call = messages.send(WORLD.to, from_=WORLD.sender, body="Hi")
     odd = replace(call, form=[*(call.form or ()), ("Colour", "red")], query=[("Fast", "1")])
     operation = operation_of(odd, WORLD.account)
     assert operation is not None
-    assert strangers(odd, operation) == {"Colour", "Fast"}
+    assert unknown_fields(odd, operation) == {"Colour", "Fast"}

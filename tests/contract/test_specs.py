@@ -1,4 +1,4 @@
-"""The shipped documents hold facts only, whole ones, and those of the originals."""
+"""The documents in the repository hold complete facts of the originals, and no prose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sample calls speak of, and what a sample is."""
+"""Samples of calls, and the resources that they refer to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ URL, URL_ = "https://example.com/a?b=c", "https%3A%2F%2Fexample.com%2Fa%3Fb%3Dc"
 
 @dataclass(frozen=True)
 class World:
-    """What an account has, by SID. Whatever is ``spare`` is in no service."""
+    """The resources of an account, by SID. Those named ``spare`` are in no service."""
 
     account: str = "AC" + "a" * 32
     message: str = "SM" + "1" * 32
@@ -48,11 +48,11 @@ class World:
 
 @dataclass(frozen=True)
 class Sample:
-    """A call, and the request that it must become.
+    """A call with the request that it must become.
 
-    The account's own things are named by a :class:`World`: made-up SIDs to look at the encoding, the
-    emulator's when the call is sent. ``wire`` is method, path and query, ``form`` or ``json`` the body, all
-    exact; in them ``<name>`` stands for a field of the world.
+    A :class:`World` gives the account's resources: made-up SIDs to test the encoding, the emulator's when the
+    call is sent. ``wire`` is method, path and query, ``form`` or ``json`` the body, all exact; in them
+    ``<name>`` stands for a field of the world.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The code blocks of README.md and docs/."""
+"""The code blocks of README.md, CONTRIBUTING.md and docs/."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import NamedTuple
 __all__ = ["PAGES", "ROOT", "Block", "blocks"]
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 _FENCE = re.compile(r"(?:^<!-- only (\w+): .+ -->\n)?^```(\w*)([^\n]*)\n(.*?)^```$", re.M | re.S)
 _INLINE = re.compile(r"`(make [^`]+)`")
 
 
 class Block(NamedTuple):
-    """``only`` says that a DAG is not run but ``imported`` or ``parsed``; the page says why, in a comment."""
+    """A code block; a DAG with ``only`` is just ``imported`` or ``parsed``, as the page explains."""
 
     page: str
     line: int
@@ -41,6 +41,6 @@ def _blocks(path: Path) -> Iterator[Block]:
 
 
 def blocks(*languages: str) -> list[Block]:
-    """Every block in one of these languages; all of them, without any."""
+    """List every block in one of these languages, or in any if none is given."""
     found = [block for path in PAGES for block in _blocks(path)]
     return [block for block in found if not languages or block.language in languages]

@@ -1,4 +1,4 @@
-"""What the documentation shows runs, or at least parses."""
+"""Code blocks of the documentation run, or at least parse."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_dag_runs(
 
 
 def tables(postgres: Postgres) -> None:
-    """The bookings of the example."""
+    """Create the tables of the example."""
     postgres.execute((ROOT / "example_dags" / "data" / "bookings.sql").read_text())
 
 

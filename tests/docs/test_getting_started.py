@@ -1,4 +1,4 @@
-"""What a newcomer is told to type works, in a folder of its own: a DAG, its run by hand, and its tests."""
+"""The steps of Getting started work in a folder of their own: a DAG, its run by hand, and its tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics, log lines and numbers that the documentation names are the code's."""
+"""Metrics, log lines and numbers in the documentation exist in the code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ENOUGH = 10  # characters that tell a log line from any other
 
 @cache
 def texts() -> frozenset[str]:
-    """Every text in the package's source."""
+    """Collect every text in the package's source."""
     return frozenset(_texts())
 
 
@@ -40,7 +40,7 @@ def _texts() -> Iterator[str]:
 
 
 def said(text: str, line: str) -> bool:
-    """Whether a text of the source is this line, its ``%s`` filled in, or holds it."""
+    """Tell if a text of the source contains a log line, or is it with its ``%s`` filled in."""
     literal = re.sub(r"%[-.\d]*[sdf]", "", text)
     if line in text:
         return True

@@ -1,4 +1,4 @@
-"""The reference holds everything that is for use, in words, and is true of the code."""
+"""The reference describes every public class, argument, call and option as the code has it."""
 
 from __future__ import annotations
 
@@ -62,6 +62,22 @@ def test_every_class_and_function_is_on_a_page(pages: dict[str, str]) -> None:
     text = "".join(pages.values())
     for each in (*ALL, *(function for kind in KINDS for function in functions(kind))):
         assert f"::: {each.__module__}.{each.__name__}\n" in text
+
+
+def test_every_class_and_function_shows_its_import(pages: dict[str, str]) -> None:
+    text = "".join(pages.values())
+    named = [*ALL, *(each for kind in KINDS if kind != "decorators" for each in functions(kind))]
+    for each in named:
+        if each not in classes("decorators"):
+            assert f"\nfrom {each.__module__} import {each.__name__}\n" in text
+
+
+def test_links_to_the_code_name_what_exists(pages: dict[str, str]) -> None:
+    targets = {target for text in pages.values() for target in re.findall(rf"\]\[({NAME}[\w.]+)\]", text)}
+    assert len(targets) > 50
+    for target in targets:
+        module, _, name = target.rpartition(".")
+        assert hasattr(importlib.import_module(module), name), target
 
 
 @pytest.mark.parametrize("cls", ALL)

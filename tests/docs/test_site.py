@@ -1,4 +1,4 @@
-"""The documentation builds without a warning, links to what exists, and loads nothing from outside."""
+"""The documentation builds without a warning, has no broken links, and loads nothing from outside."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.docs
 
 
 class Page(HTMLParser):
-    """The ids and links of a page, and what it loads to be shown."""
+    """The ids and links of a page, and the files that it loads."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ``make docs`` builds, with the same command."""
+    """Build the site with the command of ``make docs``."""
     folder = tmp_path_factory.mktemp("site")
     recipe = re.search(r"^docs:.*\n\t(.*)$", (ROOT / "Makefile").read_text(), re.M)
     assert recipe
@@ -56,7 +56,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pages(site: Path) -> dict[str, Page]:
-    """Every page by its path below the site."""
+    """Read every page, by its path below the site."""
     found = {str(path.relative_to(site)): Page(path.read_text()) for path in site.rglob("*.html")}
     return {path: page for path, page in found.items() if path != "404.html"}
 

@@ -1,4 +1,4 @@
-"""A client without a network: requests to the core, as short as they can be."""
+"""Client of the emulator's core, without a network."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH
 from airflow_provider_twilio_comms.emulator.http import Request
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
 
-__all__ = ["Asking", "message", "phone"]
+__all__ = ["CoreClient", "message", "phone"]
 
 
 def phone(address: str = "+12025550100", **variables: str) -> dict[str, Any]:
-    """A recipient."""
+    """Build a recipient."""
     return {"address": address, "channel": "PHONE", **({"variables": variables} if variables else {})}
 
 
 def message(*to: str | dict[str, Any], **others: Any) -> dict[str, Any]:
-    """A request that sends, right in every way until ``others`` say otherwise."""
+    """Build the body of a send, which is valid unless ``others`` change it."""
     recipients = [phone(each) if isinstance(each, str) else each for each in to or ("+12025550100",)]
     return {"to": recipients, "content": {"text": "Hello"}, **others}
 
 
-class Asking:
-    """Asks one Twilio, with one set of credentials (None: none)."""
+class CoreClient:
+    """A client of one emulator with one set of credentials (or none)."""
 
     def __init__(
         self, twilio: Twilio, credentials: tuple[str, str] | None = (ACCOUNT_SID, AUTH_TOKEN)
@@ -42,7 +42,7 @@ class Asking:
     def __call__(
         self, method: str, path: str, json: Any = None, *, form: Any = None, body: bytes = b"", **query: Any
     ) -> Reply:
-        """``path`` begins with the product: ``/comms/v1/Messages``."""
+        """Make a request; ``path`` begins with the product, as in ``/comms/v1/Messages``."""
         product, _, rest = path[1:].partition("/")
         headers = dict(self.headers)
         if json is not None or body:
@@ -55,7 +55,7 @@ class Asking:
         return self.twilio.handle(Request(method, product, f"/{rest}", pairs, headers, body))
 
     def get(self, path: str, **query: Any) -> Any:
-        """The JSON of a reply that must be a 200, below ``/comms/v1``."""
+        """Get JSON below ``/comms/v1``; the reply must be a 200."""
         reply = self("GET", f"/comms/v1{path}", **query)
         assert reply.status == 200, reply.body
         return reply.json()
@@ -71,11 +71,11 @@ class Asking:
         return self.get(f"/Messages/Operations/{operation_id}")
 
     def stats(self, operation_id: str) -> dict[str, int]:
-        """The counters that are not 0."""
+        """Read the counters that are not 0."""
         return {name: count for name, count in self.operation(operation_id)["stats"].items() if count}
 
     def rows(self, **query: Any) -> list[Any]:
-        """Every row of a list of messages, page by page."""
+        """Read every row of a list of messages, page by page."""
         rows, token = [], None
         while True:
             page = self.get("/Messages", **query, **({"pageToken": token} if token else {}))

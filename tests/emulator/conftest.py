@@ -4,7 +4,7 @@ import pytest
 
 from airflow_provider_twilio_comms.emulator.clock import Clock
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
-from tests.emulator.callers import Asking
+from tests.emulator.callers import CoreClient
 
 NOON = 1_790_000_000.0  # a whole second
 
@@ -16,5 +16,5 @@ def twilio() -> Twilio:
 
 
 @pytest.fixture
-def ask(twilio: Twilio) -> Asking:
-    return Asking(twilio)
+def ask(twilio: Twilio) -> CoreClient:
+    return CoreClient(twilio)

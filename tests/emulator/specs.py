@@ -1,4 +1,4 @@
-"""The OpenAPI document of the Communications API as a judge of replies."""
+"""The OpenAPI document of the Communications API, and the validation of replies against it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from openapi_core import OpenAPI
 
 from airflow_provider_twilio_comms.api.wire import Reply
 from tests.contract import documents
-from tests.contract.documents import Heard, Sent
+from tests.contract.documents import OpenApiReply, OpenApiRequest
 
-__all__ = ["QUARRELS", "document", "judge", "validate"]
+__all__ = ["OMITTED", "document", "validate", "validator"]
 
-# Operations of the document that the emulator does not speak, and why.
-QUARRELS = {
+# Operations of the document that the emulator does not have, with the reason.
+OMITTED = {
     "sendEmails": "the Email API is a product of its own",
     "listEmails": "the Email API is a product of its own",
     "fetchEmail": "the Email API is a product of its own",
@@ -29,12 +29,12 @@ def document() -> dict[str, Any]:
 
 
 @cache
-def judge() -> OpenAPI:
-    """Validates requests and replies of the Communications API."""
-    return documents.judge_by(document())
+def validator() -> OpenAPI:
+    """Make the validator of requests and replies of the Communications API."""
+    return documents.validator_of(document())
 
 
 def validate(method: str, path: str, reply: Reply) -> None:
-    """Raises where the document does not allow this reply. ``path`` is the server's, version included."""
-    asked = Sent(method.lower(), "https://comms.twilio.com", path, "", None)
-    judge().validate_response(asked, Heard.of(reply))
+    """Raise if the document does not allow a reply. ``path`` is the server's, version included."""
+    asked = OpenApiRequest(method.lower(), "https://comms.twilio.com", path, "", None)
+    validator().validate_response(asked, OpenApiReply.of(reply))

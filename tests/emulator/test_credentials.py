@@ -1,4 +1,4 @@
-"""Who may ask for what, in the shape of each generation."""
+"""Credentials and permissions, with the error format of each generation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_twilio_comms.emulator import credentials as known
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
-from tests.emulator.callers import Asking
+from tests.emulator.callers import CoreClient
 
 ACCOUNT = f"/api/2010-04-01/Accounts/{known.ACCOUNT_SID}.json"
 CLASSIC = f"/api/2010-04-01/Accounts/{known.ACCOUNT_SID}/Messages.json"
@@ -56,7 +56,7 @@ def of(path: str, account_sid: str) -> str:
     ],
 )
 def test_access(twilio: Twilio, credentials: Any, path: str, status: int, code: int | None) -> None:
-    reply = Asking(twilio, credentials)("GET", path)
+    reply = CoreClient(twilio, credentials)("GET", path)
     assert reply.status == status, reply.body
     if code:
         body = reply.json()
@@ -67,25 +67,25 @@ def test_access(twilio: Twilio, credentials: Any, path: str, status: int, code: 
 
 
 def test_the_account_shows_its_token_and_its_status(twilio: Twilio) -> None:
-    account = Asking(twilio)("GET", ACCOUNT).json()
+    account = CoreClient(twilio)("GET", ACCOUNT).json()
     assert (account["auth_token"], account["status"]) == (known.AUTH_TOKEN, "active")
-    suspended = Asking(twilio, SUSPENDED)("GET", of(ACCOUNT, known.SUSPENDED_SID)).json()
+    suspended = CoreClient(twilio, SUSPENDED)("GET", of(ACCOUNT, known.SUSPENDED_SID)).json()
     assert suspended["status"] == "suspended"
 
 
 @pytest.mark.parametrize("header", ["Basic", "Basic !", "Basic QQ==", "Digest x", "Bearer ", "Bearer x"])
 def test_a_malformed_header_is_a_401(twilio: Twilio, header: str) -> None:
-    ask = Asking(twilio, None)
+    ask = CoreClient(twilio, None)
     ask.headers["authorization"] = header
     assert ask("GET", COMMS).status == 401
 
 
 def test_an_unknown_path_is_a_404_even_without_credentials(twilio: Twilio) -> None:
-    assert Asking(twilio, None)("GET", "/comms/v1/Nothing").status == 404
+    assert CoreClient(twilio, None)("GET", "/comms/v1/Nothing").status == 404
 
 
-def bearer(twilio: Twilio) -> Asking:
-    ask = Asking(twilio, None)
+def bearer(twilio: Twilio) -> CoreClient:
+    ask = CoreClient(twilio, None)
     granted = ask("POST", "/oauth/v2/token", form=CLIENT).json()
     assert granted["token_type"] == "Bearer"
     assert granted["expires_in"] == twilio.options.token_lifetime
@@ -116,4 +116,4 @@ def test_tokens_can_be_revoked(twilio: Twilio) -> None:
     [({"client_secret": "wrong"}, 401), ({"grant_type": "password"}, 400), ({"client_id": ""}, 401)],
 )
 def test_a_token_is_not_given_to_everyone(twilio: Twilio, change: dict[str, str], status: int) -> None:
-    assert Asking(twilio, None)("POST", "/oauth/v2/token", form={**CLIENT, **change}).status == status
+    assert CoreClient(twilio, None)("POST", "/oauth/v2/token", form={**CLIENT, **change}).status == status

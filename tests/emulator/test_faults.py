@@ -1,4 +1,4 @@
-"""Faults on real sockets: what a client sees, and whether Twilio sent."""
+"""Faults on real sockets: the client's view, and if Twilio has sent."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_slow_reply_is_whole(emulator: Running, session: requests.Session) -> 
 
 
 def raw(emulator: Running, head: str, body: bytes) -> bytes:
-    """Everything that comes back before the connection ends."""
+    """Read everything that comes back before the connection ends."""
     port = int(emulator.url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         connection.sendall(head.encode() + body)

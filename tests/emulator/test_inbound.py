@@ -1,4 +1,4 @@
-"""What people write, and what Twilio posts of it: the emulator's side."""
+"""Inbound messages and their webhooks in the emulator."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH
 from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
 from airflow_provider_twilio_comms.plugins.webhooks.signature import Secret, genuine, parameters
-from tests.emulator.callers import Asking
+from tests.emulator.callers import CoreClient
 
 LIST = f"/api/2010-04-01/Accounts/{ACCOUNT_SID}/Messages"
 URL = "https://airflow.example.com/twilio/inbound"
 ADA = Arrival(from_="+12025550101", to="+15005550006", body="STOP please", media=["https://files/a.png"])
 
 
-def test_an_inbound_message_is_listed_with_its_media(twilio: Twilio, ask: Asking) -> None:
+def test_an_inbound_message_is_listed_with_its_media(twilio: Twilio, ask: CoreClient) -> None:
     message = receive(twilio, ADA)
     (row,) = ask("GET", f"{LIST}.json", To="+15005550006").json()["messages"]
     assert (row["sid"], row["direction"], row["status"]) == (message.sid, "inbound", "received")

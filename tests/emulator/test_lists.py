@@ -1,11 +1,11 @@
-"""Lists of messages and operations: their pages, their filters, their lag; and the two forms of a 202."""
+"""Lists of messages and operations: paging, filters and lag; and the two forms of a 202."""
 
 from __future__ import annotations
 
 import pytest
 
 from airflow_provider_twilio_comms.api.wire import Reply
-from tests.emulator.callers import Asking, message
+from tests.emulator.callers import CoreClient, message
 
 
 def numbers(count: int) -> list[str]:
@@ -16,7 +16,7 @@ def to(rows: list[dict[str, list[dict[str, str]]]]) -> list[str]:
     return [row["to"][0]["address"] for row in rows]
 
 
-def test_pages_are_followed_by_opaque_tokens(ask: Asking) -> None:
+def test_pages_are_followed_by_opaque_tokens(ask: CoreClient) -> None:
     ask.send(*numbers(7))
     ask.send(*numbers(4))
     first = ask.get("/Messages", pageSize=5)
@@ -29,7 +29,7 @@ def test_pages_are_followed_by_opaque_tokens(ask: Asking) -> None:
     assert last["pagination"] == {"next": None, "self": second["pagination"]["next"]}
 
 
-def test_fifty_is_the_usual_page_and_a_full_last_page_has_no_next(ask: Asking) -> None:
+def test_fifty_is_the_usual_page_and_a_full_last_page_has_no_next(ask: CoreClient) -> None:
     ask.send(*numbers(100))
     first = ask.get("/Messages")
     assert len(first["messages"]) == 50
@@ -37,7 +37,7 @@ def test_fifty_is_the_usual_page_and_a_full_last_page_has_no_next(ask: Asking) -
     assert ask.get("/Messages", pageSize=1000)["pagination"]["next"] is None
 
 
-def test_filters(ask: Asking) -> None:
+def test_filters(ask: CoreClient) -> None:
     old = ask.send("+12025559003", tags={"chunk": "a1", "try": "1"})
     ask.twilio.clock.advance(3600)
     new = ask.send("+12025550100", "+12025559003", tags={"chunk": "b2", "try": "1"})
@@ -57,7 +57,7 @@ def test_filters(ask: Asking) -> None:
     assert [each["id"] for each in found["operations"]][1] == new
 
 
-def test_operations_are_paged(ask: Asking) -> None:
+def test_operations_are_paged(ask: CoreClient) -> None:
     sent = [ask.send() for _ in range(5)]
     first = ask.get("/Messages/Operations", pageSize=3)
     second = ask.get("/Messages/Operations", pageSize=3, pageToken=first["pagination"]["next"])
@@ -66,7 +66,7 @@ def test_operations_are_paged(ask: Asking) -> None:
     assert second["pagination"]["next"] is None
 
 
-def test_lists_can_lag_while_a_fetch_does_not(ask: Asking) -> None:
+def test_lists_can_lag_while_a_fetch_does_not(ask: CoreClient) -> None:
     ask.twilio.change(list_lag=5)
     operation = ask.send()
     assert ask.rows() == [] == ask.get("/Messages/Operations")["operations"]
@@ -75,7 +75,7 @@ def test_lists_can_lag_while_a_fetch_does_not(ask: Asking) -> None:
     assert len(ask.rows()) == 1
 
 
-def test_a_message_is_found_by_the_sid_of_its_attempt(ask: Asking) -> None:
+def test_a_message_is_found_by_the_sid_of_its_attempt(ask: CoreClient) -> None:
     ask.send(*numbers(3))
     ask.twilio.clock.advance(10)
     for row in ask.rows():
@@ -87,7 +87,7 @@ def test_a_message_is_found_by_the_sid_of_its_attempt(ask: Asking) -> None:
     assert ask("GET", "/comms/v1/Messages/Seek/CA" + "0" * 32).status == 400
 
 
-def test_a_message_has_no_attempt_before_its_turn(ask: Asking) -> None:
+def test_a_message_has_no_attempt_before_its_turn(ask: CoreClient) -> None:
     ask.send()
     (row,) = ask.rows()
     shown = ask.get(f"/Messages/{row['id']}")
@@ -101,7 +101,9 @@ def test_a_message_has_no_attempt_before_its_turn(ask: Asking) -> None:
     ("version", "accepted", "in_body"),
     [("v1", None, True), ("preview", None, False), ("v1", "header", False), ("preview", "body", True)],
 )
-def test_where_the_operation_id_is(ask: Asking, version: str, accepted: str | None, in_body: bool) -> None:
+def test_where_the_operation_id_is(
+    ask: CoreClient, version: str, accepted: str | None, in_body: bool
+) -> None:
     ask.twilio.change(accepted=accepted)
     reply: Reply = ask("POST", f"/comms/{version}/Messages", message())
     if in_body:

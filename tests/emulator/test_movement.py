@@ -1,4 +1,4 @@
-"""How operations and messages move with the clock, and what becomes of which number."""
+"""Statuses of operations and messages over time, and outcomes by number."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.emulator.callers import Asking, message, phone
+from tests.emulator.callers import CoreClient, message, phone
 
 POOL = {"senderPoolId": "comms_senderpool_01h9krwprkeee8fzqspvwy6nq8"}
 WHATSAPP = {"address": "+14155238886", "channel": "WHATSAPP"}
 ENDED = ("sent", "delivered", "read", "undelivered", "failed", "canceled", "unaddressable")
 
 
-def test_an_operation_is_processed_within_its_pace(ask: Asking) -> None:
+def test_an_operation_is_processed_within_its_pace(ask: CoreClient) -> None:
     operation = ask.send(*(f"+1202555{n:04}" for n in range(100)))
     assert ask.operation(operation)["status"] == "PROCESSING"
     assert ask.stats(operation) == {"total": 100, "recipients": 100, "queued": 100}
@@ -31,7 +31,7 @@ def test_an_operation_is_processed_within_its_pace(ask: Asking) -> None:
 
 
 @pytest.mark.parametrize("step", [0.0, 0.3, 1.1, 7.0])
-def test_the_counters_agree_with_the_rows_at_every_moment(ask: Asking, step: float) -> None:
+def test_the_counters_agree_with_the_rows_at_every_moment(ask: CoreClient, step: float) -> None:
     numbers = [
         f"+1202555{ending}" for ending in (9000, 9001, 9003, 9005, 9006, 9007, 9337, 9610, *range(1000, 1030))
     ]
@@ -45,7 +45,7 @@ def test_the_counters_agree_with_the_rows_at_every_moment(ask: Asking, step: flo
         ask.twilio.clock.advance(step)
 
 
-def test_without_a_pace_everything_is_done_at_once(ask: Asking) -> None:
+def test_without_a_pace_everything_is_done_at_once(ask: CoreClient) -> None:
     ask.twilio.change(pace=0)
     operation = ask.send("+12025550100", "+12025559003")
     assert ask.operation(operation)["status"] == "COMPLETED"
@@ -58,7 +58,7 @@ def test_without_a_pace_everything_is_done_at_once(ask: Asking) -> None:
     }
 
 
-def test_receipts_may_come_after_completion(ask: Asking) -> None:
+def test_receipts_may_come_after_completion(ask: CoreClient) -> None:
     ask.twilio.change(receipts_lag=60)
     operation = ask.send("+12025550100", "+12025559003", "+12025559610")
     ask.twilio.clock.advance(10)
@@ -70,7 +70,7 @@ def test_receipts_may_come_after_completion(ask: Asking) -> None:
     assert ask.stats(operation)["undelivered"] == 1
 
 
-def test_a_scheduled_operation_waits_for_its_time(ask: Asking) -> None:
+def test_a_scheduled_operation_waits_for_its_time(ask: CoreClient) -> None:
     in_an_hour = "2026-09-21T15:13:20"  # UTC: it names no offset
     operation = ask.send("+12025550100", schedule={"sendAt": ["2026-09-21T14:20:00Z", in_an_hour]})
     assert ask.operation(operation)["status"] == "SCHEDULED"
@@ -83,7 +83,7 @@ def test_a_scheduled_operation_waits_for_its_time(ask: Asking) -> None:
     assert ask.stats(operation)["delivered"] == 1
 
 
-def test_a_time_that_has_passed_means_now(ask: Asking) -> None:
+def test_a_time_that_has_passed_means_now(ask: CoreClient) -> None:
     operation = ask.send(schedule={"sendAt": ["2020-01-01T00:00:00Z"]})
     assert ask.operation(operation)["status"] == "PROCESSING"
 
@@ -112,7 +112,7 @@ OUTCOMES: list[tuple[str, dict[str, Any] | None, str, list[int | None]]] = [
 
 @pytest.mark.parametrize(("number", "sender", "status", "codes"), OUTCOMES)
 def test_what_becomes_of_a_number(
-    ask: Asking, number: str, sender: dict[str, Any] | None, status: str, codes: list[int | None]
+    ask: CoreClient, number: str, sender: dict[str, Any] | None, status: str, codes: list[int | None]
 ) -> None:
     operation = ask.send(number, **({"from": sender} if sender else {}))
     ask.twilio.clock.advance(10)
@@ -136,7 +136,7 @@ def test_what_becomes_of_a_number(
     ],
 )
 def test_what_becomes_of_a_number_on_whatsapp(
-    ask: Asking, number: str, status: str, codes: list[int | None]
+    ask: CoreClient, number: str, status: str, codes: list[int | None]
 ) -> None:
     ask.send({"address": number, "channel": "WHATSAPP"}, **{"from": WHATSAPP})
     ask.twilio.clock.advance(10)
@@ -148,7 +148,7 @@ def test_what_becomes_of_a_number_on_whatsapp(
     )
 
 
-def test_a_person_with_several_addresses_is_reached_where_possible(ask: Asking) -> None:
+def test_a_person_with_several_addresses_is_reached_where_possible(ask: CoreClient) -> None:
     both = [{"address": "+12025559337", "channel": channel} for channel in ("WHATSAPP", "PHONE")]
     operation = ask.send({"addresses": both, "variables": {"name": "Ines"}})
     ask.twilio.clock.advance(10)
@@ -157,7 +157,7 @@ def test_a_person_with_several_addresses_is_reached_where_possible(ask: Asking) 
     assert ask.stats(operation)["attempts"] == 2
 
 
-def test_modules_decide_which_channels_serve(ask: Asking) -> None:
+def test_modules_decide_which_channels_serve(ask: CoreClient) -> None:
     modules = [{"sms": {"text": "{{ name }}, by SMS"}}, {"rcs": {"text": "{{ name }}, by RCS"}}]
     ask.send(
         phone("+12025559337", name="Ines"), phone("+12025550100", name="Ada"), content={"modules": modules}
@@ -170,7 +170,7 @@ def test_modules_decide_which_channels_serve(ask: Asking) -> None:
     assert told["+12025550101"]["content"] == {"modules": [{"rcs": {"text": ", by RCS"}}]}
 
 
-def test_outcomes_can_be_scripted(ask: Asking) -> None:
+def test_outcomes_can_be_scripted(ask: CoreClient) -> None:
     ask.twilio.change(
         pace=0,
         outcomes=[
@@ -188,7 +188,7 @@ def test_outcomes_can_be_scripted(ask: Asking) -> None:
     }
 
 
-def test_unaddressable_recipients_can_be_without_a_row(ask: Asking) -> None:
+def test_unaddressable_recipients_can_be_without_a_row(ask: CoreClient) -> None:
     ask.twilio.change(pace=0, unaddressable_rows=False)
     operation = ask.send("+12025559006", "+12025550100")
     assert [row["to"][0]["address"] for row in ask.rows()] == ["+12025550100"]
@@ -196,7 +196,7 @@ def test_unaddressable_recipients_can_be_without_a_row(ask: Asking) -> None:
     assert (stats["total"], stats["recipients"], stats["unaddressable"]) == (1, 2, 1)
 
 
-def test_liquid_is_filled_in_for_each_recipient(ask: Asking) -> None:
+def test_liquid_is_filled_in_for_each_recipient(ask: CoreClient) -> None:
     text = "Hello {{ name | default: 'there' }}{% if vip == 'yes' %}!{% endif %}"
     to = [
         phone("+12025550100", name="Ines", vip="yes"),
@@ -210,7 +210,7 @@ def test_liquid_is_filled_in_for_each_recipient(ask: Asking) -> None:
     assert len(ask.rows(tags="who:Ines;")) == 1
 
 
-def test_a_cancelled_operation_sends_no_more(ask: Asking) -> None:
+def test_a_cancelled_operation_sends_no_more(ask: CoreClient) -> None:
     from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
 
     operation = ask.send(*(f"+1202555{n:04}" for n in range(100)))
@@ -227,7 +227,7 @@ def test_a_cancelled_operation_sends_no_more(ask: Asking) -> None:
     }
 
 
-def test_a_fresh_operation_can_be_unknown_or_empty_for_a_while(ask: Asking) -> None:
+def test_a_fresh_operation_can_be_unknown_or_empty_for_a_while(ask: CoreClient) -> None:
     ask.twilio.change(operation_after=2, counters_after=5)
     operation = ask.send()
     assert ask("GET", f"/comms/v1/Messages/Operations/{operation}").status == 404
@@ -237,7 +237,7 @@ def test_a_fresh_operation_can_be_unknown_or_empty_for_a_while(ask: Asking) -> N
     assert ask.stats(operation)["total"] == 1
 
 
-def test_everything_is_forgotten_after_seven_days(ask: Asking) -> None:
+def test_everything_is_forgotten_after_seven_days(ask: CoreClient) -> None:
     operation = ask.send()
     (row,) = ask.rows()
     ask.twilio.clock.advance(7 * 86400)
@@ -250,7 +250,7 @@ def test_everything_is_forgotten_after_seven_days(ask: Asking) -> None:
     assert len(ask.rows()) == 1
 
 
-def test_the_null_sink_counts_and_keeps_nothing(ask: Asking) -> None:
+def test_the_null_sink_counts_and_keeps_nothing(ask: CoreClient) -> None:
     ask.twilio.change(null_sink=True, pace=0)
     operation = ask.send(*(f"+1202555{n:04}" for n in range(1000)))
     assert ask.stats(operation) == {"total": 1000, "recipients": 1000, "attempts": 1000, "delivered": 1000}

@@ -1,4 +1,4 @@
-"""The classic generation's two ways of paging: shared helpers, tested before anybody leans on them."""
+"""Paging of the classic API, in its two styles."""
 
 from __future__ import annotations
 

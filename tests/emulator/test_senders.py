@@ -14,12 +14,12 @@ from airflow_provider_twilio_comms.emulator.comms.inventory import (
     SMS_SENDER_ID,
     WHATSAPP_SENDER_ID,
 )
-from tests.emulator.callers import Asking, phone
+from tests.emulator.callers import CoreClient, phone
 
 UNKNOWN = "comms_sender_01h9krwprkeee8fzqspvwy6nz9"
 
 
-def test_senders_are_filtered_and_paged(ask: Asking) -> None:
+def test_senders_are_filtered_and_paged(ask: CoreClient) -> None:
     everyone = [each["id"] for each in ask.get("/Senders")["senders"]]
     assert everyone[:3] == [SMS_SENDER_ID, RCS_SENDER_ID, WHATSAPP_SENDER_ID]
     assert [each["id"] for each in ask.get("/Senders", channel="RCS")["senders"]] == [RCS_SENDER_ID]
@@ -32,7 +32,7 @@ def test_senders_are_filtered_and_paged(ask: Asking) -> None:
     assert ask("GET", f"/comms/v1/Senders/{UNKNOWN}").status == 404
 
 
-def test_search_takes_its_paging_in_the_body(ask: Asking) -> None:
+def test_search_takes_its_paging_in_the_body(ask: CoreClient) -> None:
     def search(**asked: Any) -> Any:
         return ask("POST", "/comms/v1/Senders/Search", {"address": SMS_NUMBER, "channel": "SMS", **asked})
 
@@ -45,7 +45,7 @@ def test_search_takes_its_paging_in_the_body(ask: Asking) -> None:
     assert search(friendlyName="x").status == 400
 
 
-def test_resolve_is_a_dry_run_of_routing(ask: Asking) -> None:
+def test_resolve_is_a_dry_run_of_routing(ask: CoreClient) -> None:
     def resolve(**asked: Any) -> Any:
         to = [phone(), phone("+12025550101") | {"channel": "WHATSAPP"}]
         return ask("POST", "/comms/v1/Senders/Resolve", {"recipientAddresses": to, **asked})
@@ -70,14 +70,14 @@ def test_resolve_is_a_dry_run_of_routing(ask: Asking) -> None:
     assert resolve(recipientAddresses=[]).status == resolve(recipientAddresses=[phone()] * 101).status == 400
 
 
-def created(ask: Asking, **asked: Any) -> str:
+def created(ask: CoreClient, **asked: Any) -> str:
     reply = ask("POST", "/comms/v1/SenderPools", asked)
     assert reply.status == 202, reply.body
     operation_id: str = reply.json()["operationId"]
     return operation_id
 
 
-def test_a_pool_is_there_once_its_operation_has_ended(ask: Asking) -> None:
+def test_a_pool_is_there_once_its_operation_has_ended(ask: CoreClient) -> None:
     senders = [{"senderId": SMS_SENDER_ID}, {"senderId": UNKNOWN}]
     operation = created(ask, name="Mine", senders=senders, tags={"team": "a"})
     shown = ask.get(f"/SenderPools/Operations/{operation}")
@@ -98,7 +98,7 @@ def test_a_pool_is_there_once_its_operation_has_ended(ask: Asking) -> None:
     assert [each["id"] for each in members] == [SMS_SENDER_ID]
 
 
-def test_pools_are_changed(ask: Asking) -> None:
+def test_pools_are_changed(ask: CoreClient) -> None:
     path = f"/comms/v1/SenderPools/{SMS_POOL_ID}"
     assert ask("PATCH", path, {"name": "Renamed"}).json()["resourceId"] == SMS_POOL_ID
     assert ask("PATCH", path, {}).status == 400
@@ -126,11 +126,11 @@ def test_pools_are_changed(ask: Asking) -> None:
         {"tags": {"a": ""}},
     ],
 )
-def test_a_malformed_pool_is_refused(ask: Asking, body: Any) -> None:
+def test_a_malformed_pool_is_refused(ask: CoreClient, body: Any) -> None:
     assert ask("POST", "/comms/v1/SenderPools", body).status == 400
 
 
-def test_a_pool_of_the_same_name_is_a_conflict(ask: Asking) -> None:
+def test_a_pool_of_the_same_name_is_a_conflict(ask: CoreClient) -> None:
     created(ask, name="Mine")
     reply = ask("POST", "/comms/v1/SenderPools", {"name": "Mine"})
     assert (reply.status, reply.json()["errors"][0]["code"]) == (409, 20409)

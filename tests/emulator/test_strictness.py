@@ -1,4 +1,4 @@
-"""What Twilio refuses, the emulator refuses, and says where."""
+"""Validation in the emulator: it refuses what Twilio refuses, and names the place."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.emulator.callers import Asking, message, phone
+from tests.emulator.callers import CoreClient, message, phone
 
 ULID = "01h9krwprkeee8fzqspvwy6nq8"
 PROFILE = {"profileId": f"mem_profile_{ULID}", "memoryStoreId": f"mem_store_{ULID}"}
 CARD = {"richCard": {"standaloneCard": {"cardContent": {"title": "Hi"}}}}
 
-# What to put at which place of a good request, and the place that the error must name.
+# A place in a valid request, the value to put there, and the place that the error must name.
 REFUSED: list[tuple[str, Any, str]] = [
     ("statusCallback", "https://example.com", "$"),
     ("messagingServiceSid", "MG" + "0" * 32, "$"),
@@ -93,7 +93,9 @@ REFUSED: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("place", "value", "context"), REFUSED)
-def test_a_malformed_request_is_refused_as_a_whole(ask: Asking, place: str, value: Any, context: str) -> None:
+def test_a_malformed_request_is_refused_as_a_whole(
+    ask: CoreClient, place: str, value: Any, context: str
+) -> None:
     reply = ask("POST", "/comms/v1/Messages", {**message(), place: copy.deepcopy(value)})
     assert reply.status == 400, reply.body
     (error,) = reply.json()["errors"]
@@ -124,11 +126,11 @@ ACCEPTED: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("place", "value"), ACCEPTED)
-def test_what_the_contract_allows_is_accepted(ask: Asking, place: str, value: Any) -> None:
+def test_what_the_contract_allows_is_accepted(ask: CoreClient, place: str, value: Any) -> None:
     assert ask("POST", "/comms/v1/Messages", {**message(), place: value}).status == 202
 
 
-def test_several_problems_come_in_one_reply(ask: Asking) -> None:
+def test_several_problems_come_in_one_reply(ask: CoreClient) -> None:
     bad = message("12", "+12025550100", "34", content={"text": "a", "contentId": "HX" + "0" * 32})
     errors = ask("POST", "/comms/v1/Messages", bad).json()["errors"]
     assert [error["context"] for error in errors] == ["$.to[0].address", "$.to[2].address", "$.content"]
@@ -136,22 +138,22 @@ def test_several_problems_come_in_one_reply(ask: Asking) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'"text"', b"\xff\xfe", b"[]", b"null"])
-def test_a_body_that_is_not_the_right_json_is_refused(ask: Asking, body: bytes) -> None:
+def test_a_body_that_is_not_the_right_json_is_refused(ask: CoreClient, body: bytes) -> None:
     assert ask("POST", "/comms/v1/Messages", body=body or b" ").status == 400
 
 
-def test_a_form_is_refused(ask: Asking) -> None:
+def test_a_form_is_refused(ask: CoreClient) -> None:
     assert ask("POST", "/comms/v1/Messages", form={"To": "+12025550100"}).status == 400
 
 
-def test_ten_megabytes_are_the_limit(ask: Asking) -> None:
+def test_ten_megabytes_are_the_limit(ask: CoreClient) -> None:
     body = b'{"to":[{"address":"+12025550100","channel":"PHONE"}],"content":{"text":"Hi"}}'
     fits = body + b" " * (10_000_000 - len(body))
     assert ask("POST", "/comms/v1/Messages", body=fits).status == 202
     assert ask("POST", "/comms/v1/Messages", body=fits + b" ").status == 400
 
 
-def test_strict_liquid_wants_a_default(ask: Asking) -> None:
+def test_strict_liquid_wants_a_default(ask: CoreClient) -> None:
     ask.twilio.change(strict_liquid=True)
 
     def status(text: str) -> int:
@@ -187,11 +189,11 @@ def test_strict_liquid_wants_a_default(ask: Asking) -> None:
         ("/SenderPools/Operations", {"status": "SCHEDULED"}),
     ],
 )
-def test_a_list_refuses_a_malformed_query(ask: Asking, path: str, query: dict[str, Any]) -> None:
+def test_a_list_refuses_a_malformed_query(ask: CoreClient, path: str, query: dict[str, Any]) -> None:
     assert ask("GET", f"/comms/v1{path}", **query).status == 400
 
 
-def test_an_unknown_query_key_is_ignored(ask: Asking) -> None:
+def test_an_unknown_query_key_is_ignored(ask: CoreClient) -> None:
     first, second = ask.send("+12025550100"), ask.send("+12025550101")
     assert len(ask.rows(operation_id=first)) == 2
     assert [row["related"][0]["id"] for row in ask.rows(operationId=second)] == [second]
@@ -211,7 +213,7 @@ def test_an_unknown_query_key_is_ignored(ask: Asking) -> None:
         ("DELETE", f"/comms/v1/Messages/Operations/comms_operation_{ULID}", 405, 20004),
     ],
 )
-def test_what_there_is_not(ask: Asking, method: str, path: str, status: int, code: int) -> None:
+def test_what_there_is_not(ask: CoreClient, method: str, path: str, status: int, code: int) -> None:
     reply = ask(method, path)
     body = reply.json()
     assert (reply.status, body.get("code") or body["errors"][0]["code"]) == (status, code)

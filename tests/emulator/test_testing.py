@@ -1,4 +1,4 @@
-"""The fixture that people import."""
+"""The pytest fixture for the tests of DAGs."""
 
 from __future__ import annotations
 

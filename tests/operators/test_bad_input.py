@@ -92,7 +92,7 @@ def test_numbers_outside_the_allowed(emulator: Running, monkeypatch: Any, extra:
         ({"content": {}}, ["content: is empty"]),
         ({"content": {"text": "x", "content_sid": "HX" + "0" * 32}}, ["content: mixes"]),
         ({"content": {"body": "x"}}, ["content: has unknown keys (body)"]),
-        ({"content": {"content_sid": "HX1"}}, ["content: content_sid is no content template"]),
+        ({"content": {"content_sid": "HX1"}}, ["content: content_sid is not a content template"]),
         ({"content": {"text": "x", "media": ["https://example.org/i.png"] * 11}}, ["content: has 11 media"]),
         ({"content": "Hello {{ name "}, ["content: the text is no Liquid"]),
         (

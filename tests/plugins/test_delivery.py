@@ -92,12 +92,12 @@ def test_a_sensor_and_receipts_are_read_and_other_tasks_are_not() -> None:
         ("running", True, "waiting"),
         ("deferred", True, "waiting"),
         ("up_for_reschedule", True, "waiting"),
-        ("up_for_retry", False, "to go on"),
-        (None, True, "to go on"),
+        ("up_for_retry", False, "resumable"),
+        (None, True, "resumable"),
         ("success", True, "done"),
         ("failed", False, "failed"),
         ("removed", True, "skipped"),
-        ("a state of tomorrow", True, "to go on"),
+        ("a state of tomorrow", True, "resumable"),
     ],
 )
 def test_the_phase_follows_the_tasks_state(state: str | None, sent: bool, phase: str) -> None:
@@ -175,7 +175,7 @@ def test_failures_are_told_with_verdict_and_advice() -> None:
         overview([sampled]).failures, key=lambda each: (each.code or 0, each.count)
     )
     assert (unreached.count, unreached.verdict) == (2, "recipient")
-    assert (unasked.count, unasked.verdict, unasked.meaning) == (6, "", "Twilio was not asked why")
+    assert (unasked.count, unasked.verdict, unasked.meaning) == (6, "", "reason not looked up")
     assert (opted.code, opted.count, opted.sampled) == (21610, 3, True)
     assert (opted.meaning, opted.advice) == ("the recipient opted out", ADVICE[Verdict.OPT_OUT])
     assert (unlisted.code, unlisted.meaning, unlisted.verdict) == (99999, "not listed", "unknown")

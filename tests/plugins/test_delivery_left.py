@@ -1,4 +1,4 @@
-"""What real tasks leave behind is what the delivery view reads: sends, a single message, a wait, receipts."""
+"""The delivery view reads the traces of real tasks: sends, a single message, a wait, receipts."""
 
 from __future__ import annotations
 

@@ -51,10 +51,10 @@ def test_a_backfill_of_a_week_sends_nothing(stack: Stack, bookings: Postgres) ->
     for run in until(ended, timeout=300, what="the backfill to end", interval=1):
         assert (run["run_type"], run["state"]) == ("backfill", "success")
         states = {task["task_id"]: task["state"] for task in stack.airflow.tasks(dag, run["dag_run_id"])}
-        assert states == {"preflight": "success", "send": "skipped", "told": "success"}
+        assert states == {"preflight": "success", "send": "skipped", "report": "success"}
         day = int(run["logical_date"][8:10])
         wanted = guests[day] - unwanted.count((day,))
-        assert f"{wanted} guests, 0 texted" in str(stack.airflow.xcom(dag, run["dag_run_id"], "told"))
+        assert f"{wanted} guests, 0 texted" in str(stack.airflow.xcom(dag, run["dag_run_id"], "report"))
     log = stack.airflow.log(dag, run["dag_run_id"], "send")
     assert "This run is a backfill, and on_backfill='skip'" in log
     assert set(recipients(stack)) == texted

@@ -29,7 +29,7 @@ OUTCOME = campaign.Outcome(
     failures={30003: 200, None: 240},
     duplicates=0,
     lost=0,
-    strangers=0,
+    unlisted=0,
     seconds=42.5,
     state="success",
 )
@@ -69,7 +69,7 @@ def test_the_last_line_is_for_machines() -> None:
 
 
 @pytest.mark.parametrize(
-    "flaw", [{"duplicates": 1}, {"lost": 1}, {"strangers": 1}, {"state": "failed"}], ids=str
+    "flaw", [{"duplicates": 1}, {"lost": 1}, {"unlisted": 1}, {"state": "failed"}], ids=str
 )
 def test_books_that_do_not_balance_are_no_success(flaw: dict[str, int | str]) -> None:
     assert not replace(OUTCOME, **flaw).good  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Numbers that can be bought: https://www.twilio.com/docs/phone-numbers/api/availablephonenumber-resource"""
+"""Phone numbers for sale: https://www.twilio.com/docs/phone-numbers/api/availablephonenumber-resource"""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class AvailableNumber(Resource, frozen=True):
 
 
 class Criteria(Paged, total=False):
-    """Which numbers to look for. Those of places are for the US and Canada."""
+    """Search criteria for numbers. Criteria about places are for the US and Canada."""
 
     area_code: Annotated[int, Meta(ge=1, le=999_999, description="digits, as an int")]
     contains: Annotated[

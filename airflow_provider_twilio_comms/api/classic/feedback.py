@@ -1,4 +1,4 @@
-"""What a recipient did: https://www.twilio.com/docs/messaging/api/message-feedback-resource"""
+"""Message feedback, the reported action of a recipient: https://www.twilio.com/docs/messaging/api/message-feedback-resource"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Outcome = Literal["confirmed", "unconfirmed"]
 
 
 class Feedback(Resource, frozen=True):
-    """Whether the recipient of a message is known to have acted on it."""
+    """The outcome that was reported for a message: its recipient acted on it, or is not known to have."""
 
     message_sid: str
     outcome: str | None = None

@@ -1,4 +1,4 @@
-"""Numbers that the account has: https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource"""
+"""The account's phone numbers: https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource"""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class IncomingNumber(Resource, frozen=True):
 
 
 class Filter(Paged, total=False):
-    """Which numbers to list. ``phone_number`` may be part of one, with * for any digit."""
+    """Filters of the list of numbers. ``phone_number`` may be part of one, with * for any digit."""
 
     phone_number: Annotated[str, Meta(pattern=r"^[+\d*]+\Z", description="digits, + or *")]
     friendly_name: str
@@ -99,7 +99,7 @@ class Filter(Paged, total=False):
 
 
 class Settings(TypedDict, total=False):
-    """How a number behaves."""
+    """Settings of a number."""
 
     friendly_name: str
     api_version: str
@@ -126,7 +126,7 @@ class Settings(TypedDict, total=False):
 
 
 class Changes(Settings, total=False):
-    """How a number is to behave from now on, and whose it is."""
+    """Settings of a number that can be changed, its owner included."""
 
     account_sid: AccountSid  # hands it to this subaccount
 
@@ -156,7 +156,7 @@ def buy(
     """Buy a number: ``POST /2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers.json``, or a kind's.
 
     ``.../IncomingPhoneNumbers/Local.json``, ``Mobile.json``, ``TollFree.json`` take an exact number only. An
-    exact number can be bought but once; an area code buys another number each time.
+    exact number can be bought only once; an area code buys another number each time.
     """
     if (phone_number is None) == (area_code is None):
         raise InvalidInput.at("phone_number", "is needed, or else area_code", "Give exactly one of the two")

@@ -19,7 +19,7 @@ FILE = "/2010-04-01/Accounts/{AccountSid}/Messages/{MessageSid}/Media/{Sid}"
 
 
 class Media(Resource, frozen=True):
-    """A file that belongs to a message: what it is, not its content."""
+    """The description of a file that belongs to a message, without its content."""
 
     sid: str
     parent_sid: str | None = None
@@ -30,7 +30,7 @@ class Media(Resource, frozen=True):
 
 
 class Filter(Paged, total=False):
-    """Which media to list. A day is a UTC day, and both bounds are inclusive."""
+    """Filters of the list of media. A day is a UTC day, and both bounds are inclusive."""
 
     created_on: Annotated[date | datetime, Named("DateCreated")]
     created_on_or_before: Annotated[date | datetime, Named("DateCreated<")]
@@ -55,7 +55,7 @@ def delete(message_sid: MessageSid, sid: MediaSid) -> Call[None]:
 
 
 def download(message_sid: MessageSid, sid: MediaSid) -> Call[Elsewhere]:
-    """Where the file lies: ``GET /2010-04-01/Accounts/{AccountSid}/Messages/{MessageSid}/Media/{Sid}``.
+    """Get a file's address: ``GET /2010-04-01/Accounts/{AccountSid}/Messages/{MessageSid}/Media/{Sid}``.
 
     Twilio answers with a redirect to its storage, which must not see our credentials.
     """

@@ -49,7 +49,7 @@ __all__ = [
 MESSAGES = "/2010-04-01/Accounts/{AccountSid}/Messages.json"
 MESSAGE = "/2010-04-01/Accounts/{AccountSid}/Messages/{Sid}.json"
 
-# Statuses that do not change any more. "sent" is where it ends for a carrier that reports no delivery.
+# Statuses that no longer change. "sent" is the last one where a carrier reports no delivery.
 FINAL = frozenset(
     {"delivered", "undelivered", "failed", "canceled", "read", "partially_delivered", "received"}
 )
@@ -81,12 +81,12 @@ class Message(Resource, frozen=True):
 
     @property
     def final(self) -> bool:
-        """Whether its status can no longer change."""
+        """True once its status can no longer change."""
         return self.status in FINAL
 
 
 class Options(TypedDict, total=False):
-    """What a message may be given, beside its recipient."""
+    """Optional arguments of a message."""
 
     from_: Sender
     messaging_service_sid: ServiceSid
@@ -131,7 +131,7 @@ class Options(TypedDict, total=False):
 
 
 class Filter(Paged, total=False):
-    """Which messages to list. A day is a UTC day, and both bounds are inclusive."""
+    """Filters of the list of messages. A day is a UTC day, and both bounds are inclusive."""
 
     to: Address
     from_: Sender
@@ -160,7 +160,7 @@ def send(to: Address, **options: Unpack[Options]) -> Call[Message]:
 
 
 def schedulable(send_at: datetime, now: datetime) -> None:
-    """Raise :class:`InvalidInput` for a time that Twilio does not schedule; :func:`send` has no clock."""
+    """Check that Twilio can schedule a time, else raise :class:`InvalidInput`; :func:`send` has no clock."""
     if not SOONEST < valid("send_at", send_at, datetime) - now <= LATEST:
         raise InvalidInput.at(
             "send_at", "cannot be scheduled", "Expected over 5 minutes and up to 35 days ahead"
@@ -170,7 +170,7 @@ def schedulable(send_at: datetime, now: datetime) -> None:
 def list(**only: Unpack[Filter]) -> Call[Page[Message]]:
     """List messages, newest first: ``GET /2010-04-01/Accounts/{AccountSid}/Messages.json``.
 
-    There is no filter by status. A message not sent yet has no date, and no date filter finds it.
+    Twilio has no filter by status. A message that is not sent yet has no date, so no date filter finds it.
     """
     return paged(Call("GET", MESSAGES, nothing, "api", query=pairs(Filter, only)), "messages", Message)
 
@@ -188,7 +188,7 @@ def redact(sid: MessageSid) -> Call[Message]:
 def cancel(sid: MessageSid) -> Call[Message]:
     """Cancel a scheduled message: ``POST /2010-04-01/Accounts/{AccountSid}/Messages/{Sid}.json``.
 
-    Code 30409 says that it is too late.
+    Code 30409 means that it is too late.
     """
     return Call("POST", MESSAGE, one(Message), "api", _at(sid), form=[("Status", "canceled")])
 
@@ -196,7 +196,7 @@ def cancel(sid: MessageSid) -> Call[Message]:
 def delete(sid: MessageSid) -> Call[None]:
     """Delete a message and its media: ``DELETE /2010-04-01/Accounts/{AccountSid}/Messages/{Sid}.json``.
 
-    Code 20009 says that it is still in flight.
+    Code 20009 means that it is still in flight.
     """
     return Call("DELETE", MESSAGE, nothing, "api", _at(sid))
 

@@ -19,7 +19,7 @@ SHORT_CODE = "/2010-04-01/Accounts/{AccountSid}/SMS/ShortCodes/{Sid}.json"
 
 
 class ShortCode(Resource, frozen=True):
-    """A short code, and what happens to messages that come in on it."""
+    """A short code, with the webhooks for messages that come in on it."""
 
     sid: str
     short_code: str | None = None
@@ -35,14 +35,14 @@ class ShortCode(Resource, frozen=True):
 
 
 class Filter(Paged, total=False):
-    """Which short codes to list."""
+    """Filters of the list of short codes."""
 
     friendly_name: str
     short_code: Annotated[str, Meta(pattern=r"^\d+\Z", description="digits")]
 
 
 class Settings(TypedDict, total=False):
-    """What can be changed of a short code."""
+    """Settings of a short code that can be changed."""
 
     friendly_name: str
     api_version: str

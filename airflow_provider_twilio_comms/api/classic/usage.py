@@ -1,4 +1,4 @@
-"""What the account has used, and what is left: https://www.twilio.com/docs/usage/api/usage-record"""
+"""Usage records and the account's balance: https://www.twilio.com/docs/usage/api/usage-record"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Period = Literal["all_time", "daily", "last_month", "monthly", "this_month", "to
 
 
 class UsageRecord(Resource, frozen=True):
-    """How much of one category was used from ``start_date`` to ``end_date``, both included, and its price."""
+    """Usage of one category from ``start_date`` to ``end_date``, both included, and its price."""
 
     category: str
     description: str | None = None
@@ -40,7 +40,7 @@ class UsageRecord(Resource, frozen=True):
 
 
 class Balance(Resource, frozen=True):
-    """What is left of the account's money."""
+    """The account's balance."""
 
     balance: Decimal
     currency: str | None = None
@@ -48,7 +48,7 @@ class Balance(Resource, frozen=True):
 
 
 class Filter(Paged, total=False):
-    """Which records to list; days are UTC days."""
+    """Filters of the list of usage records; days are UTC days."""
 
     category: str
     start_date: date

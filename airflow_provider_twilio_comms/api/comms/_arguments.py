@@ -1,4 +1,4 @@
-"""The parts of a send: what is said, by whom, when, and under which tags. Strict, since they go out.
+"""Arguments of a bulk send, validated strictly: content, sender, schedule and tags.
 
 https://www.twilio.com/docs/bulk-messaging/api/message-resource
 """
@@ -27,7 +27,7 @@ _FORMS = {"text", "media", "content_sid", "modules"}
 
 
 def checked_content(content: str | Mapping[str, Any]) -> Content:
-    """What is said, as the API takes it.
+    """Validate the content and write it in Twilio's form.
 
     A text; ``{"text", "media"}`` with media addresses; ``{"content_sid"}``, whose values are each recipient's
     variables; or ``{"modules"}``, one body per channel, passed on as they are. Raises :class:`InvalidInput`.
@@ -50,7 +50,7 @@ def checked_content(content: str | Mapping[str, Any]) -> Content:
     if "content_sid" in forms:
         if not _TEMPLATE.fullmatch(str(given["content_sid"])):
             raise InvalidInput.at(
-                "content", "content_sid is no content template", "It is HX and 32 hex digits"
+                "content", "content_sid is not a content template", "Expected HX and 32 hex digits"
             )
         return {"contentId": given["content_sid"]}
     return _text(given.get("text"), given.get("media"))
@@ -58,12 +58,12 @@ def checked_content(content: str | Mapping[str, Any]) -> Content:
 
 def _text(text: Any, media: Any) -> Content:
     if text and not isinstance(text, str):
-        raise InvalidInput.at("content", f"the text is a {type(text).__name__}", "Give a string")
+        raise InvalidInput.at("content", f"the text is of type {type(text).__name__}", "Give a string")
     if not (text and text.strip()) and not media:
         raise InvalidInput.at("content", "is empty", "Give a text, media, a content_sid or modules")
     urls = [media] if isinstance(media, str) else list(media or ())
     if len(urls) > 10:
-        raise InvalidInput.at("content", f"has {len(urls)} media", "Twilio takes 10")
+        raise InvalidInput.at("content", f"has {len(urls)} media", "Twilio accepts up to 10")
     parts: Content = {"text": text} if text else {}
     if urls:
         parts["media"] = [{"url": url} if isinstance(url, str) else dict(url) for url in urls]
@@ -71,7 +71,7 @@ def _text(text: Any, media: Any) -> Content:
 
 
 def checked_sender(sender: str | Mapping[str, Any], channel: SenderChannel = "SMS") -> Sender:
-    """Who says it, as the API takes it.
+    """Validate the sender and write it in Twilio's form.
 
     A number, short code or alphanumeric name (sent on ``channel``); ``whatsapp:+...``; ``rcs:<agent id>``;
     a sender or sender pool id; or a mapping with exactly one of ``address`` (and ``channel``),
@@ -80,13 +80,15 @@ def checked_sender(sender: str | Mapping[str, Any], channel: SenderChannel = "SM
     given = _named(sender, channel) if isinstance(sender, str) else dict(sender)
     forms = [name for name in ("address", "sender_id", "sender_pool_id") if given.get(name)]
     if len(forms) != 1:
-        problem = f"gives {' and '.join(forms)}" if forms else "names nobody"
+        problem = f"gives {' and '.join(forms)}" if forms else "names no sender"
         raise InvalidInput.at("sender", problem, "Give exactly one of address, sender_id and sender_pool_id")
     form = forms[0]
     companion = {"address": "channel", "sender_pool_id": "channels"}.get(form)
     stray = set(given) - {form, companion}
     if stray:
-        raise InvalidInput.at("sender", f"{form} goes with no {', '.join(sorted(stray))}", "Leave it out")
+        raise InvalidInput.at(
+            "sender", f"{form} cannot be combined with {', '.join(sorted(stray))}", "Leave it out"
+        )
     if form == "address":
         return _address(str(given["address"]).strip(), str(given.get("channel") or channel).upper())
     identifier = {"senderId" if form == "sender_id" else "senderPoolId": given[form]}
@@ -103,7 +105,7 @@ def _address(address: str, channel: str) -> Sender:
     if channel not in get_args(SenderChannel):
         raise InvalidInput.at(
             "sender",
-            f"{channel} is no channel of a sender",
+            f"{channel} is not a sender's channel",
             "Use SMS (MMS is SMS with media), RCS or WHATSAPP",
         )
     return {"address": address, "channel": channel}
@@ -121,11 +123,11 @@ def _named(sender: str, channel: SenderChannel) -> dict[str, Any]:
 
 
 def checked_tags(tags: Mapping[str, str] | None, limit: int = MAX_TAGS) -> dict[str, str]:
-    """Tags that Twilio takes: up to ``limit``, of letters, digits and ``. _ ~ -``; a value may be Liquid."""
+    """Validate tags: up to ``limit``, of letters, digits and ``. _ ~ -``; a value may be Liquid."""
     tags = dict(tags or {})
     if len(tags) > limit:
         reason = "" if limit == MAX_TAGS else f", and {MAX_TAGS - limit} are the provider's own"
-        raise InvalidInput.at("tags", f"{len(tags)} given", f"Twilio takes {MAX_TAGS}{reason}")
+        raise InvalidInput.at("tags", f"{len(tags)} given", f"Twilio accepts up to {MAX_TAGS}{reason}")
     for key, value in tags.items():
         if not _TAG.fullmatch(str(key)) or len(key) > 128:
             raise InvalidInput.at("tags", f"the key {key!r} is not allowed", _TAG_FIX)
@@ -142,5 +144,5 @@ _TAG_FIX = "Use letters, digits and . _ ~ - (no colon, space or slash)"
 
 
 def schedule(send_at: datetime) -> dict[str, Sequence[str]]:
-    """When: one moment in UTC. Raises :class:`InvalidInput` for a datetime without a zone."""
+    """Schedule a send for one moment in UTC. Raises :class:`InvalidInput` for a naive datetime."""
     return {"sendAt": [timestamp("send_at", send_at)]}

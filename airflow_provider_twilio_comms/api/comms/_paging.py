@@ -1,4 +1,4 @@
-"""Lists of the Communications API: the same query on every page, and an opaque token for the next one."""
+"""Paging of the Communications API: the same query on every page, and an opaque token for the next one."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Query = Sequence[tuple[str, str]]
 
 
 def filters(**values: str | int | datetime | None) -> Query:
-    """Query pairs from what was given: names in camelCase, datetimes in UTC, None left out."""
+    """Encode filters as query pairs: names in camelCase, datetimes in UTC, None left out."""
     size = values.get("page_size")
     if isinstance(size, int) and not 1 <= size <= 1000:
-        raise InvalidInput.at("page_size", f"{size} is out of range", "Twilio takes 1 to 1000")
+        raise InvalidInput.at("page_size", f"{size} is out of range", "Twilio accepts 1 to 1000")
     return [
         (_camel(name), timestamp(name, value) if isinstance(value, datetime) else str(value))
         for name, value in values.items()
@@ -41,7 +41,7 @@ def listing(
     check: Callable[[Sequence[R]], None] = lambda rows: None,
     body: Mapping[str, Any] | None = None,
 ) -> Call[Page[R]]:
-    """The first page of a list; each page knows the next. A list with a ``body`` is a POST that reads."""
+    """Describe a list's first page; each page knows the next. With a ``body`` it is a POST that reads."""
     return _List(path, key, row, query, path_values or {}, check, body).page(None, frozenset())
 
 
@@ -74,13 +74,13 @@ class _List(Generic[R]):
         rows = decoded(Reply(reply.status, reply.headers, bytes(parts[self.key])), list[self.row])  # type: ignore[name-defined]
         self.check(rows)
         token = _token(parts.get("pagination"))
-        if not token or token in seen:  # a token that comes back would go round for ever
+        if not token or token in seen:  # a token that was seen before would loop for ever
             return Page(rows)
         return Page(rows, self.page(token, seen | {token}))
 
 
 def _token(pagination: msgspec.Raw | None) -> str | None:
-    """The next page's token. Where an address stands in its place, only its ``pageToken`` is taken."""
+    """Read the next page's token; from an address only its ``pageToken`` is taken."""
     if not pagination:
         return None
     given = msgspec.json.decode(pagination)

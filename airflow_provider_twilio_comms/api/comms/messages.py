@@ -1,4 +1,4 @@
-"""Messages: https://www.twilio.com/docs/bulk-messaging/api/message-resource"""
+"""Bulk messages: send, list and fetch. https://www.twilio.com/docs/bulk-messaging/api/message-resource"""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ __all__ = ["Accepted", "Attempt", "AttemptError", "Message", "Related", "fetch",
 MAX_RECIPIENTS = 10_000
 MAX_BODY = 10_000_000  # bytes of the encoded request
 
-# What may still change. The rest is final, save that DELIVERED may become READ.
+# Statuses that may still change. The others are final, except that DELIVERED may become READ.
 UNDER_WAY = frozenset({"QUEUED", "SENT", "SCHEDULED"})
 LOST = frozenset({"FAILED", "UNDELIVERED", "CANCELED"})
 
 
 class Accepted(msgspec.Struct, frozen=True, rename="camel"):
-    """Twilio took the send. ``operation_id`` is None where its reply names none: no reason to send again."""
+    """A send that Twilio accepted, even if ``operation_id`` is None because the reply did not name it."""
 
     operation_id: str | None = None
 
 
 class Related(msgspec.Struct, frozen=True):
-    """What a message belongs to; ``name`` is OPERATION."""
+    """A resource that a message belongs to; ``name`` is OPERATION."""
 
     name: str = ""
     id: str = ""
 
 
 class AttemptError(msgspec.Struct, frozen=True, rename="camel"):
-    """Why an attempt failed."""
+    """The reason why an attempt failed."""
 
     code: int | None = None
     message: str | None = None
@@ -54,7 +54,7 @@ class AttemptError(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Attempt(msgspec.Struct, frozen=True, rename="camel"):
-    """One way that was tried; a message with fallback has several."""
+    """A delivery attempt over one channel; a message with fallback has several."""
 
     status: str = ""
     channel: str | None = None
@@ -64,7 +64,7 @@ class Attempt(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def sid(self) -> str | None:
-        """The classic message SID (SM or MM), which stands in ``info_url`` only."""
+        """The classic message SID (SM or MM), which only ``info_url`` contains."""
         match = re.search(r"\b(?:SM|MM)[0-9a-fA-F]{32}\b", self.info_url or "")
         return match[0] if match else None
 
@@ -110,7 +110,7 @@ def send(
     """Send one message to up to 10,000 recipients: ``POST /Messages``.
 
     ``to`` are recipients in Twilio's form (``{"address", "channel", "variables"}``), or their JSON array,
-    already encoded. Not repeated by any runner once it may have reached Twilio.
+    already encoded. No runner repeats the request once it may have reached Twilio.
     """
     if not isinstance(to, msgspec.Raw) and not 1 <= len(to) <= MAX_RECIPIENTS:
         raise InvalidInput.at("to", f"{len(to)} recipients", f"Twilio takes 1 to {MAX_RECIPIENTS:,}")
@@ -129,7 +129,7 @@ def send(
 
 
 def _addresses(to: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-    """Every address of recipients in Twilio's form. A profile stands for itself: it hides its numbers."""
+    """Collect the addresses of recipients. A profile counts as one address: its numbers are not known."""
     found: Any = []
     for row, recipient in enumerate(to, 1):
         try:
@@ -156,8 +156,8 @@ def list(
 ) -> Call[Page[Message]]:
     """List messages: ``GET /Messages``.
 
-    Raises :class:`TwilioError` when ``operation_id`` is given and rows of another operation come back:
-    Twilio ignores a filter that it does not know without an error.
+    Raises :class:`TwilioError` when ``operation_id`` is given and rows of another operation come back,
+    because Twilio silently ignores a filter that it does not know.
     """
     query = filters(
         operation_id=operation_id,
@@ -208,7 +208,7 @@ def _sought(reply: Reply) -> str:
 
 
 def _accepted(reply: Reply) -> Accepted:
-    """The operation id, wherever this version of the API puts it: body, header, or an address's end."""
+    """Read the operation id, which depending on the API's version is in the body, a header or an address."""
     body = _object(reply.body)
     headers = reply.headers
     for value in (

@@ -1,4 +1,4 @@
-"""What became of a send: https://www.twilio.com/docs/bulk-messaging/api/operation-resource"""
+"""Operations, the progress and counts of a bulk send: https://www.twilio.com/docs/bulk-messaging/api/operation-resource"""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Stats(msgspec.Struct, frozen=True):
 
     @property
     def under_way(self) -> int:
-        """May still arrive, or may stay without a receipt for ever."""
+        """May still arrive, or may never get a receipt."""
         return self.scheduled + self.queued + self.sent
 
     @property
     def asked(self) -> int:
-        """How many were asked for. Right after acceptance the counters can lag behind each other."""
+        """Messages that were requested. Right after acceptance the counters can lag behind each other."""
         return max(self.total, self.recipients, self.arrived + self.lost + self.under_way)
 
 

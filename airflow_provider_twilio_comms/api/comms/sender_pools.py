@@ -45,7 +45,7 @@ class SenderPool(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class PoolStats(msgspec.Struct, frozen=True):
-    """How far a change of a pool has come."""
+    """Progress of a change of a pool."""
 
     total: int = 0
     queued: int = 0
@@ -68,7 +68,7 @@ class PoolOperation(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Reference(msgspec.Struct, frozen=True, rename="camel"):
-    """What a change was accepted as: an operation (create, add) or the resource itself (update, remove)."""
+    """The reply to an accepted change: an operation (create, add) or the resource itself (update, remove)."""
 
     operation_id: str | None = None
     resource_id: str | None = None

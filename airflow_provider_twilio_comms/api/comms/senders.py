@@ -1,4 +1,4 @@
-"""Senders, made by Twilio from numbers, RCS agents and WhatsApp senders.
+"""Senders, which Twilio creates from phone numbers, RCS agents and WhatsApp senders.
 
 https://www.twilio.com/docs/bulk-messaging/api/sender-resource
 """
@@ -98,7 +98,7 @@ def resolve(
     senders: Sequence[Mapping[str, Any]] | None = None,
     channels: Mapping[str, Any] | None = None,
 ) -> Call[Sequence[Resolution]]:
-    """Ask which sender would serve whom, sending nothing: ``POST /Senders/Resolve``. It only reads.
+    """Resolve the sender that would serve each recipient, sending nothing: ``POST /Senders/Resolve``. Reads.
 
     ``recipients`` are 1 to 100 of ``{"address", "channel"}``; give a pool or up to 100 ``senders``, not both.
     """

@@ -1,4 +1,4 @@
-"""US numbers that carriers took out of service: https://www.twilio.com/docs/sms/deactivated-phone-numbers"""
+"""Deactivated US numbers, as carriers report them: https://www.twilio.com/docs/sms/deactivated-phone-numbers"""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["fetch"]
 
 
 def fetch(day: date) -> Call[Elsewhere]:
-    """Where a day's report lies, one number a line: ``GET /v1/Deactivations``.
+    """Get the address of a day's report, one number a line: ``GET /v1/Deactivations``.
 
-    The address is good for two minutes, and must not see our credentials. Code 30114 says that the day's
-    report is not there yet.
+    The address is valid for two minutes, and must not see our credentials. Code 30114 means that the day's
+    report is not available yet.
     """
     query = [("Date", valid("day", day, date).isoformat())]
     return Call("GET", "/v1/Deactivations", elsewhere, "messaging", query=query, redirects=True)

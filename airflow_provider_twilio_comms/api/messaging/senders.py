@@ -1,8 +1,8 @@
 """The five lists of senders that a messaging service has.
 
-Each can be created in, listed, fetched and deleted, and none changed. What differs is written down once, as a
-:class:`_Pool`. Creating answers 201, or 200; 21710 says that it is there already, 21712 that another service
-has it, 21714 that the list is full. https://www.twilio.com/docs/messaging/api/service-resource
+Entries can be created, listed, fetched and deleted, but not changed. The differences between the lists stand
+once, as a :class:`_Pool`. Creating answers 201, or 200; 21710 means that the sender is in the list already,
+21712 that another service has it, 21714 that the list is full. https://www.twilio.com/docs/messaging/api/service-resource
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class ChannelSenderEntry(SenderEntry, frozen=True):
 
 
 class DestinationFilter(Paged, total=False):
-    """Which destination alpha senders to list."""
+    """Filters of the list of destination alpha senders."""
 
     iso_country_code: CountryCode
 
@@ -118,7 +118,7 @@ S = TypeVar("S", bound=SenderEntry)
 
 @dataclass(frozen=True)
 class _Pool(Generic[S]):
-    """One of the lists: its path, its rows and their key, and what its SIDs look like."""
+    """One of the lists: its path, the key and type of its rows, and the pattern of its SIDs."""
 
     path: str
     key: str
@@ -182,7 +182,7 @@ def fetch_phone_number(service_sid: ServiceSid, sid: PhoneNumberSid) -> Call[Pho
 
 
 def delete_phone_number(service_sid: ServiceSid, sid: PhoneNumberSid) -> Call[None]:
-    """Take a phone number out: ``DELETE /v1/Services/{ServiceSid}/PhoneNumbers/{Sid}``."""
+    """Remove a phone number: ``DELETE /v1/Services/{ServiceSid}/PhoneNumbers/{Sid}``."""
     return _PHONE_NUMBERS.delete(service_sid, sid)
 
 
@@ -204,7 +204,7 @@ def fetch_short_code(service_sid: ServiceSid, sid: ShortCodeSid) -> Call[ShortCo
 
 
 def delete_short_code(service_sid: ServiceSid, sid: ShortCodeSid) -> Call[None]:
-    """Take a short code out: ``DELETE /v1/Services/{ServiceSid}/ShortCodes/{Sid}``."""
+    """Remove a short code: ``DELETE /v1/Services/{ServiceSid}/ShortCodes/{Sid}``."""
     return _SHORT_CODES.delete(service_sid, sid)
 
 
@@ -226,14 +226,14 @@ def fetch_alpha_sender(service_sid: ServiceSid, sid: AlphaSenderSid) -> Call[Alp
 
 
 def delete_alpha_sender(service_sid: ServiceSid, sid: AlphaSenderSid) -> Call[None]:
-    """Take an alphanumeric sender out: ``DELETE /v1/Services/{ServiceSid}/AlphaSenders/{Sid}``."""
+    """Remove an alphanumeric sender: ``DELETE /v1/Services/{ServiceSid}/AlphaSenders/{Sid}``."""
     return _ALPHA_SENDERS.delete(service_sid, sid)
 
 
 def create_destination_alpha_sender(
     service_sid: ServiceSid, alpha_sender: AlphaSender, iso_country_code: CountryCode | None = None
 ) -> Call[DestinationAlphaSenderEntry]:
-    """Add one, for a country or all: ``POST /v1/Services/{ServiceSid}/DestinationAlphaSenders``."""
+    """Add a sender for a country or all: ``POST /v1/Services/{ServiceSid}/DestinationAlphaSenders``."""
     form = [("AlphaSender", valid("alpha_sender", alpha_sender, AlphaSender))]
     if iso_country_code is not None:
         form.append(("IsoCountryCode", valid("iso_country_code", iso_country_code, CountryCode)))
@@ -243,7 +243,7 @@ def create_destination_alpha_sender(
 def list_destination_alpha_senders(
     service_sid: ServiceSid, **only: Unpack[DestinationFilter]
 ) -> Call[Page[DestinationAlphaSenderEntry]]:
-    """List these: ``GET /v1/Services/{ServiceSid}/DestinationAlphaSenders``."""
+    """List destination alpha senders: ``GET /v1/Services/{ServiceSid}/DestinationAlphaSenders``."""
     return _DESTINATION_ALPHA_SENDERS.list(service_sid, pairs(DestinationFilter, only))
 
 
@@ -255,7 +255,7 @@ def fetch_destination_alpha_sender(
 
 
 def delete_destination_alpha_sender(service_sid: ServiceSid, sid: AlphaSenderSid) -> Call[None]:
-    """Take one out: ``DELETE /v1/Services/{ServiceSid}/DestinationAlphaSenders/{Sid}``."""
+    """Remove one for a destination: ``DELETE /v1/Services/{ServiceSid}/DestinationAlphaSenders/{Sid}``."""
     return _DESTINATION_ALPHA_SENDERS.delete(service_sid, sid)
 
 
@@ -279,5 +279,5 @@ def fetch_channel_sender(service_sid: ServiceSid, sid: ChannelSenderSid) -> Call
 
 
 def delete_channel_sender(service_sid: ServiceSid, sid: ChannelSenderSid) -> Call[None]:
-    """Take a channel sender out: ``DELETE /v1/Services/{MessagingServiceSid}/ChannelSenders/{Sid}``."""
+    """Remove a channel sender: ``DELETE /v1/Services/{MessagingServiceSid}/ChannelSenders/{Sid}``."""
     return _CHANNEL_SENDERS.delete(service_sid, sid)

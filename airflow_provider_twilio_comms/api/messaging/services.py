@@ -29,7 +29,7 @@ FriendlyName = Annotated[str, Meta(min_length=1, max_length=64, description="1 t
 
 
 class Service(Resource, frozen=True):
-    """A messaging service: senders, and how to send with them."""
+    """A messaging service: senders, and the settings with which they send."""
 
     sid: str
     friendly_name: str | None = None
@@ -55,7 +55,7 @@ class Service(Resource, frozen=True):
 
 
 class Settings(TypedDict, total=False):
-    """How a service behaves."""
+    """Settings of a service."""
 
     inbound_request_url: Url
     inbound_method: HttpMethod
@@ -75,7 +75,7 @@ class Settings(TypedDict, total=False):
 
 
 class Changes(Settings, total=False):
-    """How a service is to behave from now on, and its name."""
+    """Settings of a service that can be changed, its name included."""
 
     friendly_name: FriendlyName
 

@@ -1,4 +1,4 @@
-"""The classic messages, as the outbox page shows them."""
+"""Outbox page, its part for the classic API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["groups"]
 def groups(
     twilio: State, words: str, status: str
 ) -> Iterator[tuple[float, int, Callable[[int], dict[str, Any]]]]:
-    """Each message that fits, as a group of its own."""
+    """Find the messages that match, each as a group of its own."""
     now = twilio.clock.now()
     for message in reversed(twilio.part(Messages).by_sid.values()):
         row = _row(message, now)

@@ -1,7 +1,7 @@
 """Content templates: https://www.twilio.com/docs/content/content-api-resources
 
-A template that is submitted to WhatsApp is received, pending after a third of the pace, approved after it;
-one whose name has ``reject`` in it is rejected.
+A template that is submitted to WhatsApp is received, then pending after a third of the pace, and approved at
+its end; one whose name contains ``reject`` is rejected.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Contents:
         return self.by_sid[sid]
 
     def body(self, values: dict[str, Any]) -> str:
-        """The text of a message made of a template, the sample texts where a variable is not given."""
+        """Build the text of a message from a template, with sample texts for variables that are not given."""
         template = self.by_sid.get(values["content_sid"])
         if template is None:
             raise Problem(400, 21655, "The ContentSid does not exist")

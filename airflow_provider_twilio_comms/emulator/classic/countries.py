@@ -1,6 +1,6 @@
-"""Countries, and the numbers that they have to sell: none of them is anybody's.
+"""Countries and their numbers for sale, none of which belongs to anybody.
 
-Every kind of number has a hundred, below a prefix that its country set aside for fiction, if it has one.
+Every kind has a hundred numbers, below a prefix that the country reserves for fiction, if there is one.
 """
 
 from __future__ import annotations
@@ -9,19 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = [
-    "COUNTRIES",
-    "Country",
-    "Offer",
-    "friendly",
-    "offers",
-    "stocked",
-]
+__all__ = ["Country", "Offer", "friendly", "offers", "stocked"]
 
 
 @dataclass(frozen=True)
 class Country:
-    """``prefixes`` by kind; ``sms`` and ``number`` are US dollars, for a message and a month of a number."""
+    """A country: ``prefixes`` by kind; ``sms`` and ``number`` are US dollars for a message and a month."""
 
     iso: str
     name: str
@@ -56,7 +49,7 @@ COUNTRIES = {
         Country("AU", "Australia", {"mobile": "+6149157001"}, "0.0515", "6.50"),
     )
 }
-# Where a US number is said to be: what the filters for places look at.
+# The places of US numbers, for the filters by place.
 _PLACE = {
     "region": "DC",
     "locality": "Washington",
@@ -70,7 +63,7 @@ _PLACE = {
 
 @dataclass(frozen=True)
 class Offer:
-    """A number to buy."""
+    """A number for sale."""
 
     number: str
     country: Country
@@ -95,14 +88,14 @@ class Offer:
 
 
 def friendly(number: str) -> str:
-    """``(202) 555-0143`` for a number of North America, else the number."""
+    """Format a number of North America like ``(202) 555-0143``; leave others unchanged."""
     if number.startswith("+1") and len(number) == 12:
         return f"({number[2:5]}) {number[5:8]}-{number[8:]}"
     return number
 
 
 def offers(country: Country, kind: str, area_code: int | str | None = None) -> Iterator[Offer]:
-    """A country's numbers of one kind, those of one area code."""
+    """List a country's numbers for sale of one kind and one area code."""
     prefix = country.prefixes[kind]
     if area_code is not None and prefix.startswith("+1"):
         prefix = f"+1{area_code}55501"
@@ -111,7 +104,7 @@ def offers(country: Country, kind: str, area_code: int | str | None = None) -> I
 
 
 def stocked(number: str) -> Offer | None:
-    """The offer that a number is; any area code of the US has some."""
+    """Find the offer of a number; every area code of the US has some."""
     for country in COUNTRIES.values():
         for kind, prefix in country.prefixes.items():
             if number.startswith(prefix) and len(number) == len(prefix) + 2:

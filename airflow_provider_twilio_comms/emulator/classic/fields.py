@@ -1,6 +1,6 @@
-"""Form and query fields, held to what the calls of ``api/`` say of them, and refused with Twilio's codes.
+"""Form and query fields, validated against the calls of ``api/`` and refused with Twilio's codes.
 
-A field that no call knows is refused too: Twilio would ignore it, and the mistake would stay.
+A field that no call knows is refused too: Twilio would ignore it, and the mistake would go unnoticed.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _PAGING = ("PageSize", "Page", "PageToken")
 
 
 def given(request: Request, shape: Any, codes: Mapping[str, int] | None = None) -> dict[str, Any]:
-    """The form of a request as the arguments of ``shape``; ``codes`` are Twilio's, by field, else 20001."""
+    """Read a form as the arguments of ``shape``; ``codes`` are Twilio's by field, for others 20001."""
     return made(form(request), shape, codes or {})
 
 
 def asked(request: Request, shape: Any) -> dict[str, Any]:
-    """The query of a list, without its paging."""
+    """Read the query of a list, without its paging."""
     return made([pair for pair in request.query if pair[0] not in _PAGING], shape, {})
 
 
 def required(values: dict[str, Any], name: str, wire: str, code: int = 20001) -> Any:
-    """Take a value out that must be there."""
+    """Take out a required value."""
     if values.get(name) in (None, ""):
         raise Problem(400, code, f"A required parameter is missing: {wire}")
     return values.pop(name)
@@ -57,7 +57,7 @@ def _value(field: Field, texts: Sequence[str], codes: Mapping[str, int]) -> Any:
 
 
 def _python(kind: Any, texts: Sequence[str]) -> Any:
-    """Text as the type that a field has; repeated fields are a list, all others their last value."""
+    """Convert texts to a field's type; repeated fields are a list, all others their last value."""
     text, origin = texts[-1], get_origin(kind)
     if isinstance(origin, type):
         return msgspec.json.decode(text) if issubclass(origin, Mapping) else list(texts)

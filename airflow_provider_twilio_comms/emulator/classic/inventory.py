@@ -1,4 +1,4 @@
-"""What the account has to send with, some of it from the start, with SIDs one can paste."""
+"""Inventory of the account's numbers, short codes and channel senders; some exist from the start."""
 
 from __future__ import annotations
 
@@ -12,20 +12,7 @@ from airflow_provider_twilio_comms.emulator.http import Problem
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.state import State
 
-__all__ = [
-    "MESSENGER_SENDER_SID",
-    "NUMBER_SID",
-    "RCS_SENDER_SID",
-    "SECOND_NUMBER_SID",
-    "SECOND_SHORT_CODE_SID",
-    "SHORT_CODE_SID",
-    "WHATSAPP_SENDER_SID",
-    "Channel",
-    "Inventory",
-    "Number",
-    "ShortCode",
-    "missing",
-]
+__all__ = ["Channel", "Inventory", "Number", "ShortCode", "missing"]
 
 NUMBER_SID, SECOND_NUMBER_SID = "PN" + "06" * 16, "PN" + "10" * 16
 SHORT_CODE_SID, SECOND_SHORT_CODE_SID = "SC" + "12" * 16, "SC" + "67" * 16
@@ -62,7 +49,7 @@ def missing() -> Problem:
 
 @dataclass
 class Number:
-    """A number of the account, and its settings by their names."""
+    """A number of the account, with its settings by name."""
 
     sid: str
     account_sid: str
@@ -106,7 +93,7 @@ class Number:
 
 @dataclass
 class ShortCode:
-    """A short code: made at Twilio, here only changed."""
+    """A short code; the API changes short codes but does not create them."""
 
     sid: str
     account_sid: str
@@ -135,7 +122,7 @@ class ShortCode:
 
 @dataclass(frozen=True)
 class Channel:
-    """A sender of another channel: registered at Twilio, here only put into services."""
+    """A sender of another channel; the API adds it to services but does not create it."""
 
     sid: str
     address: str
@@ -169,7 +156,7 @@ class Inventory:
         self.channels: dict[str, Channel] = {channel.sid: channel for channel in channels}
 
     def owns(self, sender: str) -> bool:
-        """Whether a number, a short code or a channel address is the account's, to send with."""
+        """Tell if the account may send from a number, a short code or a channel address."""
         addresses = [number.number for number in self.numbers.values() if number.capabilities["sms"]]
         addresses += [code.code for code in self.short_codes.values()]
         addresses += [channel.address for channel in self.channels.values()]

@@ -1,7 +1,7 @@
-"""What is known of a number: https://www.twilio.com/docs/lookup/v2-api
+"""Phone number lookup: https://www.twilio.com/docs/lookup/v2-api
 
-Whether a number can be is worked out; what the paid packages find is made up, save that ``comms/outcomes.py``
-is asked: a landline there is one here, and who opted out or is filtered has a high risk.
+Validity is real; the results of the paid packages are made up, but agree with ``comms/outcomes.py``: a
+landline there is one here, and numbers that opted out or are filtered have a high risk.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def fetch(twilio: State, request: Request, phone_number: str) -> Reply:
 
 
 def _parsed(text: str, country: str | None) -> tuple[phonenumbers.PhoneNumber | None, str | None]:
-    """The number, and what is wrong with it. Only what nobody could call is wrong: 555 is not."""
+    """Parse a number; returns it with its errors. Only impossible numbers are errors: 555 is not."""
     try:
         number = phonenumbers.parse(text, country or "US")
     except phonenumbers.NumberParseException:

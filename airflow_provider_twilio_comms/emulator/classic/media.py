@@ -1,7 +1,7 @@
-"""What Twilio keeps elsewhere: media, and reports of deactivated numbers, behind signed addresses.
+"""Media and reports of deactivated numbers, which Twilio stores behind signed addresses.
 
-Twilio answers with a redirect. Its storage takes the signature in the address, and refuses whoever brings
-credentials as well, as S3 does: a client that forwards them finds out.
+Twilio answers with a redirect. Its storage takes the signature in the address, and refuses requests that
+carry credentials as well, as S3 does, so that a client that forwards them fails.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ def delete_media(twilio: State, request: Request, account_sid: str, message_sid:
 
 @media("GET", "/Media/{Sid}")
 def download_media(twilio: State, request: Request, account_sid: str, message_sid: str, sid: str) -> Reply:
-    """Without ``.json``: the file itself."""
+    """Redirect to the file itself: the address without ``.json``."""
     _media(twilio, account_sid, message_sid, sid)
     return Reply(307, {"location": _signed(twilio, request, f"/media/{account_sid}/{message_sid}/{sid}")})
 
 
 @deactivations("GET", "/Deactivations")
 def fetch_deactivations(twilio: State, request: Request) -> Reply:
-    """A day's report comes when the day is over."""
+    """Redirect to a day's report, which exists once the day is over."""
     day = required(asked(request, _Day), "day", "Date")
     if day >= _today(twilio):
         raise Problem(400, 30114, "Specified date is not available yet")
@@ -80,7 +80,7 @@ def fetch_deactivations(twilio: State, request: Request) -> Reply:
 
 @storage("GET", "/media/{AccountSid}/{MessageSid}/{Sid}", access="anyone")
 def read_media(twilio: State, request: Request, account_sid: str, message_sid: str, sid: str) -> Reply:
-    """A small picture, or a line of text for any other type."""
+    """Serve a small picture, or a line of text for any other type."""
     _admit(twilio, request)
     file = _media(twilio, account_sid, message_sid, sid)
     content = _PIXEL if file.content_type.startswith("image/") else f"{file.url}\n".encode()
@@ -89,7 +89,7 @@ def read_media(twilio: State, request: Request, account_sid: str, message_sid: s
 
 @storage("GET", "/deactivations/{Day}.txt", access="anyone")
 def read_deactivations(twilio: State, request: Request, day: str) -> Reply:
-    """A hundred numbers, one a line, others every day; +12025559005, unknown by the table, is always one."""
+    """Serve a hundred numbers, one a line and others every day; the unknown +12025559005 is always one."""
     _admit(twilio, request)
     start = date.fromisoformat(day).toordinal() * 37
     numbers = ["+12025559005", *(f"+1212555{(start + step * 7) % 9000:04d}" for step in range(99))]
@@ -108,7 +108,7 @@ def _today(twilio: State) -> date:
 
 
 def _signed(twilio: State, request: Request, path: str) -> str:
-    """An address on this very server, whatever name it was called by."""
+    """Sign an address on this server, under the name by which it was called."""
     ends = int(twilio.clock.now()) + VALID
     host = request.headers.get("host", "storage.twilio.invalid")
     return f"http://{host}/storage{path}?Expires={ends}&Signature={_signature(path, ends)}"

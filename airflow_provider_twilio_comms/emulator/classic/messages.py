@@ -1,4 +1,4 @@
-"""Messages, and what their recipients did: https://www.twilio.com/docs/messaging/api/message-resource"""
+"""Messages and message feedback: https://www.twilio.com/docs/messaging/api/message-resource"""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _Feedback(TypedDict, total=False):
 
 @routes("POST", ".json", test=True)
 def create(twilio: State, request: Request, account_sid: str) -> Reply:
-    """A message is counted when it is taken, whatever becomes of it; those of test credentials are not."""
+    """Create a message. The ledger counts it when accepted, except with test credentials."""
     ordered = order(twilio, request)
     message = _message(twilio, account_sid, ordered)
     if not (request.caller and request.caller.kind == "test"):
@@ -79,7 +79,7 @@ def _type_of(url: str) -> str:
 
 @routes("GET", ".json")
 def list_messages(twilio: State, request: Request, account_sid: str) -> Reply:
-    """Newest first. What has no date yet is in no list by date."""
+    """List messages, newest first. Messages without a date are in no list by date."""
     only, now = asked(request, Filter), twilio.clock.now()
     sent = within(only, "sent_on")
     found = (
@@ -93,7 +93,7 @@ def list_messages(twilio: State, request: Request, account_sid: str) -> Reply:
 
 
 def within(only: dict[str, Any], name: str) -> Callable[[float], bool] | None:
-    """Whether a moment lies in the bounds that a filter sets, days and bounds included; None for no bound."""
+    """Tell if a moment is within the bounds of a filter, both included; None means no bound."""
     on, since, until = (only.get(f"{name}{suffix}") for suffix in ("", "_or_after", "_or_before"))
     if not (on or since or until):
         return None
@@ -103,7 +103,7 @@ def within(only: dict[str, Any], name: str) -> Callable[[float], bool] | None:
 
 
 def _span(bound: date) -> tuple[float, float]:
-    """A moment is its second, a day its whole UTC day."""
+    """Return the span of a bound: the second of a moment, or a whole UTC day."""
     if isinstance(bound, datetime):
         return bound.timestamp(), bound.timestamp() + 0.999
     start = datetime(bound.year, bound.month, bound.day, tzinfo=timezone.utc)
@@ -117,7 +117,7 @@ def fetch(twilio: State, request: Request, account_sid: str, sid: str) -> Reply:
 
 @routes("POST", "/{Sid}.json")
 def update(twilio: State, request: Request, account_sid: str, sid: str) -> Reply:
-    """``Body=`` redacts, ``Status=canceled`` cancels; nothing else, and not both."""
+    """Change a message: an empty ``Body`` redacts it, ``Status=canceled`` cancels it; never both."""
     message, now = twilio.part(Messages).get(account_sid, sid), twilio.clock.now()
     change = given(request, _Update, {"Status": 30400})
     if len(change) != 1 or change.get("body"):
@@ -134,7 +134,7 @@ def update(twilio: State, request: Request, account_sid: str, sid: str) -> Reply
 
 @routes("DELETE", "/{Sid}.json")
 def delete(twilio: State, request: Request, account_sid: str, sid: str) -> Reply:
-    """Its media go with it."""
+    """Delete a message and its media."""
     messages = twilio.part(Messages)
     if messages.get(account_sid, sid).status(twilio.clock.now()) in (
         *("accepted", "scheduled", "queued", "sending"),
@@ -146,7 +146,7 @@ def delete(twilio: State, request: Request, account_sid: str, sid: str) -> Reply
 
 @routes("POST", "/{MessageSid}/Feedback.json")
 def give_feedback(twilio: State, request: Request, account_sid: str, message_sid: str) -> Reply:
-    """200, as the document says, although something is created."""
+    """Record feedback. Answers 200, as the document says, although something is created."""
     message = twilio.part(Messages).get(account_sid, message_sid)
     outcome = required(given(request, _Feedback), "outcome", "Outcome")
     if not message.provide_feedback:

@@ -1,4 +1,4 @@
-"""Numbers to buy and numbers bought: https://www.twilio.com/docs/phone-numbers/api
+"""Phone numbers, for sale and bought: https://www.twilio.com/docs/phone-numbers/api
 
 Twilio's magic numbers: buying +15005550000 fails (21422), +15005550001 is invalid (21421), +15005550006 is
 valid; area code 533 has none (21452), 500 has some. https://www.twilio.com/docs/iam/test-credentials
@@ -61,7 +61,7 @@ def country(twilio: State, request: Request, account_sid: str, country_code: str
 
 @routes("GET", "/AvailablePhoneNumbers/{CountryCode}/{Kind}.json")
 def search(twilio: State, request: Request, account_sid: str, country_code: str, kind: str) -> Reply:
-    """Only the array and ``uri``, and no further page."""
+    """Search numbers for sale. The reply holds only the array and ``uri``, on one page."""
     wanted, found = _known(country_code), spelled(kind)
     if found not in wanted.prefixes or _SPELLED[found] != kind:
         raise missing()
@@ -117,7 +117,7 @@ def fetch(twilio: State, request: Request, account_sid: str, sid: str) -> Reply:
 
 @routes("POST", "/IncomingPhoneNumbers/{Sid}.json")
 def update(twilio: State, request: Request, account_sid: str, sid: str) -> Reply:
-    """A number that is handed to another account is gone from this one, and from its services."""
+    """Change a number. One that is moved to another account leaves this one and its services."""
     number = twilio.part(Inventory).number(sid)
     changes = given(request, Changes, _INVALID)
     number.account_sid = changes.pop("account_sid", account_sid)

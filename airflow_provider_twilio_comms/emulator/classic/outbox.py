@@ -1,7 +1,7 @@
-"""The messages of the classic API, and where each is at a moment: nothing has to be moved, time decides.
+"""Outbox of the classic API: messages, whose status at any moment follows from the time.
 
-Of a pace of ten seconds a message is accepted or queued for three, being sent for three, sent for three; then
-comes its receipt, and one later that it was read. What becomes of it says the table in ``comms/outcomes.py``.
+At a pace of ten seconds a message is accepted or queued for three, being sent for three, sent for three; then
+its receipt comes in, and one second later that it was read. Outcomes are those of ``comms/outcomes.py``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PRICE = Decimal("-0.00830")  # US dollars a segment
 
 @dataclass(frozen=True)
 class Media:
-    """A file of a message; ``url`` is where Twilio fetched it."""
+    """A file of a message; ``url`` is the address from which Twilio fetched it."""
 
     sid: str
     message_sid: str
@@ -55,7 +55,7 @@ class Media:
 
 @dataclass
 class Message:
-    """What was asked, and when it was and will be what. ``start`` is when sending begins."""
+    """A message with the times of its statuses. ``start`` is the time when sending begins."""
 
     sid: str
     account_sid: str
@@ -94,11 +94,11 @@ class Message:
 
     @property
     def initial(self) -> str:
-        """The status with which it is created, however fast it goes on."""
+        """The status in the reply of its creation, however fast it changes."""
         return "scheduled" if self.start > self.created else "accepted" if self.service_sid else "queued"
 
     def sender(self, status: str) -> str | None:
-        """A service chooses when it begins to send."""
+        """Find the sender, which a service chooses only when sending begins."""
         return None if self.service_sid and status in ("accepted", "scheduled", "canceled") else self.from_
 
     @property
@@ -135,7 +135,7 @@ class Message:
         }
 
     def price(self, now: float) -> Decimal:
-        """What it has cost by now; nothing before it is sent."""
+        """Calculate the price so far; none before it is sent."""
         return _PRICE * segments(self.body)[0] if self.status(now) in SENT else Decimal(0)
 
 
@@ -153,7 +153,7 @@ class Messages:
         return message
 
     def listed(self, account_sid: str) -> Iterator[Message]:
-        """Newest first, without those that are too young to be in a list."""
+        """List messages, newest first, without those that are too new for a list."""
         until = self._twilio.clock.now() - self._twilio.options.list_lag
         for message in reversed(self.by_sid.values()):
             if message.account_sid == account_sid and message.created <= until:

@@ -1,4 +1,4 @@
-"""What messages and numbers cost: https://www.twilio.com/docs/messaging/api/pricing"""
+"""Prices of messages and numbers: https://www.twilio.com/docs/messaging/api/pricing"""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _head(of: str, country: Country) -> dict[str, Any]:
 
 
 def _messaging(country: Country) -> dict[str, Any]:
-    """Two carriers, one dearer; incoming messages at one price."""
+    """Build the prices for messages: two carriers, one of them more expensive, and one inbound price."""
     carriers = [
         ("Carrier One", "001", country.sms),
         ("Carrier Two", "002", f"{float(country.sms) * 1.5:.4f}"),

@@ -1,4 +1,4 @@
-"""The senders of a messaging service, in its five lists: what differs between them is in a table."""
+"""Senders of a messaging service, in its five lists, whose differences are in a table."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _channel_sender(inventory: Inventory, form: dict[str, Any]) -> _Found:
 
 
 class _Kind(NamedTuple):
-    """``key`` of the list, ``form`` of a creation and its required ``field``; the list's ``limit``."""
+    """A list of senders: its ``key`` and ``limit``, the ``form`` of a creation and its required ``field``."""
 
     key: str
     form: Any

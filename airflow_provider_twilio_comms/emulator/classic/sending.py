@@ -1,12 +1,4 @@
-"""What a message needs to be taken, with Twilio's code for each thing that can be wrong with it.
-
-Twilio's magic numbers (https://www.twilio.com/docs/iam/test-credentials) work with any credentials. With test
-credentials one sender is valid, and nothing is sent or kept.
-
-    From +15005550001 invalid (21212), 0007 cannot send (21606), 0008 queue full (21611), 0006 valid
-    To   +15005550001 invalid (21211), 0002 no route (21612), 0003 country not enabled (21408),
-         0004 opted out (21610), 0009 cannot receive SMS (21614)
-"""
+"""Validation of a single message, with Twilio's code for each error."""
 
 from __future__ import annotations
 
@@ -62,7 +54,7 @@ class Creation(Options, total=False):
 
 
 class Order(NamedTuple):
-    """A message that can be taken."""
+    """A message that passed validation."""
 
     to: str
     from_: str
@@ -75,7 +67,15 @@ class Order(NamedTuple):
 
 
 def order(twilio: State, request: Request) -> Order:
-    """What a request orders. Raises a 400 for the first thing that is wrong."""
+    """Validate a request. Raises a 400 for the first error.
+
+    Twilio's magic numbers (https://www.twilio.com/docs/iam/test-credentials) work with any credentials. With
+    test credentials one sender is valid, and nothing is sent or kept.
+
+        From +15005550001 invalid (21212), 0007 cannot send (21606), 0008 queue full (21611), 0006 valid
+        To   +15005550001 invalid (21211), 0002 no route (21612), 0003 country not enabled (21408),
+             0004 opted out (21610), 0009 cannot receive SMS (21614)
+    """
     pairs = form(request)
     if sum(name == "MediaUrl" for name, _ in pairs) > 10:
         raise Problem(400, 21623, "Number of media files exceeds allowed limit")
@@ -126,7 +126,7 @@ def _complete(values: dict[str, Any]) -> None:
 
 
 def _start(twilio: State, values: dict[str, Any]) -> float:
-    """When sending begins: now, or when it is scheduled for."""
+    """Read the time when sending begins: now, or as scheduled."""
     now = twilio.clock.now()
     at = values.get("send_at")
     if at is None:
@@ -146,7 +146,7 @@ def _start(twilio: State, values: dict[str, Any]) -> float:
 
 
 def _own(twilio: State, request: Request, sender: str) -> str:
-    """A sender that is the account's own; letters make an alphanumeric one, which nobody owns."""
+    """Check that the account owns a sender; anyone may use an alphanumeric one."""
     if sender in _FROM:
         raise Problem(400, *_FROM[sender])
     if request.caller and request.caller.kind == "test":
@@ -164,7 +164,7 @@ def _own(twilio: State, request: Request, sender: str) -> str:
 
 
 def _pooled(twilio: State, sid: str, to: str, wanted: str, values: dict[str, Any]) -> str:
-    """The sender that a service chooses: of the recipient's channel, numbers first."""
+    """Choose a service's sender for the recipient's channel, numbers first."""
     service = twilio.part(Services).by_sid.get(sid)
     if service is None:
         raise Problem(400, 21701, "The messaging service does not exist")

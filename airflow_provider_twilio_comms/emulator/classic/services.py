@@ -1,6 +1,6 @@
 """Messaging services and their five lists of senders: https://www.twilio.com/docs/messaging/api/service-resource
 
-A number or short code is in one service at most (21712), in it once (21710), and a list has an end (21714).
+A number or short code is in one service at most (21712) and only once (21710); a list has a limit (21714).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _DEFAULTS: dict[str, Any] = {
 
 @dataclass
 class Entry:
-    """A sender in a service: what it is called there, and what its row says of it."""
+    """A sender in a service: its SID there, its address, and the fields of its row."""
 
     sid: str
     address: str
@@ -56,7 +56,7 @@ class Entry:
 
 @dataclass
 class Service:
-    """Its settings by their names, its senders by list and SID."""
+    """A messaging service: its settings by name, its senders by list and SID."""
 
     sid: str
     account_sid: str
@@ -96,11 +96,11 @@ class Services:
         return self.by_sid[sid]
 
     def holding(self, name: str, sid: str) -> Service | None:
-        """The service that has this sender in the list of that name."""
+        """Find the service that has a sender in the list of that name."""
         return next((service for service in self.by_sid.values() if sid in service.lists[name]), None)
 
     def forget(self, sid: str) -> None:
-        """Take a sender that is no longer the account's out of its service."""
+        """Remove a sender that is no longer the account's from its service."""
         for service in self.by_sid.values():
             for entries in service.lists.values():
                 entries.pop(sid, None)
@@ -138,7 +138,7 @@ def update(twilio: State, request: Request, sid: str) -> Reply:
 
 @routes("DELETE", "/Services/{Sid}")
 def delete(twilio: State, request: Request, sid: str) -> Reply:
-    """Its senders stay the account's."""
+    """Delete a service; its senders stay the account's."""
     del twilio.part(Services).by_sid[twilio.part(Services).get(sid).sid]
     return Reply(204)
 

@@ -1,4 +1,4 @@
-"""What the account has used, and what is left: https://www.twilio.com/docs/usage/api/usage-record"""
+"""Usage records and balance: https://www.twilio.com/docs/usage/api/usage-record"""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CATEGORIES = {
     "phonenumbers": ("Phone Numbers", "numbers", "numbers"),
     "totalprice": ("Total Price", "usd", ""),
 }
-_SINCE, _START = date(2023, 11, 14), Decimal(100)  # when the account began, and with how many dollars
+_SINCE, _START = date(2023, 11, 14), Decimal(100)  # creation of the account, and its first balance in dollars
 
 
 class _Span(NamedTuple):
@@ -72,7 +72,7 @@ def _records(twilio: State, request: Request, account_sid: str, period: str) -> 
 
 
 def _spans(period: str, bounds: _Span, today: date) -> Iterator[_Span]:
-    """The stretches of time that a list has a record for, newest first, cut to the bounds."""
+    """List the periods of the records, newest first, cut to the bounds."""
     month = today.replace(day=1)
     whole = {
         "AllTime": bounds,
@@ -102,7 +102,7 @@ def _within(messages: Iterable[Message], span: _Span) -> list[Message]:
 
 
 def _used(category: str, messages: list[Message], numbers: int) -> tuple[int, int, Decimal]:
-    """Usage, count and price."""
+    """Calculate usage, count and price."""
     chosen = [
         message
         for message in messages

@@ -1,4 +1,4 @@
-"""The Communications API's part of the outbox page."""
+"""Outbox page, its part for the Communications API."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def latest_operations(twilio: State, count: int) -> list[dict[str, Any]]:
 def groups(
     twilio: State, words: str, status: str
 ) -> Iterator[tuple[float, int, Callable[[int], dict[str, Any]]]]:
-    """The messages of each operation that fit; see ``outbox.Group``."""
+    """Group the messages of each operation that match; see ``outbox.Group``."""
     now = twilio.clock.now()
     for operation in twilio.part(Outbox).newest_first():
         found = _found(operation, words, status, now)
@@ -47,7 +47,7 @@ def _found(operation: Operation, words: str, status: str, now: float) -> Sequenc
 
 
 def _rower(operation: Operation, found: Sequence[int], now: float) -> Callable[[int], dict[str, Any]]:
-    """The newest last in an operation: rows go backwards through it."""
+    """Make a function that builds rows, from an operation's last message to its first."""
     fronts = operation.timeline.fronts(now)
 
     def row(number: int) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _rower(operation: Operation, found: Sequence[int], now: float) -> Callable[[
 
 
 def _said(content: Any) -> str:
-    """The words of a content, at whatever depth, and where its media are."""
+    """Collect the texts of a content, at any depth, and the addresses of its media."""
     if isinstance(content, dict):
         wanted = ("text", "title", "description", "url", "fileUrl", "contentId")
         own = [str(value) for key, value in content.items() if key in wanted and isinstance(value, str)]

@@ -1,4 +1,4 @@
-"""What a message says, and its Liquid: https://www.twilio.com/docs/comms/personalization."""
+"""Message content and its Liquid templates: https://www.twilio.com/docs/comms/personalization."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _LIQUID = Environment()
 
 
 class Content:
-    """The ``content`` of a request, its texts compiled once and rendered when somebody looks.
+    """The ``content`` of a request, its texts compiled once and rendered only when they are read.
 
-    Raises a 400 for a text that is not Liquid, and, where ``strict``, for a variable without a default.
+    Raises a 400 for a text that is not Liquid, and, if ``strict``, for a variable without a default.
     """
 
     __slots__ = ("_form", "_templates")
@@ -35,7 +35,7 @@ class Content:
 
     @property
     def text(self) -> str:
-        """The text as it was written; of modules, the first."""
+        """The text before rendering; of modules, the first."""
         return next((text for _, text in _texts(self._form, "")), self._form.get("contentId", ""))
 
     @property
@@ -43,12 +43,12 @@ class Content:
         return bool(self._form.get("media"))
 
     def serves(self, channel: str) -> bool:
-        """Is there anything to say on this channel?"""
+        """Tell if there is content for a channel."""
         modules = self._form.get("modules")
         return modules is None or any(channel.lower() in module for module in modules)
 
     def as_sent(self, channel: str | None, variables: Mapping[str, str]) -> dict[str, Any]:
-        """The content as one recipient gets it through ``channel``."""
+        """Render the content for one recipient on a channel."""
         form = dict(self._form)
         if channel and "modules" in form:
             form["modules"] = [module for module in form["modules"] if channel.lower() in module]
@@ -65,7 +65,7 @@ class Content:
 
 
 def template(text: str, where: str, strict: bool = False) -> BoundTemplate:
-    """Compile. Raises a 400 that names the place."""
+    """Compile a Liquid template. Raises a 400 that names the place of the error."""
     try:
         compiled = _LIQUID.from_string(text)
         found = compiled.analyze(include_partials=False)
@@ -80,7 +80,7 @@ def template(text: str, where: str, strict: bool = False) -> BoundTemplate:
 
 
 def rendered(compiled: BoundTemplate, variables: Mapping[str, str]) -> str:
-    """Fill in. A fault that shows only now leaves the text empty, since Twilio has long accepted it."""
+    """Render a template. An error that shows only now leaves the text empty, since the send was accepted."""
     try:
         return compiled.render(variables)
     except LiquidError:
@@ -88,7 +88,7 @@ def rendered(compiled: BoundTemplate, variables: Mapping[str, str]) -> str:
 
 
 def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
-    """Every text field, at whatever depth: ``text``, and a rich card's ``title`` and ``description``."""
+    """Collect every text field, at any depth: ``text``, and a rich card's ``title`` and ``description``."""
     if isinstance(value, dict):
         for name, item in value.items():
             if name in ("text", "title", "description") and isinstance(item, str):
@@ -101,7 +101,7 @@ def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
 
 
 def _bare(compiled: BoundTemplate, local: set[str]) -> bool:
-    """Is a variable put out that may be missing? Those that the template itself assigns are not."""
+    """Tell if a variable is used that may be missing; those that the template assigns never are."""
     context = RenderContext(compiled)
     nodes: list[Node] = list(compiled.nodes)
     while nodes:

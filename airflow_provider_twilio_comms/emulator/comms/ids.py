@@ -1,7 +1,7 @@
-"""Ids of the Communications API: ``comms_<kind>_`` and a ULID in small letters.
+"""Ids of the Communications API: ``comms_<kind>_`` and a ULID in lower case.
 
-A message needs no id of its own in memory: its id, and the SIDs of its attempts, are made from that of its
-operation and its place in it, and read back.
+A message stores no id: its id, and the SIDs of its attempts, are derived from its operation's id and its
+place in the operation, and can be read back.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SID = re.compile(r"(?:SM|MM)([0-9a-fA-F]{32})")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a message is: its operation's key, and its index in it."""
+    """The place of a message: its operation's key, and its index in the operation."""
 
     key: str
     index: int
@@ -41,7 +41,7 @@ def _value(text: str) -> int:
 
 
 def new_id(kind: str, now: float, source: random.Random) -> str:
-    """A fresh id; ``kind`` is ``operation``, ``sender``, ``senderpool``."""
+    """Make a new id; ``kind`` is ``operation``, ``sender``, ``senderpool``."""
     return f"comms_{kind}_{_text(int(now * 1000), 10)}{_text(source.getrandbits(80), 16)}"
 
 
@@ -54,7 +54,7 @@ def message_id(key: str, index: int) -> str:
 
 
 def place_of_message(identifier: str) -> Place | None:
-    """None for what was never an id of this emulator."""
+    """Read a message's place from its id; None for an id that this emulator never issued."""
     match = _MESSAGE.fullmatch(identifier)
     if match is None:
         return None
@@ -63,12 +63,12 @@ def place_of_message(identifier: str) -> Place | None:
 
 
 def downstream_sid(key: str, index: int, attempt: int, media: bool = False) -> str:
-    """The SM or MM SID of an attempt."""
+    """Derive the SM or MM SID of an attempt."""
     return f"{'MM' if media else 'SM'}{_value(key):024x}{index:06x}{attempt:02x}"
 
 
 def place_of_sid(sid: str) -> Place | None:
-    """None for a SID whose message is not of this API."""
+    """Read a message's place from an attempt's SID; None if the message is not of this API."""
     match = _SID.fullmatch(sid)
     if match is None:
         return None

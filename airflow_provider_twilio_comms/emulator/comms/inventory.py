@@ -1,4 +1,4 @@
-"""The account's senders and sender pools, some of them there from the start, with ids one can paste."""
+"""Inventory of the account's senders and sender pools; some exist from the start, with fixed ids."""
 
 from __future__ import annotations
 
@@ -10,18 +10,7 @@ from airflow_provider_twilio_comms.emulator.clock import iso
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.state import State
 
-__all__ = [
-    "POOL_ID",
-    "RCS_AGENT",
-    "RCS_SENDER_ID",
-    "SMS_NUMBER",
-    "SMS_SENDER_ID",
-    "WHATSAPP_NUMBER",
-    "WHATSAPP_SENDER_ID",
-    "Inventory",
-    "Pool",
-    "Sender",
-]
+__all__ = ["Inventory", "Pool", "Sender"]
 
 _ULID = "01h9krwprkeee8fzqspvwy6n"
 SMS_NUMBER, SMS_SENDER_ID = "+15005550006", f"comms_sender_{_ULID}q1"
@@ -34,7 +23,7 @@ _BORN = 1_700_000_000.0
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A number, an agent: made at Twilio, here only listed."""
+    """A sender, such as a number or an RCS agent; the API lists senders but does not create them."""
 
     id: str
     address: str
@@ -59,7 +48,7 @@ class Sender:
 
 @dataclass(slots=True)
 class Pool:
-    """There from ``created`` on: a pool is made asynchronously, and ``operation_id`` finds it."""
+    """A sender pool, which exists from ``created`` on, since ``operation_id`` creates it asynchronously."""
 
     id: str
     name: str | None
@@ -100,14 +89,14 @@ class Inventory:
         }
 
     def sender_at(self, address: str, channel: str) -> Sender | None:
-        """The activated sender of an address."""
+        """Find the activated sender of an address."""
         for sender in self.senders.values():
             if (sender.address, sender.channel, sender.status) == (address, channel, "ACTIVATED"):
                 return sender
         return None
 
     def pool(self, pool_id: str) -> Pool | None:
-        """Only once it has been made."""
+        """Find a pool, which exists only once it has been created."""
         pool = self.pools.get(pool_id)
         return pool if pool and pool.created <= self._twilio.clock.now() else None
 

@@ -1,4 +1,4 @@
-"""Messages, listed, fetched and sought: https://www.twilio.com/docs/bulk-messaging/api/message-resource."""
+"""Bulk messages: list, fetch and seek. https://www.twilio.com/docs/bulk-messaging/api/message-resource."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _STATUSES = (
 
 
 def row(operation: Operation, index: int, now: float, fronts: Fronts, version: str = "v1") -> dict[str, Any]:
-    """A message as lists show it: neither content nor attempts."""
+    """Build a message's row in a list, without content and attempts."""
     attempts = operation.recipients.plan(index).attempts
     parties = operation.recipients.parties(index)
     reached = parties[attempts[-1].address if attempts else 0]
@@ -75,7 +75,7 @@ def _sender(operation: Operation, number: int) -> dict[str, Any]:
 
 
 def tags_of(operation: Operation, index: int) -> dict[str, str]:
-    """The tags, those that hold Liquid filled in for this recipient."""
+    """Render the tags for a recipient, since they may hold Liquid."""
     if not operation.liquid_tags:
         return operation.tags
     variables = operation.recipients.variables(index)
@@ -87,7 +87,7 @@ def tags_of(operation: Operation, index: int) -> dict[str, str]:
 
 @routes("GET", "/Messages")
 def list_messages(twilio: State, request: Request, version: str) -> Reply:
-    """Newest operations first. A token names the last place shown, so that new messages shift nothing."""
+    """List messages, newest operations first. A token names the last place, so new messages shift nothing."""
     now, size = twilio.clock.now(), page_size(request.values.get("pageSize"))
     token = request.values.get("pageToken")
     place = position(token)
@@ -109,7 +109,7 @@ def list_messages(twilio: State, request: Request, version: str) -> Reply:
 def _matching(
     twilio: State, request: Request, now: float, number: int | None, index: int
 ) -> Iterator[tuple[Operation, int]]:
-    """The messages that the query asks for, from a place on."""
+    """Find the messages that match the query, from a place on."""
     operation_id = identifier(request, "operationId", "comms_operation")
     session = identifier(request, "sessionId", "comms_session")
     nobody = identifier(request, "profile", "mem_profile") or session  # there are neither here
@@ -154,7 +154,7 @@ def fetch(twilio: State, request: Request, version: str, message_id: str) -> Rep
 
 
 def _attempts(operation: Operation, index: int, status: str) -> list[dict[str, Any]]:
-    """Every attempt but the last has ended; the last is where the message is. Errors show at the end."""
+    """Build the attempts: all but the last have ended, and errors show once the message has."""
     recipients = operation.recipients
     plan, parties, views = recipients.plan(index), recipients.parties(index), []
     for number, attempt in enumerate(plan.attempts):
@@ -180,7 +180,7 @@ def _attempts(operation: Operation, index: int, status: str) -> list[dict[str, A
 
 @routes("GET", "/Messages/Seek/{messageSid}")
 def seek(twilio: State, request: Request, version: str, message_sid: str) -> Reply:
-    """301 to the message that an SM or MM SID is an attempt of."""
+    """Redirect (301) from an attempt's SM or MM SID to its message."""
     if message_sid[:2] not in ("SM", "MM") or len(message_sid) != 34:
         raise Problem(400, 20001, "Not the SID of a message")
     place = place_of_sid(message_sid)

@@ -1,4 +1,4 @@
-"""The shapes of ``content.modules``: one body per channel, checked to the depth of a rich card."""
+"""Schema of ``content.modules``: one body per channel, validated down to rich cards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Text = Annotated[str, Meta(min_length=1)]
 
 
 class Strict(msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True):
-    """An unknown key is an error; a null is not the same as nothing."""
+    """A struct in which an unknown key is an error, and null is not the same as a missing key."""
 
 
 class Media(Strict):
@@ -125,12 +125,12 @@ _ACTIONS = (
 
 
 def given(struct: msgspec.Struct, *names: str) -> list[str]:
-    """Which of the fields the request gave."""
+    """List the fields that the request contains."""
     return [name for name in names if getattr(struct, name) is not UNSET]
 
 
 def problem_with(modules: list[Module]) -> str | None:
-    """What the shapes alone cannot say: exactly one of, at least one of."""
+    """Check the rules that types cannot express: exactly one of, at least one of."""
     channels = [given(module, "sms", "rcs") for module in modules]
     if any(len(each) != 1 for each in channels):
         return "A module holds exactly one channel"

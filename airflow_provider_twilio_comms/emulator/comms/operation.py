@@ -1,4 +1,4 @@
-"""One accepted ``POST /Messages``: its messages in columns, and what they are at a given time."""
+"""An operation, that is one accepted ``POST /Messages``: its messages in columns, and their statuses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COUNTERS = (
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """An address and its channel, as a request names a recipient: ``PHONE`` or ``WHATSAPP``."""
+    """The address and channel of a recipient in a request: ``PHONE`` or ``WHATSAPP``."""
 
     address: str
     channel: str
@@ -47,7 +47,7 @@ class Source:
 class Recipients:
     """The recipients of an operation, column by column: a million take about 200 MB, variables included.
 
-    Only who has several addresses, another channel than PHONE, or a profile, has an entry in ``others``.
+    Only recipients with several addresses, another channel than PHONE, or a profile are in ``others``.
     """
 
     __slots__ = ("_variables", "addresses", "members", "others", "plan_of", "plans")
@@ -64,7 +64,7 @@ class Recipients:
         return len(self.addresses)
 
     def add(self, address: str, plan: int, variables: Mapping[str, str] | None) -> None:
-        """``plan`` is an index into ``plans``; a new one was appended to it before."""
+        """Add a recipient. ``plan`` is an index into ``plans``, to which a new plan is appended first."""
         index = len(self.addresses)
         self.addresses.append(address)
         if variables:
@@ -90,7 +90,7 @@ class Recipients:
 
 @dataclass(slots=True)
 class Operation:
-    """``asked`` is the ``from`` of the request, for messages that no sender can reach."""
+    """An operation. ``asked`` is the ``from`` of the request, for recipients that no sender can reach."""
 
     id: str
     number: int
@@ -125,9 +125,9 @@ class Operation:
         return self.created if now < line.start else min(now, line.end)
 
     def stats(self, now: float, rows: bool) -> dict[str, int]:
-        """The twelve counters. They add up: every recipient is unaddressable or in one state.
+        """Count the twelve counters, which add up: every recipient is unaddressable or in one state.
 
-        ``rows``: unaddressable recipients have a message each, and count in ``total``.
+        With ``rows``, unaddressable recipients have a message each, and count in ``total``.
         """
         stats, statuses, fronts = dict.fromkeys(COUNTERS, 0), dict[str, int](), self.timeline.fronts(now)
         recipients = self.recipients
@@ -176,7 +176,7 @@ class Operation:
         )
 
     def has(self, index: int, rows: bool) -> bool:
-        """Is there a message at this place?"""
+        """Tell if there is a message at a place."""
         recipients = self.recipients
         return 0 <= index < len(recipients) and (rows or not recipients.plan(index).unaddressable)
 

@@ -1,4 +1,4 @@
-"""Everything that was sent through the Communications API and is not yet forgotten."""
+"""Outbox of the Communications API: every operation within the retention."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Outbox"]
 
 
 class Outbox:
-    """The operations, oldest first, numbered from 0 over the emulator's life."""
+    """The operations, oldest first, numbered from 0 since the emulator started."""
 
     def __init__(self, twilio: State) -> None:
         self._twilio = twilio
@@ -35,7 +35,7 @@ class Outbox:
         return operation if operation and self._kept(operation) else None
 
     def at(self, place: Place | None) -> Operation | None:
-        """The operation of the message at a place, if there is such a message."""
+        """Find the operation of the message at a place, if there is such a message."""
         operation = self._by_key.get(place.key) if place else None
         rows = self._twilio.options.unaddressable_rows
         if place and operation and self._kept(operation) and operation.has(place.index, rows):
@@ -43,7 +43,7 @@ class Outbox:
         return None
 
     def cancel(self, operation_id: str) -> None:
-        """What is not yet sent never will be. Raises ``LookupError``; ``ValueError`` after its end."""
+        """Cancel an operation's unsent messages. Raises ``LookupError``, and ``ValueError`` after its end."""
         operation, now = self.find(operation_id), self._twilio.clock.now()
         if operation is None:
             raise LookupError("no such operation")
@@ -52,7 +52,7 @@ class Outbox:
         operation.timeline.canceled_at = now
 
     def newest_first(self, before: int | None = None, lag: float = 0.0) -> list[Operation]:
-        """Those numbered ``before`` or lower, and accepted at least ``lag`` seconds ago."""
+        """List operations with a number up to ``before`` that were accepted at least ``lag`` seconds ago."""
         latest = self._twilio.clock.now() - lag
         end = len(self._operations)
         if before is not None:
@@ -67,7 +67,7 @@ class Outbox:
         return self._twilio.clock.now() - operation.created <= self._twilio.options.retention
 
     def _forget(self) -> None:
-        """Free what is past retention."""
+        """Delete operations that are past retention."""
         gone = 0
         while gone < len(self._operations) and not self._kept(self._operations[gone]):
             operation = self._operations[gone]

@@ -1,24 +1,4 @@
-"""What becomes of a number: THE TABLE, so that data files can choose.
-
-A number that ends in ``555`` and four digits of the first column (``+1 202 555 9003``) fares as follows, on
-every channel unless said otherwise; every other number is delivered, and on WhatsApp read.
-
-    9000   sent, and no receipt ever comes        SENT
-    9001   queue overflow                         FAILED       30001   (try again)
-    9003   handset unreachable                    UNDELIVERED  30003   (try again)
-    9005   unknown number                         UNDELIVERED  30005   (this recipient)
-    9006   landline: no sender can reach it       unaddressable
-    9007   filtered by the carrier                UNDELIVERED  30007   (content, reputation)
-    9008   the carrier gave no reason             UNDELIVERED  30008   (try again)
-    9016   WhatsApp, outside its 24 hours         FAILED       63016   (a template is needed)
-    9034   sender not registered                  FAILED       30034   (configuration)
-    9337   has neither RCS nor WhatsApp           UNDELIVERED  61337 or 63003 there; then the next channel
-    9408   country not enabled                    FAILED       21408   (configuration)
-    9410   the provider timed out                 UNDELIVERED  30410   (unknown)
-    9610   opted out                              FAILED       21610   (never again)
-
-``Options.outcomes`` is asked first. The codes: https://www.twilio.com/docs/api/errors
-"""
+"""Magic numbers: the outcome of a message by the last digits of its recipient's number."""
 
 from __future__ import annotations
 
@@ -32,7 +12,7 @@ __all__ = ["Outcome", "Outcomes", "message_of"]
 
 
 class Outcome(NamedTuple):
-    """How one attempt ends. ``elsewhere``: the next channel may still reach the person."""
+    """The end of one attempt. ``elsewhere`` means that the next channel may still reach the person."""
 
     status: str
     code: int | None = None
@@ -81,7 +61,27 @@ def message_of(code: int) -> str:
 
 
 class Outcomes:
-    """The table, behind the outcomes that were scripted."""
+    """Outcomes by number: those of ``Options.outcomes`` first, then the magic numbers.
+
+    A number that ends in ``555`` and four digits of the first column (``+1 202 555 9003``) has this outcome,
+    on every channel unless said otherwise; every other number is delivered, and on WhatsApp read.
+
+        9000   sent, and no receipt ever comes        SENT
+        9001   queue overflow                         FAILED       30001   (try again)
+        9003   handset unreachable                    UNDELIVERED  30003   (try again)
+        9005   unknown number                         UNDELIVERED  30005   (this recipient)
+        9006   landline: no sender can reach it       unaddressable
+        9007   filtered by the carrier                UNDELIVERED  30007   (content, reputation)
+        9008   the carrier gave no reason             UNDELIVERED  30008   (try again)
+        9016   WhatsApp, outside its 24 hours         FAILED       63016   (a template is needed)
+        9034   sender not registered                  FAILED       30034   (configuration)
+        9337   has neither RCS nor WhatsApp           UNDELIVERED  61337 or 63003 there; then the next channel
+        9408   country not enabled                    FAILED       21408   (configuration)
+        9410   the provider timed out                 UNDELIVERED  30410   (unknown)
+        9610   opted out                              FAILED       21610   (never again)
+
+    The codes: https://www.twilio.com/docs/api/errors
+    """
 
     def __init__(self, scripted: Sequence[Scripted]) -> None:
         self._scripted = [
@@ -93,7 +93,7 @@ class Outcomes:
         ]
 
     def of(self, address: str, channel: str) -> Outcome:
-        """What an attempt to reach ``address`` through a sender of ``channel`` ends in."""
+        """Find the outcome of an attempt to reach ``address`` through a sender of ``channel``."""
         for pattern, outcome in self._scripted:
             if pattern.search(address):
                 return outcome
@@ -102,5 +102,5 @@ class Outcomes:
         return found or (_READ if channel == "WHATSAPP" else _DELIVERED)
 
     def ordinary(self, address: str) -> bool:
-        """Is there nothing special about this number on any channel?"""
+        """Tell if a number is an ordinary one on every channel."""
         return not self._scripted and address[-7:-4] != "555"

@@ -1,4 +1,4 @@
-"""The query of a list: what is asked for must be well formed; what nobody knows is ignored."""
+"""Query parameters of lists: known ones must be valid, unknown ones are ignored, as at Twilio."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def choice(request: Request, name: str, values: Sequence[str]) -> str | None:
 
 
 def identifier(request: Request, name: str, kind: str) -> str | None:
-    """An id of the query, of the right kind. Its pattern has no end, as Twilio's has none."""
+    """Read an id of the right kind. The pattern is open at its end, as Twilio's is."""
     value = request.values.get(name)
     if value is not None and not re.match(rf"{kind}_[0-7][a-hjkmnpqrstv-z0-9]{{25,34}}", value):
         raise Problem(400, 20001, f"{name} is not an id of the form {kind}_...", name)
@@ -30,7 +30,7 @@ def identifier(request: Request, name: str, kind: str) -> str | None:
 
 
 def date_range(request: Request) -> tuple[float, float]:
-    """``startDate`` and ``endDate``: from, until; the end must be later than the start."""
+    """Read ``startDate`` and ``endDate``; the end must be later than the start."""
     moments = []
     for name, otherwise in (("startDate", float("-inf")), ("endDate", float("inf"))):
         text = request.values.get(name)
@@ -44,7 +44,7 @@ def date_range(request: Request) -> tuple[float, float]:
 
 
 def tag_filter(request: Request) -> dict[str, str]:
-    """``key:value;key2:value2;``: all of them must fit."""
+    """Read a filter by tags, ``key:value;key2:value2;``, all of which must match."""
     text = request.values.get("tags")
     if text is None:
         return {}

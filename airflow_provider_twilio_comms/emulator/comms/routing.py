@@ -1,4 +1,4 @@
-"""Which sender reaches whom: from the ``from`` of a request to the plan of each message.
+"""Routing: choose the sender of each message from the ``from`` of a request.
 
 https://www.twilio.com/docs/bulk-messaging/channel-fallback
 """
@@ -37,14 +37,14 @@ _STAGES = {
 
 
 def reaches(sender_channel: str, recipient_channel: str) -> bool:
-    """A phone number is reached by SMS and RCS."""
+    """Tell if a sender's channel reaches a recipient's; SMS and RCS reach a phone number."""
     return sender_channel in _REACHES.get(recipient_channel, ())
 
 
 def sources_of(
     inventory: Inventory, asked: From | UnsetType, strict: bool
 ) -> tuple[list[Source], str | None]:
-    """The senders that a request may use, in the order of preference, and the pool they are from.
+    """List the senders that a request may use, in the order of preference, and their pool.
 
     Raises a 400 for a sender or pool that the account does not have; unless ``strict``, one is made up.
     """
@@ -76,7 +76,7 @@ def _refuse(strict: bool, code: int, text: str, where: str) -> None:
 
 
 def pooled(senders: Sequence[Sender], channels: Controls | UnsetType) -> list[Source]:
-    """One sender for each channel of a pool, the preferred channel first."""
+    """Pick one sender for each channel of a pool, the preferred channel first."""
     order = {name: rank for rank, name in enumerate(_USUAL)}
     allowed: Sequence[str] = _USUAL
     if isinstance(channels, Controls):
@@ -94,7 +94,7 @@ def pooled(senders: Sequence[Sender], channels: Controls | UnsetType) -> list[So
 
 
 def routed(parties: Sequence[Party], sources: Sequence[Source], content: Content, outcomes: Outcomes) -> Plan:
-    """What is in store for one message: attempts until one is not refused by its channel as a whole."""
+    """Plan the attempts of one message, until one is not refused by its whole channel."""
     attempts: list[Attempted] = []
     for place, party in enumerate(parties):
         for number, source in enumerate(sources):

@@ -1,4 +1,4 @@
-"""The shape of ``POST /Messages``, and every rule that a request can break before anything is sent."""
+"""Schema of ``POST /Messages``, and every rule that is checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -92,13 +92,13 @@ class Send(_Common, kw_only=True):
 
 
 class Counted(_Common, kw_only=True):
-    """The same, looking at no recipient: for the null sink."""
+    """The body for the null sink, which does not parse recipients."""
 
     to: Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=10_000)]
 
 
 def check(request: Send | Counted) -> None:
-    """Raises one 400 for every rule that is broken, up to ``MOST_ERRORS``."""
+    """Check a request; raises one 400 that lists every broken rule, up to ``MOST_ERRORS``."""
     errors: list[tuple[int, str, str | None]] = []
     if isinstance(request, Send):
         for index, recipient in enumerate(request.to):
@@ -118,7 +118,7 @@ def check(request: Send | Counted) -> None:
 
 
 def _problem_with(recipient: Recipient) -> tuple[int, str, str] | None:
-    """Code, text, place. The forms exclude one another."""
+    """Check a recipient: returns code, text and place of an error. Its forms exclude one another."""
     if recipient.address is not UNSET and recipient.channel is not UNSET:
         fine = _E164.fullmatch(recipient.address)
         forms = given(recipient, "addresses", "profile_id", "memory_store_id")
@@ -165,7 +165,7 @@ def _problems_with_content(content: Body) -> list[tuple[int, str, str | None]]:
 
 
 def moment_of(text: str) -> float | None:
-    """The time that an entry of ``sendAt`` names; without an offset it is taken as UTC. None: not a time."""
+    """Read an entry of ``sendAt``, in UTC if it has no offset; None if it is not a time."""
     match = _SEND_AT.fullmatch(text)
     if match is None:
         return None

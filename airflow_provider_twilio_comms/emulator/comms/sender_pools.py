@@ -1,6 +1,6 @@
 """Sender pools: https://www.twilio.com/docs/bulk-messaging/api/sender-pool-resource.
 
-A pool, and a sender added to one, is there once its operation is COMPLETED.
+A pool, and a sender added to one, exists once its operation is COMPLETED.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _ADD = msgspec.json.Decoder(Annotated[list[Reference], Meta(min_length=1, max_le
 
 @dataclass(frozen=True, slots=True)
 class PoolOperation:
-    """``known`` senders are created when it ends, ``unknown`` ones fail."""
+    """A change of a pool: ``known`` senders are added when it completes, ``unknown`` ones fail."""
 
     id: str
     created: float
@@ -78,7 +78,7 @@ class PoolOperation:
 
 
 class PoolOperations:
-    """By id, oldest first."""
+    """Changes of pools by id, oldest first."""
 
     def __init__(self, twilio: State) -> None:
         self._twilio = twilio
@@ -111,7 +111,7 @@ def _changed(version: str, pool: Pool) -> Reply:
 
 @routes("GET", "")
 def list_pools(twilio: State, request: Request, version: str) -> Reply:
-    """``operationId`` finds the pool that an operation made."""
+    """List pools; ``operationId`` finds the pool that an operation created."""
     operation_id = identifier(request, "operationId", "comms_operation")
     (since, until), now = date_range(request), twilio.clock.now()
     found = (
@@ -128,7 +128,7 @@ def list_pools(twilio: State, request: Request, version: str) -> Reply:
 
 @routes("POST", "")
 def create(twilio: State, request: Request, version: str) -> Reply:
-    """409 where a pool of that name is there already."""
+    """Create a pool; 409 if there is one with that name."""
     asked, inventory = body_as(request, _CREATE), twilio.part(Inventory)
     name = asked.name if isinstance(asked.name, str) else None
     if name is not None and any(pool.name == name for pool in inventory.pools.values()):
@@ -156,7 +156,7 @@ def fetch(twilio: State, request: Request, version: str, sender_pool_id: str) ->
 
 @routes("PATCH", "/{senderPoolId}")
 def update(twilio: State, request: Request, version: str, sender_pool_id: str) -> Reply:
-    """``tags`` replace those there were: what Twilio does is not documented."""
+    """Change a pool; ``tags`` replace the old ones, since Twilio's behaviour is not documented."""
     pool, asked = _pool(twilio, sender_pool_id), body_as(request, _UPDATE)
     if asked.name is UNSET and asked.tags is UNSET:
         raise Problem(400, 20001, "Nothing to change: give name or tags", "$")
@@ -182,7 +182,7 @@ def list_senders(twilio: State, request: Request, version: str, sender_pool_id: 
 
 @routes("POST", "/{senderPoolId}/Senders")
 def add_senders(twilio: State, request: Request, version: str, sender_pool_id: str) -> Reply:
-    """The body is an array. A sender that is there already counts as created."""
+    """Add the senders of the body, an array. One that is in the pool already counts as added."""
     pool, asked = _pool(twilio, sender_pool_id), body_as(request, _ADD)
     known = [each.sender_id for each in asked if each.sender_id in twilio.part(Inventory).senders]
     operation = twilio.part(PoolOperations).start(len(known), len(asked) - len(known))

@@ -1,4 +1,4 @@
-"""Senders: https://www.twilio.com/docs/bulk-messaging/api/sender-resource, and its search and resolve."""
+"""Senders, with search and resolve: https://www.twilio.com/docs/bulk-messaging/api/sender-resource"""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class Search(Strict):
 
 
 class Addressee(Strict):
-    """``channel`` is any text for a recipient; of a sender's address, one of three."""
+    """An address: for a recipient ``channel`` is any text, for a sender one of three."""
 
     address: Text
     channel: Text
 
 
 class Resolve(Strict):
-    """Of sender addresses, the messaging form alone: email and push are other products."""
+    """The body of resolve, with sender addresses for messaging only: email and push are other products."""
 
     recipient_addresses: Annotated[list[Addressee], Meta(min_length=1, max_length=100)]
     sender_pool_id: PoolId | UnsetType = UNSET
@@ -57,7 +57,7 @@ _SEARCH, _RESOLVE = msgspec.json.Decoder(Search), msgspec.json.Decoder(Resolve)
 
 
 def listed(request: Request, senders: Iterable[Sender]) -> Reply:
-    """A page of senders, with the filters that both sender lists take."""
+    """Build a page of senders, with the filters of both lists."""
     channel, status = choice(request, "channel", _CHANNELS), choice(request, "status", _STATUSES)
     since, until = date_range(request)
     found = (
@@ -90,7 +90,7 @@ def fetch(twilio: State, request: Request, version: str, sender_id: str) -> Repl
 
 @routes("POST", "/Senders/Search")
 def search(twilio: State, request: Request, version: str) -> Reply:
-    """Paging is in the body here."""
+    """Search senders; paging is part of the body."""
     asked = body_as(request, _SEARCH)
     if isinstance(asked.status, str) and asked.status not in _STATUSES:
         raise Problem(400, 20001, "status is one of ACTIVATED, DEACTIVATED", "$.status")
@@ -106,7 +106,7 @@ def search(twilio: State, request: Request, version: str) -> Reply:
 
 @routes("POST", "/Senders/Resolve")
 def resolve(twilio: State, request: Request, version: str) -> Reply:
-    """Which sender would reach whom, the preferred pair first: a dry run of routing."""
+    """Resolve senders for recipients, the preferred pair first: a dry run of routing."""
     asked, inventory = body_as(request, _RESOLVE), twilio.part(Inventory)
     if asked.sender_pool_id is not UNSET and asked.sender_addresses is not UNSET:
         raise Problem(400, 20001, "senderPoolId and senderAddresses exclude each other", "$")

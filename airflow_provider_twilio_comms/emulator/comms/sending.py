@@ -1,4 +1,4 @@
-"""``POST /Messages``: https://www.twilio.com/docs/bulk-messaging/api/message-resource."""
+"""Bulk send, ``POST /Messages``: https://www.twilio.com/docs/bulk-messaging/api/message-resource."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def send(twilio: State, request: Request, version: str) -> Reply:
 
 
 def accepted(twilio: State, version: str, resource: str, operation_id: str) -> Reply:
-    """202, with the operation's id in the body (v1) or in a header alone (preview, and older pages)."""
+    """Build the 202 with the operation's id in the body (v1) or only a header (preview, older pages)."""
     location = address("comms", f"/{version}/{resource}/Operations/{operation_id}")
     style = twilio.options.accepted or ("body" if version == "v1" else "header")
     if style == "header":
@@ -88,7 +88,7 @@ def accepted(twilio: State, version: str, resource: str, operation_id: str) -> R
 
 
 def _scheduled_for(asked: Send | Counted) -> float | None:
-    """The latest entry of ``sendAt``: they are intersected. One that has passed means now."""
+    """Read the time to send: the latest entry of ``sendAt``, since they are intersected, or else now."""
     if not isinstance(asked.schedule, Schedule):
         return None
     return max(moment for text in asked.schedule.send_at if (moment := moment_of(text)) is not None)
@@ -97,7 +97,7 @@ def _scheduled_for(asked: Send | Counted) -> float | None:
 def _recipients(
     asked: list[Recipient], sources: list[Source], content: Content, outcomes: Outcomes
 ) -> Recipients:
-    """The columns. Most recipients are an ordinary number and share one plan, which is found only once."""
+    """Build the columns. Most recipients are ordinary numbers and share one plan, which is looked up once."""
     recipients, known, add = Recipients(), dict[Plan, int](), Recipients.add
     usual: int | None = None
     for recipient in asked:
@@ -130,7 +130,7 @@ def _parties(recipient: Recipient) -> tuple[Party, ...]:
 
 
 def _nobody(count: int) -> Recipients:
-    """Recipients of whom only the number is known, all of them delivered to."""
+    """Build recipients for the null sink, which keeps only their number, all delivered."""
     recipients = Recipients()
     recipients.plans.append(Plan(("SENT", "DELIVERED", "DELIVERED"), (Attempted(0, 0, "DELIVERED", None),)))
     recipients.members.append(range(count))

@@ -1,8 +1,8 @@
-"""How an operation's messages move with time: by fronts that pass over them in order.
+"""Timeline of an operation: fronts that pass over its messages in order and change their statuses.
 
-Of a pace of ten seconds, the sending front passes over all messages in the first six, the front of receipts
-follows three behind it, that of read receipts one more behind. What a message is at any moment depends on
-nothing but its place and the fronts, so nothing has to be kept or moved, and a count is a bisection.
+At a pace of ten seconds, the sending front passes over all messages in the first six, the front of receipts
+follows three behind it, that of read receipts one more behind. The status of a message at any moment depends
+only on its place and the fronts, so nothing has to be stored or moved, and a count is a bisection.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SENDING, _SETTLING, _READING = 0.6, 0.3, 0.1  # parts of the pace
 
 
 class Fronts(NamedTuple):
-    """How many messages, from the first, are sent, have their receipt, have been read by now."""
+    """Numbers of messages, from the first, that are sent, have their receipt, and are read by now."""
 
     sent: int
     settled: int
@@ -27,7 +27,7 @@ class Fronts(NamedTuple):
 
 @dataclass(slots=True)
 class Timeline:
-    """``lag`` is the time by which receipts come late; ``canceled_at`` stops the sending."""
+    """The fronts over time. ``lag`` is the delay of receipts; ``canceled_at`` stops the sending."""
 
     start: float
     pace: float
@@ -63,7 +63,7 @@ class Timeline:
 
 
 class Attempted(NamedTuple):
-    """One attempt of a plan: which of the operation's senders, which address of the recipient, the end."""
+    """One attempt of a plan: indices of the operation's sender and the recipient's address, the outcome."""
 
     sender: int
     address: int
@@ -72,7 +72,7 @@ class Attempted(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is in store for a message: its status behind each front, and its attempts."""
+    """The plan of a message: its status behind each front, and its attempts."""
 
     stages: tuple[str, str, str]
     attempts: tuple[Attempted, ...]
@@ -82,13 +82,13 @@ class Plan(NamedTuple):
         return not self.attempts
 
     def status(self, index: int, fronts: Fronts) -> str:
-        """Once it is sent: before, it is QUEUED whatever the plan."""
+        """Find the status of a message that is sent; before that it is QUEUED in every plan."""
         if index >= fronts.settled:
             return self.stages[0]
         return self.stages[1] if index >= fronts.read else self.stages[2]
 
     def tally(self, members: Sequence[int], fronts: Fronts, into: dict[str, int]) -> int:
-        """Add the statuses of the plan's members (indices, in order); returns how many are sent."""
+        """Count the statuses of the plan's members (indices, in order); returns the number of those sent."""
         sent, settled, read = (bisect_left(members, front) for front in fronts)
         for status, count in zip(self.stages, (sent - settled, settled - read, read), strict=True):
             into[status] = into.get(status, 0) + count

@@ -1,6 +1,6 @@
-"""Pictures as inline SVG, with a text for whoever does not see them. Pure.
+"""Charts as inline SVG, with a text for screen readers. Pure.
 
-Colours are the style sheet's: shapes carry classes only, since the page's policy allows no style in them.
+Colours come from the style sheet: shapes carry classes only, since the page's policy allows no inline style.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PARTS = (("delivered", "delivered"), ("failed", "failed"), ("open", "open"))
 
 
 def columns(buckets: Sequence[Bucket], label: str) -> Markup:
-    """A stack of counters for each stretch of time."""
+    """Draw stacked columns of counters, one for each period."""
     top = _round_up(max((bucket.counters.total for bucket in buckets), default=0))
     slot = (WIDTH - LEFT - RIGHT) / max(1, len(buckets))
     shapes = [*_grid(top)]
@@ -47,7 +47,7 @@ def columns(buckets: Sequence[Bucket], label: str) -> Markup:
 
 
 def steps(points: Sequence[Point], label: str) -> Markup:
-    """What Twilio has accepted, as it grew."""
+    """Draw the number of accepted recipients over time."""
     if not points:
         return _picture(_grid(0), label)
     top = _round_up(points[-1].accepted)
@@ -71,7 +71,7 @@ def steps(points: Sequence[Point], label: str) -> Markup:
 
 
 def bar(counters: Counters) -> Markup:
-    """One send's counters in a line, for a table that gives the numbers too."""
+    """Draw one send's counters as a bar, for a table that gives the numbers too."""
     total, left, shapes = counters.total, 0.0, []
     for name, kind in PARTS:
         width = 100 * getattr(counters, name) / total if total else 0
@@ -89,7 +89,7 @@ def told(counters: Counters) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """In UTC, which the page says once."""
+    """Format a time in UTC, which the page says once."""
     return f"{at:%Y-%m-%d %H:%M}" if at else ""
 
 
@@ -123,7 +123,7 @@ def _text(x: float, y: float, text: str, anchor: str) -> Markup:
 
 
 def _high(count: int, top: int) -> float:
-    """At least a pixel for what there is at all."""
+    """Scale a height, to at least a pixel for anything above zero."""
     return max(1.0, (HEIGHT - TOP - BOTTOM) * count / top) if count and top else 0.0
 
 
@@ -132,7 +132,7 @@ def _tick(at: datetime, span: timedelta) -> str:
 
 
 def _round_up(count: int) -> int:
-    """The next number of which half is one too, such as 20, 40, 100."""
+    """Round up to a number whose half is round too, such as 20, 40, 100."""
     if count <= 0:
         return 0
     size: int = 10 ** (len(str(count)) - 1)

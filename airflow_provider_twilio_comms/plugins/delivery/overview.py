@@ -1,4 +1,4 @@
-"""Many sends together: totals, counters over time, and why messages failed. Pure: no Airflow, no clock."""
+"""Overview of many sends: totals, counters over time, and reasons of failures. Pure: no Airflow, no clock."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ __all__ = [
 SHOWN = 3  # tasks that a reason names
 
 ADVICE: dict[Verdict, str] = {
-    Verdict.RETRY: "Try again later as it is: TwilioResendFailedOperator texts these once more.",
+    Verdict.RETRY: "Try again later without changes: TwilioResendFailedOperator texts these once more.",
     Verdict.RECIPIENT: "Nothing is wrong here. Correct the number, or drop it from the list.",
     Verdict.OPT_OUT: "Never text them again: leave them out with suppress.",
-    Verdict.CONFIGURATION: "Mend the account, the sender or the message first, then send again.",
-    Verdict.UNKNOWN: "Look at the messages at Twilio before anything is sent again.",
+    Verdict.CONFIGURATION: "Fix the account, the sender or the message first, then send again.",
+    Verdict.UNKNOWN: "Check the messages at Twilio before anything is sent again.",
 }
 _UNREACHED = "no sender could reach them on this channel"
-_UNASKED = "Twilio was not asked why"
-_ASK = "TwilioReceiptsOperator asks for the reason of each."
+_UNASKED = "reason not looked up"
+_ASK = "TwilioReceiptsOperator looks up the reason of each."
 
 
 class Counters(NamedTuple):
-    """Messages: ``open`` are on their way, or nobody has looked yet."""
+    """Counts of messages: ``open`` ones are in flight, or their outcome was not looked up yet."""
 
     delivered: int = 0
     failed: int = 0
@@ -55,14 +55,14 @@ class Counters(NamedTuple):
 
 
 class Bucket(NamedTuple):
-    """The messages of what was begun from ``start`` on, until the next bucket's."""
+    """The messages of tasks that began between ``start`` and the next bucket."""
 
     start: datetime
     counters: Counters
 
 
 class Point(NamedTuple):
-    """How many recipients' messages Twilio had accepted by then."""
+    """The number of recipients that Twilio had accepted by a time."""
 
     at: datetime
     accepted: int
@@ -70,7 +70,7 @@ class Point(NamedTuple):
 
 @dataclass
 class Failure:
-    """A reason: ``code`` is Twilio's, if there is one; ``tasks`` are the newest of those it befell."""
+    """A reason of failures: ``code`` is Twilio's, if there is one; ``tasks`` are the newest affected ones."""
 
     code: int | None
     meaning: str
@@ -90,7 +90,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Overview:
-    """``operations`` and ``messages`` count ids of Twilio's once, whoever sent them or waits for them."""
+    """The overview. ``operations`` and ``messages`` count each id once, whoever sent it or waits for it."""
 
     sends: list[Send]
     in_flight: int
@@ -102,7 +102,7 @@ class Overview:
 
 
 def overview(found: Iterable[Send]) -> Overview:
-    """Totals of all; receipts count as reasons only, and are not listed."""
+    """Sum up sends; receipts only count as reasons of failures, and are not listed."""
     everything = list(found)
     sends = [send for send in everything if send.kind != "receipts"]
     counted = _counted(sends)
@@ -123,7 +123,7 @@ def overview(found: Iterable[Send]) -> Overview:
 
 
 def counters_of(send: Send) -> Counters:
-    """Twilio's counters as far as the task has seen them; what it has not seen is open."""
+    """Count a send's messages by Twilio's counters as the task last saw them; the rest are open."""
     if send.stats is None:
         return Counters(open=send.recipients)
     stats = send.stats
@@ -131,7 +131,7 @@ def counters_of(send: Send) -> Counters:
 
 
 def over_time(sends: Iterable[Send], since: datetime, until: datetime, buckets: int) -> list[Bucket]:
-    """Counters by when the task began, in that many equal stretches of time."""
+    """Count messages by the start of their task, in a number of equal periods."""
     width = (until - since) / buckets
     sums = [Counters()] * buckets
     for send in _counted(list(sends)):
@@ -142,7 +142,7 @@ def over_time(sends: Iterable[Send], since: datetime, until: datetime, buckets: 
 
 
 def accepted_over_time(began: datetime | None, parts: Sequence[Part], most: int = 200) -> list[Point]:
-    """How a send went out, from its ledger; thinned to about ``most`` points."""
+    """Read from the ledger how many recipients were accepted over time, thinned to about ``most`` points."""
     taken = sorted((part.at, part.people) for part in parts if part.state in ("accepted", "assumed"))
     if not taken:
         return []
@@ -160,9 +160,9 @@ def _operations(send: Send) -> Collection[str]:
 
 
 def _counted(sends: Sequence[Send]) -> list[Send]:
-    """Those whose counters add up without counting a message twice.
+    """Pick the sends whose counters add up without counting a message twice.
 
-    Whoever only waits counts in place of the sends that did not wait themselves, once.
+    A task that only waits counts in place of the sends that did not wait themselves, once.
     """
     seen = {name for send in sends if send.kind != "wait" and send.stats for name in send.ids}
     waits = []
@@ -179,7 +179,7 @@ def _counted(sends: Sequence[Send]) -> list[Send]:
 
 
 def _failures(sends: Iterable[Send], receipts: Sequence[Send]) -> list[Failure]:
-    """The most frequent reasons first. Receipts know of every message, a task that failed of some."""
+    """List reasons of failures, the most frequent first; receipts know every message, a failed task some."""
     found: dict[tuple[int | None, str], Failure] = {}
     latest = {name: receipt for receipt in reversed(receipts) for name in receipt.ids}
     used: dict[int, Counter[int]] = {}

@@ -1,4 +1,4 @@
-"""What the templates of the delivery view are given: slices of long lists, words and addresses. Pure."""
+"""Helpers for the templates of the delivery view: pages of long lists, words and links. Pure."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Slice:
 
     @classmethod
     def of(cls, every: Sequence[Any], page: int, size: int = SIZE) -> Slice:
-        """The page asked for, or the nearest there is."""
+        """Cut out the requested page, or the nearest that exists."""
         pages = max(1, -(-len(every) // size))
         page = min(max(page, 1), pages)
         items = every[(page - 1) * size : page * size]
@@ -47,7 +47,7 @@ class Slice:
 
 
 def environment(folder: Path) -> Environment:
-    """Templates that escape whatever they are given."""
+    """Set up templates, which escape every value."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
@@ -70,7 +70,7 @@ def environment(folder: Path) -> Environment:
 
 
 def words(send: Send) -> str:
-    """What a task is about, in few words."""
+    """Describe a task in a few words."""
     if send.kind == "wait":
         return "waits for others' sends"
     noun = "message" if send.kind == "messages" else "operation"
@@ -81,12 +81,12 @@ def words(send: Send) -> str:
 
 
 def of_airflow(key: Key) -> str:
-    """The task instance's own page in Airflow's UI, below its root."""
+    """Link to the task instance's own page in Airflow's UI, below its root."""
     dag, run, task = (quote(part, safe="") for part in key[:3])
     mapped = f"/mapped/{key.map_index}" if key.map_index >= 0 else ""
     return f"/dags/{dag}/runs/{run}/tasks/{task}{mapped}"
 
 
 def of_ours(key: Key) -> str:
-    """The task instance's page in this view, relative to the overview."""
+    """Link to the task instance's page in this view, relative to the overview."""
     return f"task?{urlencode(key._asdict())}"

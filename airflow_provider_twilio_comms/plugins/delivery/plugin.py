@@ -1,4 +1,4 @@
-"""The plugin that adds the delivery view to Airflow's UI; only the API server builds, and so imports, it."""
+"""Airflow plugin that adds the delivery view to the UI; only the API server builds, and so imports, it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _TASK = "dag_id={DAG_ID}&run_id={RUN_ID}&task_id={TASK_ID}&map_index={MAP_INDEX}
 
 
 class TwilioDeliveryPlugin(AirflowPlugin):
-    """A page in the navigation and a tab at task instances, unless ``[twilio] delivery_view`` is off.
+    """A page in the navigation and a tab of task instances, unless ``[twilio] delivery_view`` is off.
 
-    It reads what Airflow has stored, as whoever looks may read it, and changes nothing.
+    It reads only what Airflow has stored and the viewer may read, and changes nothing.
     """
 
     name = "twilio_delivery"
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The pages. Where they cannot be built, the API server starts without them, and the log says why."""
+        """Build the pages. If that fails, the API server starts without them, and the log says why."""
         if not _wanted():
             return []
         try:
@@ -36,12 +36,12 @@ class TwilioDeliveryPlugin(AirflowPlugin):
 
             return [{"app": application(PREFIX), "url_prefix": PREFIX, "name": NAME}]
         except Exception:
-            log.exception("There is no delivery view: it cannot be set up on this Airflow")
+            log.exception("The delivery view is missing: it cannot be set up on this Airflow")
             return []
 
     @cached_property
     def external_views(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """Addresses are relative to Airflow's own, wherever that is."""
+        """List the views, with addresses relative to Airflow's own."""
         if not _wanted():
             return []
         here = PREFIX.lstrip("/")

@@ -1,8 +1,8 @@
-"""What Airflow has stored of a task that sends or waits, read as one send. Pure: no Airflow, no clock.
+"""Sends, as read from the XComs and notes that Airflow has stored of a task. Pure: no Airflow, no clock.
 
-Anybody who writes a DAG can push an XCom of any name, so nothing is believed: ids have to look like Twilio's,
-counts have to be counts, and whatever else lies there is left where it is. So neither a phone number nor a
-text can come out of here.
+Anybody who writes a DAG can push an XCom of any name, so nothing is trusted: ids have to look like Twilio's,
+counts have to be counts, and everything else is ignored. So neither a phone number nor a text can get into
+the view.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ __all__ = [
 LEDGER = "twilio.%"  # the names of the notes in the task state store, as SQL has it
 RETURNED = "return_value"
 
-Phase: TypeAlias = Literal["sending", "waiting", "to go on", "done", "failed", "skipped"]
+Phase: TypeAlias = Literal["sending", "waiting", "resumable", "done", "failed", "skipped"]
 Kind: TypeAlias = Literal["operations", "messages", "wait", "receipts"]
-PHASES: tuple[Phase, ...] = ("sending", "waiting", "to go on", "done", "failed", "skipped")
-IN_FLIGHT = frozenset({"sending", "waiting", "to go on"})
+PHASES: tuple[Phase, ...] = ("sending", "waiting", "resumable", "done", "failed", "skipped")
+IN_FLIGHT = frozenset({"sending", "waiting", "resumable"})
 
 _ID = re.compile(r"comms_operation_[0-9a-z]{1,40}|[SM]M[0-9a-f]{32}")
 _NOTE = re.compile(r"twilio\.([0-9a-f]{20})\.(begun|held|\d{1,7})")
@@ -55,7 +55,7 @@ _MOST_CODES = 500
 
 
 class Key(NamedTuple):
-    """A task instance."""
+    """The key of a task instance."""
 
     dag_id: str
     run_id: str
@@ -72,7 +72,7 @@ class Note(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A task instance as Airflow's tables have it; ``xcoms`` by their key."""
+    """A task instance as stored in Airflow's tables; ``xcoms`` by their key."""
 
     key: Key
     state: str | None
@@ -83,7 +83,7 @@ class Found(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A request of a send, as the ledger has it: ``state`` is sending, accepted, assumed or refused."""
+    """A request of a send in the ledger: ``state`` is sending, accepted, assumed or refused."""
 
     number: int
     state: str
@@ -96,8 +96,8 @@ class Part(NamedTuple):
 class Send:
     """A task that sends, waits for what others sent, or reads receipts.
 
-    ``ids`` are Twilio's, ``planned`` how many requests there are to be, ``codes`` how often each of Twilio's
-    codes was the reason of a failure; ``sampled`` says that not every failure was looked at.
+    ``ids`` are Twilio's, ``planned`` is the number of requests to be made, ``codes`` counts failures by
+    Twilio's code; ``sampled`` means that not every failure was looked up.
     """
 
     key: Key
@@ -120,12 +120,12 @@ class Send:
 
     @property
     def uncertain(self) -> int:
-        """Requests of which nobody knows whether Twilio took them: none is under way, and none came back."""
+        """Requests that Twilio may or may not have accepted: they are not in flight and had no reply."""
         return 0 if self.phase == "sending" else sum(part.state == "sending" for part in self.parts)
 
 
 def read(found: Found) -> Send | None:
-    """The send that a task instance is; None where it is none."""
+    """Read a task instance as a send; None if it is none."""
     name, parts, planned, began = _ledger(found.notes)
     sent, outcome, returned = (found.xcoms.get(key) for key in (SENT, OUTCOME, RETURNED))
     returned = returned if isinstance(returned, Mapping) else {}
@@ -171,11 +171,11 @@ def _kind(
 def _phase(state: str | None, sent: bool) -> Phase:
     if state == "running":
         return "waiting" if sent else "sending"
-    return "waiting" if state in _WAITS else _ENDED.get(state or "", "to go on")
+    return "waiting" if state in _WAITS else _ENDED.get(state or "", "resumable")
 
 
 def _ledger(notes: Sequence[Note]) -> tuple[str | None, tuple[Part, ...], int | None, datetime | None]:
-    """Of the send that was begun last: a clear may have begun another."""
+    """Read the ledger of the latest send, since a clear may have started another."""
     read = [(match[1], match[2], note) for note in notes if (match := _NOTE.fullmatch(note.name))]
     begun = [(note.at, name, _object(note.value)) for name, what, note in read if what == "begun"]
     if not begun:
@@ -198,7 +198,7 @@ def _part(number: int, note: Note) -> Part | None:
 
 
 def _stats(told: Mapping[str, Any]) -> Stats | None:
-    """Twilio's counters of operations, or the statuses of single messages."""
+    """Read Twilio's counters of operations, or the statuses of single messages."""
     counts = _counts(told.get("stats") or told.get("statuses"))
     if not counts:
         return None

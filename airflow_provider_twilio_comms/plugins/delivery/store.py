@@ -1,8 +1,7 @@
-"""Where the delivery view reads: Airflow's tables, and nothing else. For the API server only.
+"""Queries of the delivery view, on Airflow's tables and nothing else. For the API server only.
 
-Every question is bounded: by the DAGs that the viewer may read, by time, and by a number of rows. What is
-asked for first can be found by an index (the name of an XCom) or in a table that is small (the task state
-store, which Airflow has from 3.3 on).
+Every query is limited: to the DAGs that the viewer may read, in time, and in rows. The first one uses an
+index (the name of an XCom) or a small table (the task state store, which Airflow has from 3.3 on).
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ NOTES = 20_000  # ledger rows that are looked at
 
 
 def _state_store() -> Any:
-    """Its table; None before Airflow 3.3."""
+    """Return the table of the task state store; None before Airflow 3.3."""
     try:
         from airflow.models.task_state_store import TaskStateStoreModel
     except ImportError:
@@ -48,7 +47,7 @@ STORED = _state_store()
 
 
 def recent(session: Session, dags: Collection[str], since: datetime) -> tuple[list[Send], bool]:
-    """The sends of these DAGs since then, the newest first; and whether there are more than ``MOST``."""
+    """Read the sends of DAGs since a time, newest first; the flag is set if there are more than ``MOST``."""
     marked = _marked(session, dags, since)
     begun = _begun(session, dags, since)
     keys = sorted({**begun, **marked}.items(), key=lambda each: (each[1], each[0]), reverse=True)
@@ -59,7 +58,7 @@ def recent(session: Session, dags: Collection[str], since: datetime) -> tuple[li
 
 
 def one(session: Session, key: Key, dags: Collection[str]) -> list[Send]:
-    """One task instance's send, and the receipts that were read of it in these DAGs since."""
+    """Read one task instance's send, and the receipts of it that these DAGs have read since."""
     found = _found(session, {key}, notes_of={key})
     sends = [send for each in found if (send := read(each)) is not None]
     if not sends or not sends[0].ids:
@@ -95,7 +94,7 @@ def _marked(session: Session, dags: Collection[str], since: datetime) -> dict[Ke
 
 
 def _begun(session: Session, dags: Collection[str], since: datetime) -> dict[Key, datetime]:
-    """Sends that have a ledger: those that have just begun, or never came to an end, have nothing else."""
+    """Find sends by their ledger: those that have just begun, or never ended, have nothing else."""
     if STORED is None:
         return {}
     about = STORED
@@ -123,7 +122,7 @@ def _found(session: Session, keys: Collection[Key], notes_of: Collection[Key]) -
 
 
 def _xcoms(session: Session, keys: Collection[Key]) -> dict[Key, dict[str, Any]]:
-    """Values are read of tasks that carry a name of ours: others' are none of ours, and may be large."""
+    """Read XComs, but only of tasks with a key of ours: the values of others may be large."""
     mine, about = aliased(XComModel), XComModel
     same = and_(
         mine.dag_run_id == about.dag_run_id, mine.task_id == about.task_id, mine.map_index == about.map_index
@@ -159,7 +158,7 @@ def _notes(session: Session, keys: Collection[Key]) -> dict[Key, list[Note]]:
 def _of(
     session: Session, query: Any, about: Any, keys: Collection[Key], most: int | None = None
 ) -> Iterable[Any]:
-    """Rows of these tasks, some hundred runs at a time; also of some of their neighbours."""
+    """Select the rows of tasks, some hundred runs at a time; it may return rows of other tasks too."""
     runs = sorted({(key.dag_id, key.run_id) for key in keys})
     for first in range(0, len(runs), 200):
         some = set(runs[first : first + 200])
@@ -177,7 +176,7 @@ def _key(row: Iterable[Any]) -> Key:
 
 
 def _plain(value: Any) -> Any:
-    """As a task pushed it; a text where an XCom backend of one's own keeps it elsewhere."""
+    """Decode an XCom as the task pushed it; it is a text if a custom XCom backend stores it elsewhere."""
     if isinstance(value, str):
         try:
             return json.loads(value)

@@ -1,4 +1,4 @@
-"""Every call of the Communications API, with the request that it must become."""
+"""Samples of every call of the Communications API, with the request that each must become."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["SAMPLES", "Sample", "World"]
 
 @dataclass(frozen=True)
 class World:
-    """What an account has. Whatever is ``spare`` is not in the pool."""
+    """The resources of an account. Those named ``spare`` are not in the pool."""
 
     operation: str = "comms_operation_01h9krwprkeee8fzqspvwy6nq8"
     pool_operation: str = "comms_operation_01h9krwprkeee8fzqspvwy6nq9"
@@ -53,7 +53,7 @@ def to(world: World, **more: Any) -> list[dict[str, Any]]:
     return [{"address": world.to, "channel": "PHONE", **more}]
 
 
-def sent(json: Any, call: Callable[[World], Call[Any]]) -> Sample:
+def send_sample(json: Any, call: Callable[[World], Call[Any]]) -> Sample:
     return Sample("messages.send", call, "POST /Messages", {"to": [TO], **json}, "sends")
 
 
@@ -62,43 +62,43 @@ MODULES = [{"sms": {"text": "Hi"}}, {"rcs": {"text": "Hi"}}]
 PRIORITY = {"priority": [{"channel": "SMS", "priority": 1}]}
 
 SAMPLES = [
-    sent({"content": {"text": "Hi"}}, lambda w: messages.send(to(w), "Hi")),
-    sent(
+    send_sample({"content": {"text": "Hi"}}, lambda w: messages.send(to(w), "Hi")),
+    send_sample(
         {"content": {"text": "Hi {{ name }}"}, "from": {"address": "<number>", "channel": "SMS"}},
         lambda w: messages.send(to(w), {"text": "Hi {{ name }}"}, sender=w.number),
     ),
-    sent(
+    send_sample(
         {"content": {"text": "Hi", "media": [{"url": MEDIA}]}},
         lambda w: messages.send(to(w), {"text": "Hi", "media": [MEDIA]}),
     ),
-    sent({"content": {"media": [{"url": MEDIA}]}}, lambda w: messages.send(to(w), {"media": MEDIA})),
-    sent(
+    send_sample({"content": {"media": [{"url": MEDIA}]}}, lambda w: messages.send(to(w), {"media": MEDIA})),
+    send_sample(
         {"content": {"media": [{"url": MEDIA}]}},
         lambda w: messages.send(to(w), {"text": None, "media": [{"url": MEDIA}]}),
     ),
-    sent({"content": {"contentId": HX}}, lambda w: messages.send(to(w), {"content_sid": HX})),
-    sent({"content": {"modules": MODULES}}, lambda w: messages.send(to(w), {"modules": MODULES})),
-    sent(
+    send_sample({"content": {"contentId": HX}}, lambda w: messages.send(to(w), {"content_sid": HX})),
+    send_sample({"content": {"modules": MODULES}}, lambda w: messages.send(to(w), {"modules": MODULES})),
+    send_sample(
         {"content": {"text": "Hi"}, "from": {"address": "emulated_agent", "channel": "RCS"}},
         lambda w: messages.send(to(w), "Hi", sender="rcs:emulated_agent"),
     ),
-    sent(
+    send_sample(
         {"content": {"text": "Hi"}, "from": {"address": "+14155238886", "channel": "WHATSAPP"}},
         lambda w: messages.send(to(w), "Hi", sender="+14155238886", sender_channel="WHATSAPP"),
     ),
-    sent(
+    send_sample(
         {"content": {"text": "Hi"}, "from": {"address": "+14155238886", "channel": "WHATSAPP"}},
         lambda w: messages.send(to(w), "Hi", sender={"address": "+14155238886", "channel": "whatsapp"}),
     ),
-    sent(
+    send_sample(
         {"content": {"text": "Hi"}, "from": {"senderId": "<sender>"}},
         lambda w: messages.send(to(w), "Hi", sender=w.sender),
     ),
-    sent(
+    send_sample(
         {"content": {"text": "Hi"}, "from": {"senderPoolId": "<pool>", "channels": PRIORITY}},
         lambda w: messages.send(to(w), "Hi", sender={"sender_pool_id": w.pool, "channels": PRIORITY}),
     ),
-    sent(
+    send_sample(
         {"content": {"text": "Hi"}, "schedule": {"sendAt": ["2026-07-01T12:00:00Z"]}, "tags": {"run": "a~1"}},
         lambda w: messages.send(to(w), "Hi", send_at=LISBON, tags={"run": "a~1"}),
     ),

@@ -1,4 +1,4 @@
-"""What each call of the Communications API becomes on the wire."""
+"""Requests of the Communications API, as each call encodes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists: pages follow each other by an opaque token, on our own host, and come to an end."""
+"""Paging by an opaque token, on the configured host, with an end."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_rows_without_relations_and_lists_without_a_filter_pass() -> None:
     "body", [b"{}", b"[]", b'{"messages": null}', b'{"messages": {}}', b'{"messages": [{}]}']
 )
 def test_a_page_without_its_list_is_unreadable_not_empty(body: bytes) -> None:
-    """An empty list would mean "nothing was sent": that may not be read out of rubbish."""
+    """An empty list would mean "nothing was sent", which an unreadable reply does not prove."""
     with pytest.raises(ServerFailed, match="cannot be read"):
         checked(messages.list(), Reply(200, {}, body))
 
@@ -131,7 +131,7 @@ def test_every_list_reads_its_own_key() -> None:
 
 
 def pages(first: Call[Page[Any]], contents: list[list[int]]) -> dict[str, Page[Any]]:
-    """What each target answers, for a list with these pages."""
+    """Build the reply to each target, for a list with these pages."""
     answers, call = {}, first
     for number, content in enumerate(contents):
         more = f"T_{number + 1}" if number + 1 < len(contents) else None

@@ -1,4 +1,4 @@
-"""Every shape in which the Communications API answers, read leniently."""
+"""Replies of the Communications API in every form, read leniently."""
 
 from __future__ import annotations
 

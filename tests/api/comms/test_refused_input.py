@@ -1,4 +1,4 @@
-"""Bad input, refused before there is a request: with the field named and the fix."""
+"""Bad input is refused before there is a request, with the field and the fix."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CASES: list[tuple[str, Callable[[], Any], str, str]] = [
     ("blank", lambda: send(content="  \n"), "content", "is empty"),
     ("nothing in it", lambda: send(content={}), "content", "is empty"),
     ("no media in it", lambda: send(content={"media": []}), "content", "is empty"),
-    ("a number", lambda: send(content={"text": 5}), "content", "text is a int"),
+    ("a number", lambda: send(content={"text": 5}), "content", "text is of type int"),
     ("unknown key", lambda: send(content={"body": "Hi"}), "content", "unknown keys (body)"),
     ("mixed", lambda: send(content={"text": "Hi", "content_sid": HX}), "content", "mixes content_sid, text"),
     ("mixed", lambda: send(content={"media": [URL], "content_sid": HX}), "content", "mixes"),
@@ -58,23 +58,33 @@ CASES: list[tuple[str, Callable[[], Any], str, str]] = [
         "address and sender",
     ),
     ("both ids", lambda: send(sender={"sender_id": SENDER, "sender_pool_id": POOL}), "sender", "exactly one"),
-    ("nobody", lambda: send(sender={"channel": "SMS"}), "sender", "names nobody"),
-    ("blank", lambda: send(sender="  "), "sender", "names nobody"),
-    ("id and channel", lambda: send(sender={"sender_id": SENDER, "channel": "SMS"}), "sender", "no channel"),
+    ("nobody", lambda: send(sender={"channel": "SMS"}), "sender", "names no sender"),
+    ("blank", lambda: send(sender="  "), "sender", "names no sender"),
+    (
+        "id and channel",
+        lambda: send(sender={"sender_id": SENDER, "channel": "SMS"}),
+        "sender",
+        "cannot be combined with channel",
+    ),
     (
         "number and channels",
         lambda: send(sender={"address": NUMBER, "channels": {}}),
         "sender",
-        "no channels",
+        "cannot be combined with channels",
     ),
     ("MMS", lambda: send(sender=NUMBER, sender_channel="MMS"), "sender", "MMS is SMS with media"),
-    ("PHONE", lambda: send(sender={"address": NUMBER, "channel": "phone"}), "sender", "PHONE is no channel"),
+    (
+        "PHONE",
+        lambda: send(sender={"address": NUMBER, "channel": "phone"}),
+        "sender",
+        "PHONE is not a sender's channel",
+    ),
     # when
     ("naive", lambda: send(send_at=datetime(2027, 1, 1)), "send_at", "no time zone"),
     ("text", lambda: send(send_at="2027-01-01T00:00:00Z"), "send_at", "a str is not a datetime"),
     ("naive start", lambda: messages.list(start_date=datetime(2027, 1, 1)), "start_date", "no time zone"),
     # under which tags
-    ("too many", lambda: send(tags={f"k{n}": "v" for n in range(11)}), "tags", "Twilio takes 10"),
+    ("too many", lambda: send(tags={f"k{n}": "v" for n in range(11)}), "tags", "Twilio accepts up to 10"),
     (
         "ours counts",
         lambda: checked_tags({f"k{n}": "v" for n in range(10)}, 9),

@@ -1,4 +1,4 @@
-"""Messages: magic numbers, movement on the clock, scheduling, what may be done to one and when."""
+"""Messages: magic numbers, statuses over time, scheduling, and when a message can be changed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.emulator.classic.resources import (
     OPTED_OUT,
     TO,
     UNKNOWN,
-    Made,
+    CallRunner,
     after,
     code_of,
     refused,
@@ -50,14 +50,19 @@ MESSAGES = messages.MESSAGES
     ],
 )
 def test_magic_numbers(
-    as_someone: Callable[..., Made], run: Made, to: str, from_: str, code: int, test_credentials: bool
+    as_someone: Callable[..., CallRunner],
+    run: CallRunner,
+    to: str,
+    from_: str,
+    code: int,
+    test_credentials: bool,
 ) -> None:
-    asking = as_someone(TEST_SID, TEST_TOKEN) if test_credentials else run
-    assert code_of(lambda: send(asking, to, from_=from_)) == code
-    assert asking.twilio.ledger.messages == 0
+    runner = as_someone(TEST_SID, TEST_TOKEN) if test_credentials else run
+    assert code_of(lambda: send(runner, to, from_=from_)) == code
+    assert runner.twilio.ledger.messages == 0
 
 
-def test_test_credentials_send_nothing(as_someone: Callable[..., Made], run: Made) -> None:
+def test_test_credentials_send_nothing(as_someone: Callable[..., CallRunner], run: CallRunner) -> None:
     tester = as_someone(TEST_SID, TEST_TOKEN)
     assert send(tester).status == "queued"
     assert code_of(lambda: send(tester, from_="+15005550010")) == 21606
@@ -70,7 +75,7 @@ def test_test_credentials_send_nothing(as_someone: Callable[..., Made], run: Mad
 # with time
 
 
-def test_a_message_moves_with_the_clock(twilio: Twilio, run: Made) -> None:
+def test_a_message_moves_with_the_clock(twilio: Twilio, run: CallRunner) -> None:
     message = send(run)
     seen = [message.status]
     for _ in range(5):
@@ -82,7 +87,7 @@ def test_a_message_moves_with_the_clock(twilio: Twilio, run: Made) -> None:
     assert ended.date_sent == datetime.fromtimestamp(twilio.clock.now() - 4, timezone.utc)
 
 
-def test_a_service_accepts_first_and_then_chooses(twilio: Twilio, run: Made, service: str) -> None:
+def test_a_service_accepts_first_and_then_chooses(twilio: Twilio, run: CallRunner, service: str) -> None:
     message = send(run, messaging_service_sid=service)
     assert (message.status, message.from_, message.num_segments, message.price) == ("accepted", None, 0, None)
     twilio.clock.advance(10)
@@ -94,7 +99,7 @@ def test_a_service_accepts_first_and_then_chooses(twilio: Twilio, run: Made, ser
     [(UNKNOWN, "undelivered", 30005), (NO_RECEIPT, "sent", None), ("+12025559034", "failed", 30034)],
 )
 def test_the_table_says_what_becomes_of_a_number(
-    twilio: Twilio, run: Made, to: str, status: str, code: int | None
+    twilio: Twilio, run: CallRunner, to: str, status: str, code: int | None
 ) -> None:
     message = send(run, to)
     twilio.clock.advance(20)
@@ -103,7 +108,7 @@ def test_the_table_says_what_becomes_of_a_number(
 
 
 def test_who_opted_out_is_refused_at_once_or_failed_by_a_service(
-    twilio: Twilio, run: Made, service: str
+    twilio: Twilio, run: CallRunner, service: str
 ) -> None:
     assert code_of(lambda: send(run, OPTED_OUT)) == 21610
     message = send(run, OPTED_OUT, messaging_service_sid=service)
@@ -111,7 +116,7 @@ def test_who_opted_out_is_refused_at_once_or_failed_by_a_service(
     assert run(messages.fetch(message.sid)).error_code == 21610
 
 
-def test_whatsapp_is_read_in_the_end(twilio: Twilio, run: Made) -> None:
+def test_whatsapp_is_read_in_the_end(twilio: Twilio, run: CallRunner) -> None:
     message = send(run, f"whatsapp:{TO}", from_="whatsapp:+14155238886")
     twilio.clock.advance(20)
     assert run(messages.fetch(message.sid)).status == "read"
@@ -130,14 +135,14 @@ def test_whatsapp_is_read_in_the_end(twilio: Twilio, run: Made) -> None:
         ("€" * 81, 2),  # counts twice
     ],
 )
-def test_segments(run: Made, text: str, count: int) -> None:
+def test_segments(run: CallRunner, text: str, count: int) -> None:
     assert send(run, body=text).num_segments == count
 
 
 # scheduling
 
 
-def test_a_scheduled_message_waits_and_can_be_canceled(twilio: Twilio, run: Made, service: str) -> None:
+def test_a_scheduled_message_waits_and_can_be_canceled(twilio: Twilio, run: CallRunner, service: str) -> None:
     first, second = (send(run, messaging_service_sid=service, send_at=after(twilio, 3600)) for _ in range(2))
     assert (first.status, first.date_sent) == ("scheduled", None)
     twilio.clock.advance(3000)
@@ -160,7 +165,7 @@ def test_a_scheduled_message_waits_and_can_be_canceled(twilio: Twilio, run: Made
     ],
 )
 def test_a_time_that_cannot_be(
-    twilio: Twilio, run: Made, service: str, fields: list[tuple[str, str]], code: int
+    twilio: Twilio, run: CallRunner, service: str, fields: list[tuple[str, str]], code: int
 ) -> None:
     form = [("To", TO), ("MessagingServiceSid", service), ("Body", "Hi")]
     for name, text in fields:
@@ -169,7 +174,7 @@ def test_a_time_that_cannot_be(
     assert code_of(lambda: run.form(MESSAGES, form)) == code
 
 
-def test_scheduling_without_a_service(twilio: Twilio, run: Made) -> None:
+def test_scheduling_without_a_service(twilio: Twilio, run: CallRunner) -> None:
     at = after(twilio, 3600).isoformat()
     form = [("To", TO), ("From", FROM), ("Body", "Hi"), ("ScheduleType", "fixed"), ("SendAt", at)]
     assert code_of(lambda: run.form(MESSAGES, form)) == 35118
@@ -178,7 +183,7 @@ def test_scheduling_without_a_service(twilio: Twilio, run: Made) -> None:
 # what may be done to one
 
 
-def test_redacting(run: Made) -> None:
+def test_redacting(run: CallRunner) -> None:
     sid = send(run, body="Your code is 4711").sid
     assert run(messages.redact(sid)).body == ""
     assert run(messages.fetch(sid)).body == ""
@@ -187,12 +192,12 @@ def test_redacting(run: Made) -> None:
 @pytest.mark.parametrize(
     "form", [[], [("Body", ""), ("Status", "canceled")], [("Body", "New")], [("Status", "sent")]]
 )
-def test_an_update_is_one_thing(run: Made, form: list[tuple[str, str]]) -> None:
+def test_an_update_is_one_thing(run: CallRunner, form: list[tuple[str, str]]) -> None:
     call = replace(messages.redact(send(run).sid), form=form)
     assert refused(run, call) == 30400
 
 
-def test_deleting_waits_for_the_end_and_takes_the_media_along(twilio: Twilio, run: Made) -> None:
+def test_deleting_waits_for_the_end_and_takes_the_media_along(twilio: Twilio, run: CallRunner) -> None:
     sid = send(run, media_url=["https://example.com/a.png"]).sid
     assert refused(run, messages.delete(sid)) == 20009
     twilio.clock.advance(20)
@@ -201,13 +206,13 @@ def test_deleting_waits_for_the_end_and_takes_the_media_along(twilio: Twilio, ru
         assert refused(run, gone) == 20404
 
 
-def test_feedback_needs_to_have_been_asked_for(run: Made) -> None:
+def test_feedback_needs_to_have_been_asked_for(run: CallRunner) -> None:
     assert refused(run, feedback.create(send(run).sid, "confirmed")) == 20001
     sid = send(run, provide_feedback=True).sid
     assert run(feedback.create(sid, "unconfirmed")).outcome == "unconfirmed"
 
 
-def test_a_template_becomes_text(run: Made) -> None:
+def test_a_template_becomes_text(run: CallRunner) -> None:
     made = run(
         content.create(
             {"twilio/text": {"body": "Hello {{1}}, {{2}}!"}}, language="en", variables={"1": "x", "2": "bye"}
@@ -221,7 +226,7 @@ def test_a_template_becomes_text(run: Made) -> None:
 # the account
 
 
-def test_every_message_is_in_the_ledger_once(run: Made, service: str) -> None:
+def test_every_message_is_in_the_ledger_once(run: CallRunner, service: str) -> None:
     send(run)
     send(run, messaging_service_sid=service)
     send(run, f"whatsapp:{UNKNOWN}", from_="whatsapp:+14155238886")
@@ -234,7 +239,7 @@ def test_every_message_is_in_the_ledger_once(run: Made, service: str) -> None:
     }
 
 
-def test_money_goes_when_messages_go(twilio: Twilio, run: Made) -> None:
+def test_money_goes_when_messages_go(twilio: Twilio, run: CallRunner) -> None:
     send(run, body="x" * 161)
     assert run(usage.balance()).balance == 100
     twilio.clock.advance(20)
@@ -246,19 +251,19 @@ def test_money_goes_when_messages_go(twilio: Twilio, run: Made) -> None:
 
 
 @pytest.mark.parametrize(("period", "count"), [("daily", 30), ("monthly", 2), ("yearly", 1)])
-def test_usage_by_period(run: Made, period: Any, count: int) -> None:
+def test_usage_by_period(run: CallRunner, period: Any, count: int) -> None:
     days = (datetime.fromtimestamp(run.twilio.clock.now(), timezone.utc) - timedelta(days=29)).date()
     page = run(usage.records(period, category="totalprice", start_date=days))
     assert len(page.items) == count
     assert page.items[-1].start_date == days
 
 
-def test_an_account_knows_its_own_things_only(as_someone: Callable[..., Made], run: Made) -> None:
+def test_an_account_knows_its_own_things_only(as_someone: Callable[..., CallRunner], run: CallRunner) -> None:
     with pytest.raises(AuthenticationFailed):
         as_someone(TEST_SID, TEST_TOKEN)(accounts.fetch(run.login))
 
 
-def test_filters(twilio: Twilio, run: Made) -> None:
+def test_filters(twilio: Twilio, run: CallRunner) -> None:
     first = send(run).sid
     second = send(run, UNKNOWN).sid
     assert [each.sid for each in run(messages.list()).items] == [second, first]

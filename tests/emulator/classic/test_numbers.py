@@ -1,4 +1,4 @@
-"""Numbers, services and their senders: state that hangs together."""
+"""Numbers, services and their senders, whose state depends on each other."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from airflow_provider_twilio_comms.emulator.classic.inventory import (
 )
 from airflow_provider_twilio_comms.emulator.credentials import SUSPENDED_SID, TEST_SID, TEST_TOKEN
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
-from tests.emulator.classic.resources import Made, code_of, refused
+from tests.emulator.classic.resources import CallRunner, code_of, refused
 
 TO = "+12025550100"
 NUMBERS = "/2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers.json"
 
 
-def numbers(run: Made, **only: Any) -> list[str | None]:
+def numbers(run: CallRunner, **only: Any) -> list[str | None]:
     return [number.phone_number for number in run(incoming_numbers.list(**only)).items]
 
 
-def test_a_number_from_the_shop_to_the_message_and_back(run: Made) -> None:
+def test_a_number_from_the_shop_to_the_message_and_back(run: CallRunner) -> None:
     offer = run(available_numbers.search("US", contains="*0143")).items[0]
     bought = run(incoming_numbers.buy(offer.phone_number, friendly_name="Orders"))
     assert (bought.phone_number, bought.friendly_name, bought.type) == (offer.phone_number, "Orders", "local")
@@ -69,36 +69,36 @@ def test_a_number_from_the_shop_to_the_message_and_back(run: Made) -> None:
     ],
 )
 def test_magic_numbers(
-    as_someone: Callable[..., Made],
-    run: Made,
+    as_someone: Callable[..., CallRunner],
+    run: CallRunner,
     wanted: dict[str, str],
     code: int | None,
     test_credentials: bool,
 ) -> None:
-    asking = as_someone(TEST_SID, TEST_TOKEN) if test_credentials else run
+    runner = as_someone(TEST_SID, TEST_TOKEN) if test_credentials else run
     call = incoming_numbers.buy(**wanted)  # type: ignore[arg-type]
     if code:
-        assert refused(asking, call) == code
+        assert refused(runner, call) == code
     else:
-        assert asking(call).sid.startswith("PN")
+        assert runner(call).sid.startswith("PN")
     assert len(numbers(run)) == (3 if wanted == {"area_code": "500"} and not test_credentials else 2)
 
 
-def test_an_exact_number_is_bought_once_and_an_area_code_again_and_again(run: Made) -> None:
+def test_an_exact_number_is_bought_once_and_an_area_code_again_and_again(run: CallRunner) -> None:
     run(incoming_numbers.buy("+12025550143"))
     assert refused(run, incoming_numbers.buy("+12025550143")) == 21422
     first, second = (run(incoming_numbers.buy(area_code="212")).phone_number for _ in range(2))
     assert first != second
 
 
-def test_what_a_country_asks_for(run: Made) -> None:
+def test_what_a_country_asks_for(run: CallRunner) -> None:
     assert refused(run, incoming_numbers.buy("+33199000143")) == 21631
     assert run(incoming_numbers.buy("+33199000143", address_sid="AD" + "0" * 32)).type == "local"
     assert refused(run, incoming_numbers.buy("+491525550143")) == 21649
     assert run(incoming_numbers.buy("+491525550143", bundle_sid="BU" + "0" * 32)).type == "mobile"
 
 
-def test_kinds(run: Made) -> None:
+def test_kinds(run: CallRunner) -> None:
     run(incoming_numbers.buy("+18005550143", kind="toll_free"))
     assert numbers(run, kind="toll_free") == ["+18005550143"]
     assert numbers(run, kind="mobile") == []
@@ -118,12 +118,12 @@ def test_kinds(run: Made) -> None:
         ([("AreaCode", "500"), ("Colour", "red")], 20001),
     ],
 )
-def test_bad_input_gets_twilios_code(run: Made, form: list[tuple[str, str]], code: int) -> None:
+def test_bad_input_gets_twilios_code(run: CallRunner, form: list[tuple[str, str]], code: int) -> None:
     assert code_of(lambda: run.form(NUMBERS, form)) == code
     assert len(numbers(run)) == 2
 
 
-def test_changes_stay(run: Made) -> None:
+def test_changes_stay(run: CallRunner) -> None:
     changed = run(incoming_numbers.update(NUMBER_SID, friendly_name="Orders", sms_url="https://example.com/"))
     assert run(incoming_numbers.fetch(NUMBER_SID)) == changed
     assert (changed.friendly_name, changed.sms_url) == ("Orders", "https://example.com/")
@@ -132,7 +132,7 @@ def test_changes_stay(run: Made) -> None:
     assert [each.short_code for each in run(short_codes.list(friendly_name="Vote")).items] == ["12345"]
 
 
-def test_a_number_handed_to_another_account_is_gone(run: Made) -> None:
+def test_a_number_handed_to_another_account_is_gone(run: CallRunner) -> None:
     service = run(services.create("Shop")).sid
     run(senders.create_phone_number(service, SECOND_NUMBER_SID))
     assert (
@@ -146,7 +146,7 @@ def test_a_number_handed_to_another_account_is_gone(run: Made) -> None:
 # services
 
 
-def test_a_service_keeps_what_it_is_told(run: Made) -> None:
+def test_a_service_keeps_what_it_is_told(run: CallRunner) -> None:
     made = run(services.create("Shop", sticky_sender=False, validity_period=600))
     assert (made.sticky_sender, made.validity_period, made.mms_converter) == (False, 600, True)
     run.twilio.clock.advance(5)
@@ -159,7 +159,7 @@ def test_a_service_keeps_what_it_is_told(run: Made) -> None:
     assert code_of(lambda: run.form("/v1/Services", [("StickySender", "true")], "messaging")) == 20001
 
 
-def test_a_sender_is_in_one_service_once(run: Made) -> None:
+def test_a_sender_is_in_one_service_once(run: CallRunner) -> None:
     first, second = (run(services.create(name)).sid for name in ("One", "Two"))
     pools: list[tuple[Callable[[str, str], Call[Any]], str]] = [
         (senders.create_phone_number, NUMBER_SID),
@@ -177,7 +177,7 @@ def test_a_sender_is_in_one_service_once(run: Made) -> None:
     assert refused(run, senders.create_channel_sender(second, WHATSAPP_SENDER_SID)) == 21710
 
 
-def test_a_pool_has_an_end(run: Made) -> None:
+def test_a_pool_has_an_end(run: CallRunner) -> None:
     service = run(services.create("Big")).sid
     for area_code in ("202", "212", "415", "646", "500"):
         for _ in range(100 if area_code != "500" else 0):
@@ -185,7 +185,7 @@ def test_a_pool_has_an_end(run: Made) -> None:
     assert refused(run, senders.create_phone_number(service, NUMBER_SID)) == 21714
 
 
-def test_alpha_senders(run: Made) -> None:
+def test_alpha_senders(run: CallRunner) -> None:
     service = run(services.create("Shop")).sid
     path = f"/v1/Services/{service}/AlphaSenders"
     assert code_of(lambda: run.form(path, [("AlphaSender", "12345")], "messaging")) == 21709
@@ -199,7 +199,7 @@ def test_alpha_senders(run: Made) -> None:
     assert len(run(senders.list_destination_alpha_senders(service, iso_country_code="FR")).items) == 1
 
 
-def test_what_is_not_there(run: Made, twilio: Twilio) -> None:
+def test_what_is_not_there(run: CallRunner, twilio: Twilio) -> None:
     service = run(services.create("Shop")).sid
     for call in (
         senders.create_phone_number(service, "PN" + "0" * 32),

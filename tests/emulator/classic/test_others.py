@@ -1,4 +1,4 @@
-"""Files elsewhere, pages, prices, lookups, templates."""
+"""Files behind redirects, paging, prices, lookups and content templates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_provider_twilio_comms.emulator.classic.inventory import NUMBER_SID,
 from airflow_provider_twilio_comms.emulator.http import Request
 from airflow_provider_twilio_comms.emulator.outbox import shown
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
-from tests.emulator.classic.resources import FROM, TO, UNKNOWN, Made, refused, send
+from tests.emulator.classic.resources import FROM, TO, UNKNOWN, CallRunner, refused, send
 
 TEXT = {"twilio/text": {"body": "Hello"}}
 
@@ -36,7 +36,7 @@ def read(twilio: Twilio, url: str, **headers: str) -> Reply:
 # files elsewhere
 
 
-def test_the_days_report(twilio: Twilio, run: Made) -> None:
+def test_the_days_report(twilio: Twilio, run: CallRunner) -> None:
     url = run(deactivations.fetch(today(twilio) - timedelta(days=1))).url
     reply = read(twilio, url)
     lines = reply.body.decode().splitlines()
@@ -46,7 +46,7 @@ def test_the_days_report(twilio: Twilio, run: Made) -> None:
     assert refused(run, deactivations.fetch(today(twilio))) == 30114
 
 
-def test_storage_wants_the_signature_and_no_credentials(twilio: Twilio, run: Made) -> None:
+def test_storage_wants_the_signature_and_no_credentials(twilio: Twilio, run: CallRunner) -> None:
     url = run(deactivations.fetch(today(twilio) - timedelta(days=1))).url
     assert read(twilio, url, authorization=run.headers["authorization"]).status == 400
     assert read(twilio, url.replace("Signature=", "Signature=0")).status == 403
@@ -63,7 +63,7 @@ def test_storage_wants_the_signature_and_no_credentials(twilio: Twilio, run: Mad
         ("https://example.com/unknown", "image/jpeg", b"GIF89a"),
     ],
 )
-def test_media(twilio: Twilio, run: Made, address: str, content_type: str, start: bytes) -> None:
+def test_media(twilio: Twilio, run: CallRunner, address: str, content_type: str, start: bytes) -> None:
     message = send(run, media_url=[address])
     assert (message.sid[:2], message.num_media) == ("MM", 1)
     (file,) = run(media.list(message.sid)).items
@@ -80,7 +80,7 @@ def test_media(twilio: Twilio, run: Made, address: str, content_type: str, start
 # pages
 
 
-def everything(run: Made, call: Call[Page[Any]]) -> list[Any]:
+def everything(run: CallRunner, call: Call[Page[Any]]) -> list[Any]:
     """Every row of a list, page by page."""
     flow = every_item(call)
     step = advance(flow)
@@ -90,7 +90,7 @@ def everything(run: Made, call: Call[Page[Any]]) -> list[Any]:
     return step.value
 
 
-def test_every_list_gives_every_row_page_by_page(run: Made) -> None:
+def test_every_list_gives_every_row_page_by_page(run: CallRunner) -> None:
     service = run(services.create("One")).sid
     run(services.create("Two"))
     for sid in (NUMBER_SID, SECOND_NUMBER_SID):
@@ -123,12 +123,12 @@ def test_every_list_gives_every_row_page_by_page(run: Made) -> None:
     [("Page=1", 20001), ("PageSize=1001", 20007), ("PageSize=0", 20001), ("Page=1&PageToken=PAold", 21481)],
 )
 @pytest.mark.parametrize("first", [messages.list(), services.list()], ids=["2010", "v1"])
-def test_pages_that_cannot_be(run: Made, first: Call[Page[Any]], query: str, code: int) -> None:
+def test_pages_that_cannot_be(run: CallRunner, first: Call[Page[Any]], query: str, code: int) -> None:
     call: Call[Any] = Call("GET", first.path, first.read, first.product, query=parse_qsl(query))
     assert refused(run, call) == code
 
 
-def test_a_filter_that_nobody_knows(run: Made) -> None:
+def test_a_filter_that_nobody_knows(run: CallRunner) -> None:
     call: Call[Any] = Call("GET", messages.MESSAGES, lambda _: None, "api", query=[("Status", "sent")])
     assert refused(run, call) == 20001
 
@@ -136,7 +136,7 @@ def test_a_filter_that_nobody_knows(run: Made) -> None:
 # prices, lookups, templates, the outbox page
 
 
-def test_prices(run: Made) -> None:
+def test_prices(run: CallRunner) -> None:
     prices = run(pricing.fetch("GB"))
     rows = list(pricing.rows(prices))
     assert len(rows) == 3 * 7
@@ -155,14 +155,14 @@ def test_prices(run: Made) -> None:
         ("+141", None, False, "TOO_SHORT"),
     ],
 )
-def test_lookups(run: Made, number: str, country: str | None, valid: bool, problem: str | None) -> None:
+def test_lookups(run: CallRunner, number: str, country: str | None, valid: bool, problem: str | None) -> None:
     only = {"country_code": country} if country else {}
     found = run(lookups.fetch(number, **only))  # type: ignore[arg-type]
     assert (found.valid, found.validation_errors) == (valid, (problem,) if problem else None)
     assert found.line_type_intelligence is None
 
 
-def test_a_lookup_knows_the_table(run: Made) -> None:
+def test_a_lookup_knows_the_table(run: CallRunner) -> None:
     landline = run(lookups.fetch("+12025559006", ["line_type_intelligence"])).line_type_intelligence
     assert landline is not None
     assert landline["type"] == "landline"
@@ -171,7 +171,7 @@ def test_a_lookup_knows_the_table(run: Made) -> None:
     assert risk["number_blocked"] is True
 
 
-def test_a_template_is_approved_with_time(twilio: Twilio, run: Made) -> None:
+def test_a_template_is_approved_with_time(twilio: Twilio, run: CallRunner) -> None:
     sid = run(content.create(TEXT, language="en")).sid
     assert run(content.approval(sid)).status == "unsubmitted"
     run(content.update(sid, {"twilio/text": {"body": "Bye"}}))
@@ -200,12 +200,12 @@ def test_a_template_is_approved_with_time(twilio: Twilio, run: Made) -> None:
         {"types": TEXT, "language": "en", "variables": {"1": 5}},
     ],
 )
-def test_a_template_that_cannot_be(run: Made, body: Any) -> None:
+def test_a_template_that_cannot_be(run: CallRunner, body: Any) -> None:
     call: Call[Any] = Call("POST", "/v1/Content", lambda _: None, "content", json=body)
     assert refused(run, call) == 20001
 
 
-def test_classic_messages_are_on_the_outbox_page(twilio: Twilio, run: Made) -> None:
+def test_classic_messages_are_on_the_outbox_page(twilio: Twilio, run: CallRunner) -> None:
     send(run, body="Find me")
     send(run, UNKNOWN)
     twilio.clock.advance(20)

@@ -1,4 +1,4 @@
-"""Bad input to a message, and the code that Twilio has for each."""
+"""Bad input to a message, with Twilio's code for each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_twilio_comms.emulator.classic.inventory import (
     SHORT_CODE_SID,
     WHATSAPP_SENDER_SID,
 )
-from tests.emulator.classic.resources import FROM, TO, Made, code_of, send
+from tests.emulator.classic.resources import FROM, TO, CallRunner, code_of, send
 
 MESSAGES = messages.MESSAGES
 
@@ -45,19 +45,19 @@ MESSAGES = messages.MESSAGES
         ({"Colour": "red"}, 20001),
     ],
 )
-def test_bad_input_gets_twilios_code(run: Made, form: dict[str, str | None], code: int) -> None:
+def test_bad_input_gets_twilios_code(run: CallRunner, form: dict[str, str | None], code: int) -> None:
     whole = {"To": TO, "From": FROM, "Body": "Hi", **form}
     pairs = [(name, text) for name, text in whole.items() if text is not None]
     assert code_of(lambda: run.form(MESSAGES, pairs)) == code
     assert run.twilio.ledger.messages == 0
 
 
-def test_too_many_media(run: Made) -> None:
+def test_too_many_media(run: CallRunner) -> None:
     form = [("To", TO), ("From", FROM), *[("MediaUrl", "https://example.com/a.png")] * 11]
     assert code_of(lambda: run.form(MESSAGES, form)) == 21623
 
 
-def test_a_service_needs_a_sender_that_fits(run: Made) -> None:
+def test_a_service_needs_a_sender_that_fits(run: CallRunner) -> None:
     sid = run(services.create("Empty")).sid
     assert code_of(lambda: send(run, messaging_service_sid=sid)) == 21703
     run(senders.create_channel_sender(sid, WHATSAPP_SENDER_SID))
