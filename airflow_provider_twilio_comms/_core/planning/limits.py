@@ -11,7 +11,7 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 __all__ = ["Limits", "OnDuplicate"]
 
-OnDuplicate = Literal["keep", "first", "last"]
+OnDuplicate = Literal["equal", "keep", "first", "last"]
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,11 @@ class Limits:
             raise InvalidInput.at("max_cost", "segments cannot be counted here", _FIX_TEXT)
         if not cost or cost["unpriced"]:
             countries = ", ".join(cost["unpriced"][:10]) if cost else "any country"
+            kind = "an MMS" if segments.get("mms") else "a text from this sender"
             raise InvalidInput.at(
                 "max_cost",
-                f"Twilio's price list has no single price for {countries}",
+                f"Twilio's price list has no single price for {countries}, or none of {kind}: nothing was "
+                "sent",
                 "Leave these numbers out, or do without max_cost",
             )
         if Decimal(cost["high"]) > self.cost:

@@ -72,7 +72,10 @@ class QuietHours(NamedTuple):
             return None
         elif clock >= self.start:
             day += timedelta(days=1)
-        return datetime.combine(day, self.end, _zone(zone)).astimezone(timezone.utc)
+        end = datetime.combine(day, self.end, _zone(zone))
+        if end.astimezone(timezone.utc) <= moment:  # the clocks went back, and show this hour again
+            end = end.replace(fold=1)
+        return end.astimezone(timezone.utc)
 
 
 @dataclass(frozen=True)

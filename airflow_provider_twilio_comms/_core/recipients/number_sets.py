@@ -16,13 +16,22 @@ __all__ = ["NumberSet", "key_of", "keys_of", "matching", "numbers_of"]
 
 
 def matching(patterns: Any) -> Callable[[str], object]:
-    """Whether an address is like one of ``patterns`` (a list, or a text with commas)."""
+    """Compile an allow list: a list of patterns such as ``+1500555*``, or a text with commas between them.
+
+    Raises :class:`InvalidInput` where there is none, or an empty one: it would allow everybody.
+    """
     listed = patterns.split(",") if isinstance(patterns, str) else patterns
     if not isinstance(listed, Sequence) or not all(isinstance(each, str) for each in listed):
         raise InvalidInput.at(
             "allowed_recipients", "is no list of patterns", "Give one such as ['+1500555*']"
         )
-    return re.compile("|".join(translate(each.strip()) for each in listed if each.strip())).match
+    if not listed or not all(each.strip() for each in listed):
+        raise InvalidInput.at(
+            "allowed_recipients",
+            "has no pattern, or an empty one: nothing was sent, since that would allow everybody",
+            "Give patterns such as ['+1500555*'], or leave the argument out",
+        )
+    return re.compile("|".join(translate(each.strip()) for each in listed)).match
 
 
 _GOLDEN, _BITS = 0x9E3779B97F4A7C15, 64

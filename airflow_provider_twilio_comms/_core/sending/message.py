@@ -83,7 +83,7 @@ class OutgoingMessage:
         if ":" in (self.options.get("from_") or ""):
             return Text(None)
         if self.options.get("media_url"):
-            return Text(None, media=True)
+            return Text(None, media=True, priced=False)
         body = self.options.get("body")
         if self.template and self.template.body is not None:
             values = {**self.template.defaults, **(self.options.get("content_variables") or {})}
