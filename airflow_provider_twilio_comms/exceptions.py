@@ -1,4 +1,4 @@
-"""What can go wrong, as a tree to catch by what one would do about it.
+"""Errors, as a tree to catch by what one would do about them.
 
 ::
 

@@ -1,4 +1,4 @@
-"""The plan of a task's send, with what an author wants to see of it on the way. No number is told."""
+"""Plan a task's send: log its progress, load the opt-out list (``suppress``), print the preflight table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_twilio_comms._core.planning.screening import Screening
 
-__all__ = ["moment_of", "planning", "suppressed", "table"]
+__all__ = ["load_suppressed", "moment_of", "planning", "table"]
 
 STEP = 100_000  # rows between two lines of progress
 
@@ -156,7 +156,7 @@ def moment_of(send_at: datetime | str | None) -> datetime | None:
 _NUMBER = re.compile(r"\+?[\d ().-]{5,}")
 
 
-def suppressed(given: Any, region: str | None) -> NumberSet:
+def load_suppressed(given: Any, region: str | None) -> NumberSet:
     """Load the opt-out list: the numbers of every source, of which nobody may be texted.
 
     ``given`` is a number, a path, ``{"sql", "conn_id"}`` or a list of these, which may be empty. Raises

@@ -346,14 +346,14 @@ class TwilioSendOperator(TwilioOperator):
     def _screening(self, request: _Unaddressed, counting: bool) -> Screening:
         """Who is left out, and what is counted."""
         from airflow_provider_twilio_comms._core.planning.screening import Counts, Screening
-        from airflow_provider_twilio_comms._core.recipients.number_sets import matching
-        from airflow_provider_twilio_comms._tasks.planning import suppressed
+        from airflow_provider_twilio_comms._core.recipients.number_sets import compile_patterns
+        from airflow_provider_twilio_comms._tasks.planning import load_suppressed
 
         leaves_out, allows_some = self._guarded
         return Screening(
             duplicates=self.on_duplicate,
-            suppressed=suppressed(self.suppress.value, self.default_region) if leaves_out else None,
-            allows=matching(self.allowed_recipients.value) if allows_some else None,
+            suppressed=load_suppressed(self.suppress.value, self.default_region) if leaves_out else None,
+            allows=compile_patterns(self.allowed_recipients.value) if allows_some else None,
             limits=self.limits,
             counts=Counts(request.text()) if counting else None,
             by_zone=self.quiet_hours is not None and self.quiet_hours.zone is None,

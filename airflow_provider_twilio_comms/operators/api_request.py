@@ -52,7 +52,7 @@ class TwilioApiRequestOperator(TwilioOperator):
     again: for one that creates, prefer the operator of its own, or set ``retries=0``.
 
     **What the answer holds goes to XCom as it is**: messages with their texts, look-ups with their numbers.
-    Whether it may is for you to say. With ``fields`` only these columns are kept.
+    You decide whether it may. With ``fields`` only these columns are kept.
 
     .. code-block:: python
 

@@ -63,6 +63,14 @@ def test_the_author_may_text_somebody_twice(emulator: Running) -> None:
     assert emulator.twilio.ledger.recipients[US] == 2
 
 
+def test_a_whatsapp_number_without_a_plus_does_not_walk_past_suppress(emulator: Running) -> None:
+    given: dict[str, Any] = {"to": [f"whatsapp:{US[1:]}", GB], "suppress": [US]}
+    with pytest.raises(AirflowFailException, match="has no country code"):
+        message(**given).execute(a_run())
+    assert len(message(**given, default_region="US").execute(a_run())["sids"]) == 1
+    assert received(emulator) == [GB]
+
+
 def test_equal_addresses_count_as_one_where_the_author_says_so(emulator: Running) -> None:
     values = a_run()
     result = message(to=[US, GB, US], on_duplicate="equal").execute(values)

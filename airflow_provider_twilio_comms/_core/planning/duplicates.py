@@ -1,8 +1,8 @@
 """Deduplicate rows that are wholly equal, and count those of one number that differ.
 
 Nearly every list has each number once, so only that is found out while it streams past: eight bytes a row.
-Where a number comes twice, the encoded recipients are read once more before anything is sent, and what is
-equal to an earlier one is taken out of its chunk.
+If a number comes twice, the encoded recipients are read once more before anything is sent, and those that are
+equal to an earlier one are taken out of their chunk.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _Party(msgspec.Struct):
 
 
 class _Encoded(msgspec.Struct, rename="camel"):
-    """What tells an encoded recipient from another, read back."""
+    """The fields that tell an encoded recipient from another, read back."""
 
     address: str = ""
     addresses: list[_Party] = []

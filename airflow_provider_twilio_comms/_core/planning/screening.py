@@ -1,4 +1,4 @@
-"""What is looked at before anything is sent: who is left out and why, and what the rest will be."""
+"""Screening before a send: opt-outs, allow lists and duplicates are left out, texts and countries counted."""
 
 from __future__ import annotations
 

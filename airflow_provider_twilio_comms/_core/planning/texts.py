@@ -97,7 +97,7 @@ class _Needs:
         return self._of(node.children(self._context, include_partials=False), tested)
 
     def _printed(self, expression: Any) -> frozenset[str]:
-        """What is printed if the recipient lacks it: nothing of an expression with a default."""
+        """The variables whose lack shows; none of an expression with a default."""
         if "default" in {each.name for each in getattr(expression, "filters", None) or ()}:
             return frozenset()
         return self._names(getattr(expression, "left", None), deep=False)
@@ -133,7 +133,7 @@ class Text(NamedTuple):
 
 
 class Template(NamedTuple):
-    """What a content template at Twilio says, if it has a text, and what its variables are if left out."""
+    """A content template at Twilio: its text, if it has one, and the defaults of its variables."""
 
     body: str | None
     defaults: Mapping[str, str] = {}
@@ -149,7 +149,7 @@ def filled(body: str, values: Mapping[str, str]) -> str:
 
 
 def renderer(given: Mapping[str, Any], template: str | None = None) -> Text:
-    """How content, as the API takes it, becomes a text; ``template`` is what a content template says."""
+    """Make a text of content, as the API takes it; ``template`` is the text of a content template."""
     if template is not None:
         return Text(lambda values: filled(template, values))
     for module in given.get("modules", ()):
@@ -166,7 +166,7 @@ def renderer(given: Mapping[str, Any], template: str | None = None) -> Text:
 
 
 def template_of(content_sid: str) -> Flow[Template]:
-    """What a content template says."""
+    """Fetch a content template."""
     found = yield from made(content.fetch(content_sid))
     bodies = (shape.get("body") for shape in (found.types or {}).values() if isinstance(shape, Mapping))
     body = next((body for body in bodies if isinstance(body, str) and body), None)

@@ -21,7 +21,7 @@ _simple = re.compile(r"(?:\+1[2-9]\d{9}\n)*", re.ASCII).fullmatch
 
 
 def all_e164(numbers: Sequence[str]) -> bool:
-    """Whether every number is in E.164, and possible; one look for all of them makes it cheap."""
+    """Tell whether every number is in E.164, and possible; one look for all of them makes it cheap."""
     text = "\n".join([*numbers, ""])
     if _simple(text):
         return True
@@ -49,7 +49,7 @@ _lengths = _Lengths()
 
 
 def normalised(text: object, region: str | None = None) -> tuple[str, str]:
-    """``(number, "")`` in E.164, or ``("", problem)``. The problem never shows the number.
+    """Read a phone number: ``(number, "")`` in E.164, or ``("", problem)``, which never shows the number.
 
     ``region`` (``US``, ``PT``) is where numbers without a country code are.
     """
@@ -149,7 +149,7 @@ def _kinds() -> dict[str, str]:
 
 
 def _clock(zone: ZoneInfo) -> tuple[tuple[datetime, timedelta | None], ...]:
-    """When a zone's clocks change, to the minute, and what they are off UTC from then on."""
+    """The changes of a zone's clocks, to the minute, and their offset to UTC from then on."""
     changes = [(_FIRST, _FIRST.astimezone(zone).utcoffset())]
     start = _FIRST
     while start < _LAST:

@@ -1,4 +1,4 @@
-"""From what an author gives to what Twilio takes: recipients checked and encoded, a batch at a time.
+"""Recipients: check what an author gives and make Twilio's recipients of it, a batch at a time.
 
 Three forms are taken: a number; a mapping in Twilio's own form (``address`` or ``addresses`` or
 ``profileId``, with ``variables``); a flat mapping such as a row, in which one column is the number and the
@@ -287,7 +287,7 @@ _COLUMNS = ("phone", "to", "number", "phone_number", "mobile", "address")
 
 
 def _is_flat(given: Mapping[str, Any]) -> bool:
-    """Whether a mapping is a row, and not a recipient in Twilio's form."""
+    """Tell whether a mapping is a row, and not a recipient in Twilio's form."""
     if "addresses" in given or "profileId" in given:
         return False
     return "address" not in given or not set(given) <= {"address", "channel", "variables"}

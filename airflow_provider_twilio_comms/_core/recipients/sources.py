@@ -1,4 +1,4 @@
-"""Where recipients come from: what a DAG holds in memory, or a file read as a stream.
+"""Sources of recipients: what a DAG holds in memory, or a CSV, JSON lines or Parquet file, read as a stream.
 
 A file is CSV, JSON lines or Parquet, told by its name, behind any object with ``open`` and a ``name`` or
 string form (Airflow's ``ObjectStoragePath``, a ``pathlib.Path``).
@@ -50,7 +50,7 @@ def rows_of(recipients: Any, column: str | None = None) -> Iterator[Any]:
 
 
 def suffix_of(file: Any) -> str:
-    """What a file is by its name, however it is compressed: ``.csv``."""
+    """The kind of a file by its name, however it is compressed: ``.csv``."""
     return _suffixes(file)[0]
 
 

@@ -169,7 +169,9 @@ def addresses(given: str | Iterable[Any], region: str | None = None) -> tuple[st
 def _address(given: Any, region: str | None) -> tuple[str, str]:
     """``(address, "")``, or ``("", problem)``."""
     channel, colon, address = given.rpartition(":") if isinstance(given, str) else ("", "", given)
-    number, problem = (address, "") if colon and address[:1] != "+" else normalised(address, region)
+    # WhatsApp's addresses are numbers, as suppress knows them; other channels' may be digits that are none.
+    named = colon and address[:1] != "+" and not (channel == "whatsapp" and address.isdecimal())
+    number, problem = (address, "") if named else normalised(address, region)
     return ("", problem) if problem else (f"{channel}{colon}{number}", "")
 
 

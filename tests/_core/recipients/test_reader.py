@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_twilio_comms._core.recipients.number_sets import matching
+from airflow_provider_twilio_comms._core.recipients.number_sets import compile_patterns
 from airflow_provider_twilio_comms._core.recipients.phone_numbers import Countries
 from airflow_provider_twilio_comms._core.recipients.reader import Address, Reader
 from airflow_provider_twilio_comms.client.config import Config
@@ -56,7 +56,7 @@ def test_a_profile_is_outside_unless_its_id_is_allowed(patterns: tuple[str, ...]
 @pytest.mark.parametrize("given", ["", ",", " , ", [], [""], [" "], ["+1*", ""], [None], 5, None])
 def test_an_allow_list_that_would_allow_everybody_is_refused(given: Any) -> None:
     with pytest.raises(InvalidInput, match="allowed_recipients"):
-        matching(given)
+        compile_patterns(given)
 
 
 @pytest.mark.parametrize(
