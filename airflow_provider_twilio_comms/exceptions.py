@@ -1,4 +1,4 @@
-"""What can go wrong, as a tree to catch by what one would do about it.
+"""Errors, as a tree to catch by what one would do about them.
 
 ::
 
@@ -47,18 +47,28 @@ __all__ = [
     "scrub",
 ]
 
-# A run of digits that can be a phone number, written in any of the usual ways, also in an address (%2B is +);
-# SIDs, ids, codes and dates stay.
+# A run of digits that can be a phone number, written in any of the usual ways, also in an address (%2B is +)
+# and glued to letters, _ and -. SIDs, ids, codes, dates, times and amounts with their currency stay.
 _GAP = r"[\s()./\u2010-\u2015-]"
 _NUMBER = re.compile(
-    rf"(?<![\w.-])(?!\d{{4}}-[01]\d-[0-3]\d(?!\d))\+?\d(?:{_GAP}*\d){{6,}}(?!\w)"
-    rf"|(?:\+|%2[Bb])(?:{_GAP}*\d){{5,}}"
+    rf"""
+    (?P<kept>
+        (?<![^\W_]) (?: [A-Z]{{2}}[0-9a-fA-F]{{32}}                                                   # SID
+          | (?=\d*[a-z]) (?:[0-9a-z]{{26}}|[0-9a-f]{{32}}|[0-9a-f]{{64}})                       # ULID, hash
+          | [0-9a-f]{{8}}-(?:[0-9a-f]{{4}}-){{3}}[0-9a-f]{{12}} ) (?![^\W_])                           # UUID
+      | (?<!\d) (?: \d{{4}}-[01]\d-[0-3]\d (?!\d) | \d\d:\d\d:\d\d\.\d+ | \d+\.\d+[ ][A-Z]{{3}}(?!\w)
+          | \d{{18,}}(?=[^\W\d_]) )                      # date, time, amount, longer than any number
+    )
+    | (?<!\d) (?<!\d\.) \+?\d (?:{_GAP}*\d){{6,}}
+    | (?:\+|%2[Bb]) (?:{_GAP}*\d){{5,}}
+    """,
+    re.VERBOSE,
 )
 
 
 def scrub(text: str) -> str:
-    """Replace what looks like a phone number, so that the text may be logged."""
-    return _NUMBER.sub("<number>", text)
+    """Replace phone numbers, or what looks like one, so that the text may be logged."""
+    return _NUMBER.sub(lambda match: match["kept"] or "<number>", text)
 
 
 class TwilioError(Exception):
@@ -108,8 +118,10 @@ class InvalidInput(TwilioError, ValueError):
 
     @classmethod
     def at(cls, field: str, problem: str, fix: str, row: int | None = None) -> Self:
+        """Make the error of a field. Phone numbers in ``field`` and ``problem`` are replaced."""
+        field = scrub(field)
         where = f"row {row}, {field}" if row else field
-        return cls(f"{where}: {problem}. {fix}", field=field, row=row)
+        return cls(f"{where}: {scrub(problem)}. {fix}", field=field, row=row)
 
 
 class NoRecipients(InvalidInput):
@@ -125,10 +137,13 @@ class Refused(TwilioError):
 
 
 class TransportFailed(TwilioError):
-    """No reply. ``sent`` is False only where the request provably never left."""
+    """No reply. ``sent`` is False only where the request provably never left; left out, it is True."""
 
     fields: ClassVar[tuple[str, ...]] = ("sent",)
     sent: bool
+
+    def __init__(self, message: str, *, sent: bool | None = True) -> None:
+        super().__init__(message, sent=sent is not False)
 
 
 class ApiError(TwilioError):

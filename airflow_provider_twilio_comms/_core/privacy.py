@@ -1,4 +1,4 @@
-"""What of a person may stand in an output: numbers as hashes that can be joined on, texts left out.
+"""Redact personal data in outputs: numbers become hashes that can be joined on, texts are left out.
 
 A hash is ``HMAC-SHA256(key, number)`` as 64 hexadecimal digits, of the number in E.164 without a channel's
 prefix, so that PostgreSQL's ``encode(hmac(phone, :hash_secret, 'sha256'), 'hex')`` makes the same one. It is
@@ -22,14 +22,14 @@ Redact = Literal["none", "numbers", "text", "all"]
 def derived(secret: str) -> str:
     """A key for hashes where nobody gave one: made of the connection's credential, and telling nothing of it.
 
-    Whoever rotates the credential gets other hashes.
+    After a rotation of the credential the hashes are others.
     """
     return hmac.digest(secret.encode(), b"airflow_provider_twilio_comms hash_secret", "sha256").hex()
 
 
 @dataclass(frozen=True)
 class Redaction:
-    """How to write numbers and texts. ``key`` makes the hashes."""
+    """The form in which numbers and texts are written. ``key`` makes the hashes."""
 
     redact: Redact = "all"
     key: str = field(default="", repr=False)
@@ -40,7 +40,7 @@ class Redaction:
 
     @property
     def hashes(self) -> bool:
-        """Whether numbers are written as hashes."""
+        """Tell whether numbers are written as hashes."""
         return self.redact in ("numbers", "all")
 
     def number(self, address: str | None) -> str | None:
@@ -55,7 +55,7 @@ class Redaction:
         return None if self.redact in ("text", "all") else text
 
     def remark(self, text: str | None) -> str | None:
-        """What Twilio says about a message; it may name the number."""
+        """A remark of Twilio's about a message, without the number that it may name."""
         return text if text is None or not self.hashes else scrub(text)
 
 

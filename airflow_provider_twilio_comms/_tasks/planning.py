@@ -1,11 +1,12 @@
-"""The plan of a task's send, with what an author wants to see of it on the way. No number is told."""
+"""Plan a task's send: log its progress, load the opt-out list (``suppress``), print the preflight table."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow_provider_twilio_comms._core.planning.plan import Plan, planned, spooled
 from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet, key_of
@@ -13,14 +14,15 @@ from airflow_provider_twilio_comms._core.recipients.phone_numbers import normali
 from airflow_provider_twilio_comms._core.recipients.reader import Reader
 from airflow_provider_twilio_comms._core.recipients.sources import FILE_KINDS, lines_of, rows_of, suffix_of
 from airflow_provider_twilio_comms._tasks.object_storage import opened_rejects, resolved
-from airflow_provider_twilio_comms.exceptions import InvalidInput
+from airflow_provider_twilio_comms.api._forms import valid
+from airflow_provider_twilio_comms.exceptions import InvalidInput, scrub
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
     from airflow_provider_twilio_comms._core.planning.screening import Screening
 
-__all__ = ["planning", "suppressed", "table"]
+__all__ = ["load_suppressed", "moment_of", "planning", "table"]
 
 STEP = 100_000  # rows between two lines of progress
 
@@ -65,6 +67,17 @@ def planning(
             len(plan.chunks),
             f"{plan.rejected:,}",
         )
+        if screening and screening.differing:
+            log.warning(
+                "%s rows have the number of an earlier row and other variables. All are sent, so these "
+                "people get several messages; on_duplicate='first' or 'last' sends one to each number",
+                f"{screening.differing:,}",
+            )
+        if screening and screening.profiles:
+            log.warning(
+                "%s recipients are profiles, whose numbers Twilio holds: suppress leaves none of them out",
+                f"{screening.profiles:,}",
+            )
         for name, lacking in reader.lacking.items():
             log.warning(
                 "Template variable %r has no default, and %s recipients lack it", name, f"{lacking:,}"
@@ -129,21 +142,39 @@ def _countries(report: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def moment_of(send_at: datetime | str | None) -> datetime | None:
+    """Parse ``send_at``. Raises :class:`InvalidInput` for an empty text, which would send at once."""
+    if send_at is None:
+        return None
+    given = send_at.strip() if isinstance(send_at, str) else send_at
+    if not given:
+        fix = "Check the template that renders to it, or leave send_at out to send at once"
+        raise InvalidInput.at("send_at", "is empty: nothing was sent", fix)
+    return cast("datetime", valid("send_at", given, datetime))
+
+
 _NUMBER = re.compile(r"\+?[\d ().-]{5,}")
 
 
-def suppressed(given: Any, region: str | None) -> NumberSet:
-    """The numbers of every source. Raises :class:`InvalidInput` for what is none: nobody on it may be texted.
+def load_suppressed(given: Any, region: str | None) -> NumberSet:
+    """Load the opt-out list: the numbers of every source, of which nobody may be texted.
 
-    ``given`` is a number, a path, ``{"sql", "conn_id"}`` or a list of these.
+    ``given`` is a number, a path, ``{"sql", "conn_id"}`` or a list of these, which may be empty. Raises
+    :class:`InvalidInput` for what is no number, and where a template or another task gave nothing at all.
     """
+    if given is None or (isinstance(given, (str, Mapping)) and not given):
+        raise InvalidInput.at(
+            "suppress",
+            "is empty: nothing was sent, since nobody would be left out",
+            "Check the template or task that gives it; an empty list says that nobody opted out",
+        )
     keys = NumberSet()
     sources = [given] if isinstance(given, (str, Mapping)) else given
     for source in sources:
         block: list[int] = []
         for row, text in enumerate(_texts(source), 1):
-            block.append(key_of(_read(text, region, row)))
-            if len(block) == 10_000:
+            block += map(key_of, _read(text, region, row))
+            if len(block) >= 10_000:
                 keys.add(block)
                 block.clear()
         keys.add(block)
@@ -153,13 +184,11 @@ def suppressed(given: Any, region: str | None) -> NumberSet:
 def _texts(source: Any) -> Iterable[Any]:
     if isinstance(source, Mapping) and "sql" in source:
         return _of_table(source)
-    if isinstance(source, str) and not _NUMBER.fullmatch(source.strip()):
-        return _of_file(source)
-    if isinstance(source, str):
-        return (source,)
+    if isinstance(source, str) and source.strip():
+        return (source,) if _NUMBER.fullmatch(source.strip()) else _of_file(source)
     raise InvalidInput.at(
         "suppress",
-        f"holds a {type(source).__name__}",
+        "holds an empty text" if isinstance(source, str) else f"holds a {type(source).__name__}",
         "Give numbers, paths, or {'sql': ..., 'conn_id': ...}",
     )
 
@@ -178,6 +207,9 @@ def _of_file(path: str) -> Iterator[Any]:
     file = resolved(path)
     if suffix_of(file) in FILE_KINDS:
         first = next(lines_of(file), "") if suffix_of(file) == ".csv" else ""
+        if scrub(first) != first and not _NUMBER.fullmatch(_cell(first)):
+            problem = "the first line of the file is neither a number nor names of columns"
+            raise InvalidInput.at("suppress", problem, "Write numbers in E.164, one a line", 1)
         if not _NUMBER.fullmatch(_cell(first)):
             for row in rows_of(file):
                 yield _number_in(row)
@@ -196,10 +228,22 @@ def _number_in(row: Any) -> Any:
     return next((row[name] for name in names if name in row), None)
 
 
-def _read(text: Any, region: str | None, row: int) -> str:
+def _read(text: Any, region: str | None, row: int) -> set[str]:
+    """A number as recipients are read; and with a + too, where it has digits for a country code.
+
+    Digits alone are a national number to one and an international one to another, such as 12025550101 in
+    Germany. Where it can be both, both are left out. Without a region nobody can tell, so that is an error.
+    """
     number, problem = normalised(text, region)
-    if problem and isinstance(text, str) and text.strip().isdecimal():
-        number, problem = normalised(f"+{text.strip()}", region)
-    if problem:
-        raise InvalidInput.at("suppress", problem, "Write numbers in E.164, or set default_region", row)
-    return number
+    found = {number} if not problem else set()
+    if region and isinstance(text, str) and text.strip().isdecimal() and len(text.strip()) >= 11:
+        international, unlike = normalised(f"+{text.strip()}")
+        found |= {international} if not unlike else set()
+    if not found:
+        raise InvalidInput.at(
+            "suppress",
+            f"{problem}: nothing was sent, since the number would not be left out",
+            "Write numbers in E.164 (+ and the country code first), or set default_region",
+            row,
+        )
+    return found

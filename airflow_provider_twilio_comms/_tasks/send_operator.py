@@ -96,7 +96,10 @@ class TwilioSendOperator(TwilioOperator):
         (and fails where an earlier try has sent a part already)
     :param default_region: the country (``US``) of numbers written without a country code
     :param on_invalid_recipient: ``fail`` before anything is sent, or ``skip`` and count them
-    :param on_duplicate: of those with the same number, text all (``keep``), the ``first`` or the ``last``
+    :param on_duplicate: ``equal`` sends rows that are wholly equal once, counts the others as duplicates, and
+        sends all rows of one number with different variables, with a warning that counts them; ``first`` and
+        ``last`` send one row of each number; ``keep`` sends all rows. Left out, ``equal`` for a list and
+        ``first`` for single messages
     :param suppress: numbers not to text: numbers; the path or URI of a file of them (one a line, CSV, JSON
         lines or Parquet; a template); ``{"sql", "conn_id"}``, whose first column they are; or a list of these
     :param allowed_recipients: patterns such as ``+1500555*``; whoever is outside is left out
@@ -128,7 +131,7 @@ class TwilioSendOperator(TwilioOperator):
     ends: ClassVar[tuple[str, ...]]  # what ``wait_for`` may be
     usual_timeout: ClassVar[timedelta]
     usual_poll_interval: ClassVar[float]
-    usual_duplicates: ClassVar[OnDuplicate] = "keep"
+    usual_duplicates: ClassVar[OnDuplicate] = "equal"
     schedule_ahead: ClassVar[timedelta] = timedelta()
     _sending: SendOnce[Any, Any] | None = None
     _resumed: Any = None
@@ -189,8 +192,9 @@ class TwilioSendOperator(TwilioOperator):
             "on_invalid_recipient", on_invalid_recipient, "fail", "skip"
         )
         self.on_duplicate: OnDuplicate = one_of(
-            "on_duplicate", on_duplicate or self.usual_duplicates, "keep", "first", "last"
+            "on_duplicate", on_duplicate or self.usual_duplicates, "equal", "first", "last", "keep"
         )
+        self._guarded = (suppress is not None, allowed_recipients is not None)  # also if they come out empty
         self.suppress: Hidden[Suppressed] = self.hide(suppress)
         self.allowed_recipients: Hidden[Sequence[str] | None] = self.hide(allowed_recipients)
         self.on_missing_variable: Literal["warn", "fail"] = one_of(
@@ -386,19 +390,17 @@ class TwilioSendOperator(TwilioOperator):
             self.log.warning("The content template cannot be read, so its text is not counted: %s", error)
             return request
 
-    def _screening(self, request: _Unaddressed, counting: bool) -> Screening | None:
-        """Who is left out and what is counted; None where the author asks for neither."""
+    def _screening(self, request: _Unaddressed, counting: bool) -> Screening:
+        """Who is left out, and what is counted."""
         from airflow_provider_twilio_comms._core.planning.screening import Counts, Screening
-        from airflow_provider_twilio_comms._core.recipients.number_sets import matching
-        from airflow_provider_twilio_comms._tasks.planning import suppressed
+        from airflow_provider_twilio_comms._core.recipients.number_sets import compile_patterns
+        from airflow_provider_twilio_comms._tasks.planning import load_suppressed
 
-        allowed, unwanted = self.allowed_recipients.value, self.suppress.value
-        if not self._asked_for_more(counting) and self.on_duplicate == "keep":
-            return None
+        leaves_out, allows_some = self._guarded
         return Screening(
             duplicates=self.on_duplicate,
-            suppressed=suppressed(unwanted, self.default_region) if unwanted else None,
-            allows=matching(allowed) if allowed else None,
+            suppressed=load_suppressed(self.suppress.value, self.default_region) if leaves_out else None,
+            allows=compile_patterns(self.allowed_recipients.value) if allows_some else None,
             limits=self.limits,
             counts=Counts(request.text()) if counting else None,
             by_zone=self.quiet_hours is not None and self.quiet_hours.zone is None,
@@ -406,13 +408,13 @@ class TwilioSendOperator(TwilioOperator):
 
     def _asked_for_more(self, counting: bool) -> bool:
         """Whether the author wants more than is usual."""
-        asked = (counting, self.allowed_recipients.value, self.suppress.value, self.quiet_hours)
+        asked = (counting, *self._guarded, self.quiet_hours)
         unusual = self.on_duplicate != self.usual_duplicates
         return any(asked) or unusual or self.limits.recipients is not None
 
-    def _check_plan(self, plan: Plan, screening: Screening | None, context: Context) -> None:
+    def _check_plan(self, plan: Plan, screening: Screening, context: Context) -> None:
         """Complete the report, show it, and refuse what is over a limit."""
-        from airflow_provider_twilio_comms._tasks.planning import table
+        from airflow_provider_twilio_comms._tasks.planning import moment_of, table
 
         if self.quiet_hours is not None:  # before anything is sent, not while it is
             Schedule(None, self.quiet_hours).check((chunk.zones for chunk in plan.chunks), time.time())
@@ -420,7 +422,8 @@ class TwilioSendOperator(TwilioOperator):
             names = ", ".join(f"{name} ({count:,})" for name, count in plan.lacking.items())
             problem = f"recipients lack variables that have no default: {names}"
             raise InvalidInput.at("content", problem, "Give them, or a default: {{ name | default: '...' }}")
-        if screening is None or not (plan.rejected or self._asked_for_more(screening.counts is not None)):
+        self.schedule(moment_of(self.send_at)).check((chunk.zones for chunk in plan.chunks), time.time())
+        if not (plan.rejected or self._asked_for_more(screening.counts is not None)):
             return
         plan.report = {
             "rows": plan.rows,

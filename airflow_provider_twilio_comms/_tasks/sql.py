@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_provider_twilio_comms._core.recipients.prefetch import prefetch
 from airflow_provider_twilio_comms._core.recipients.reader import BATCH, Batched, Rows
+from airflow_provider_twilio_comms._core.recipients.sources import shown_columns
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 __all__ = ["Query", "ordered", "streamed", "tables"]
@@ -64,11 +65,12 @@ class Query:
         names = [str(column[0]) for column in description]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise InvalidInput.at("sql", f"gives {twice[0]!r} twice", "Name the columns apart with AS")
+            problem = f"gives a column twice: {shown_columns(twice)}"
+            raise InvalidInput.at("sql", problem, "Name the columns apart with AS")
         if self.column is not None and self.column not in names:
             raise InvalidInput.at(
                 "number_column",
-                f"{self.column!r} is no column of the statement (it has {', '.join(names[:20])})",
+                f"{self.column!r} is no column of the statement, which has {shown_columns(names)}",
                 "Name the one with the numbers",
             )
         return names

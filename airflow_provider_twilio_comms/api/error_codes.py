@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-__all__ = ["Known", "Verdict", "from_twilio", "known", "verdict"]
+__all__ = ["Known", "Verdict", "from_twilio", "known", "refused", "verdict"]
 
 
 class Verdict(Enum):
@@ -39,6 +39,16 @@ def from_twilio(code: int | None) -> bool:
     return code is not None and code >= 10_000
 
 
+# Statuses by which a server, or a gateway before it, refuses a request that was not handed on. The others
+# (408, 425, 499 ...) may come from a gateway that has forwarded the request: only Twilio's code proves more.
+_NOT_HANDED_ON = frozenset({400, 401, 403, 404, 405, 407, 411, 413, 414, 415, 431})
+
+
+def refused(code: int | None, status: int) -> bool:
+    """Tell whether a 4xx reply proves that the request was not processed."""
+    return 400 <= status < 500 and (status in _NOT_HANDED_ON or (from_twilio(code) and status != 429))
+
+
 def verdict(code: int | None, status: int | None = None) -> Verdict:
     """Judge an error by its code, else by its HTTP status."""
     listed = known(code)
@@ -46,7 +56,7 @@ def verdict(code: int | None, status: int | None = None) -> Verdict:
         return listed.verdict
     if status == 429:
         return Verdict.RETRY
-    if status is not None and 400 <= status < 500:
+    if status is not None and refused(code, status):
         return Verdict.CONFIGURATION
     return Verdict.UNKNOWN
 

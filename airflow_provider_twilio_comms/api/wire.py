@@ -189,9 +189,8 @@ def _class(status: int, code: int | None) -> type[ApiError]:
         return RateLimited
     if status in (401, 403):
         return AuthenticationFailed
-    if status >= 500 or status == 429 or status < 400:
-        return ServerFailed  # a 429 of something else than Twilio, or a redirect, proves nothing
-    return ApiError
+    # A 408 or 429 of a gateway, or a redirect, proves nothing about what is behind it.
+    return ApiError if error_codes.refused(code, status) else ServerFailed
 
 
 def _error(

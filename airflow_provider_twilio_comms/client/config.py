@@ -196,7 +196,7 @@ def _patterns(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = re.split(r"[\s,;]+", value.strip())
     patterns = tuple(str(pattern) for pattern in value if pattern)
-    if value and not patterns:  # separators alone: whoever wrote them did not mean everyone
+    if not patterns:  # an empty list, or separators alone: whoever wrote them did not mean everyone
         raise ValueError
     return patterns
 

@@ -1,4 +1,4 @@
-"""Any call of the API, by name."""
+"""Call any endpoint of the API, by name."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TwilioApiRequestOperator(TwilioOperator):
     again: for one that creates, prefer the operator of its own, or set ``retries=0``.
 
     **What the answer holds goes to XCom as it is**: messages with their texts, look-ups with their numbers.
-    Whether it may is for you to say. With ``fields`` only these columns are kept.
+    You decide whether it may. With ``fields`` only these columns are kept.
 
     .. code-block:: python
 
@@ -89,6 +89,8 @@ class TwilioApiRequestOperator(TwilioOperator):
         super().__init__(**kwargs)
         self.call = call
         self.arguments: Hidden[Mapping[str, Any] | None] = self.hide(arguments)
+        if fields is not None and not fields:
+            raise InvalidInput.at("fields", "is empty", "Name some, or leave it out to keep all of them")
         self.fields = fields
         self.limit = limit
         self.output_path = output_path
@@ -98,16 +100,16 @@ class TwilioApiRequestOperator(TwilioOperator):
         from airflow_provider_twilio_comms.api.wire import Page
 
         with failing_fast():
-            call = self._call()
-            if call.redirects:
+            function = named(self.call)
+            call = self._call(function)
+            if _answers_file(function):
                 return self._stored(call)
             answer = self.hook.run(made(call))
             if isinstance(answer, Page):
                 return [self._narrowed(row) for row in self._rows(answer)]
             return self._narrowed(answer)
 
-    def _call(self) -> Call[Any]:
-        function = named(self.call)
+    def _call(self, function: Callable[..., Call[Any]]) -> Call[Any]:
         try:
             call = function(**(self.arguments.value or {}))
         except TypeError as error:
@@ -142,6 +144,11 @@ class TwilioApiRequestOperator(TwilioOperator):
             raise InvalidInput.at("output_path", f"is missing, and {self.call} answers with a file", "Set it")
         size, _ = stored(self.hook, call, ObjectStoragePath(self.output_path.strip()))
         return {"bytes": size, "output_path": self.output_path}
+
+
+def _answers_file(function: Callable[..., Call[Any]]) -> bool:
+    """Tell whether a call answers with the address of a file; another's address may hold an id."""
+    return str(function.__annotations__["return"]) == "Call[Elsewhere]"
 
 
 def named(name: str) -> Callable[..., Call[Any]]:

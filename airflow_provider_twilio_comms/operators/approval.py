@@ -111,6 +111,10 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
         super().__init__(subject=subject, body=body, options=list(options), defaults=default, **kwargs)
         self.approvers: Hidden[Mapping[str, str] | Iterable[str]] = self.hide(approvers)
         self.from_: Hidden[str | None] = self.hide(from_)
+        misspelled = [option for option in rejects if option not in options and option != "NO"]
+        if misspelled:  # it would never reject
+            problem = f"{misspelled[0]!r} is none of the options"
+            raise InvalidInput.at("rejects", problem, f"Give some of {', '.join(options)}")
         self.rejects: list[str] = [option for option in rejects if option in options]
         self.on_reject: Literal["skip", "fail", "go_on"] = one_of(
             "on_reject", on_reject, "skip", "fail", "go_on"

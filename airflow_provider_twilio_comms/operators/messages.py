@@ -1,4 +1,4 @@
-"""What can be done with messages that are sent: cancel, redact, delete, list, and report what came of them.
+"""Cancel, redact, delete and list messages that were sent, and report what came of them.
 
 https://www.twilio.com/docs/messaging/api/message-resource
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_provider_twilio_comms._tasks.arguments import ids_of, seconds
+from airflow_provider_twilio_comms._tasks.arguments import ids_of, one_of, seconds
 from airflow_provider_twilio_comms._tasks.operator import Hidden, TwilioOperator, failing_fast
 from airflow_provider_twilio_comms._tasks.resource_operators import TwilioListOperator
 from airflow_provider_twilio_comms.exceptions import DeliveryFailed
@@ -61,7 +61,7 @@ class TwilioCancelMessageOperator(_OfMessages):
         self, *, sids: str | Sequence[str], if_too_late: Literal["fail", "skip"] = "fail", **kwargs: Any
     ) -> None:
         super().__init__(sids=sids, **kwargs)
-        self.if_too_late = if_too_late
+        self.if_too_late: Literal["fail", "skip"] = one_of("if_too_late", if_too_late, "fail", "skip")
 
     def execute(self, context: Context) -> dict[str, list[str]]:
         from airflow_provider_twilio_comms._core.sending.cancel import canceled

@@ -1,4 +1,4 @@
-"""What a send would be, without sending it."""
+"""Check and count a send, without sending it."""
 
 from __future__ import annotations
 

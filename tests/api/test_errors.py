@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import msgspec
@@ -10,11 +11,13 @@ import pytest
 from airflow_provider_twilio_comms.api.comms import operations
 from airflow_provider_twilio_comms.api.error_codes import Verdict, from_twilio, known, verdict
 from airflow_provider_twilio_comms.api.wire import Reply, checked, error_of
+from airflow_provider_twilio_comms.client.retry import untouched
 from airflow_provider_twilio_comms.exceptions import (
     ApiError,
     AuthenticationFailed,
     RateLimited,
     ServerFailed,
+    TransportFailed,
     TwilioError,
 )
 
@@ -50,6 +53,11 @@ def classic(code: int, message: str = "Wrong", **more: Any) -> bytes:
         (429, b'{"message": "API rate limit exceeded"}', ServerFailed, None, "retry"),
         (429, classic(429), ServerFailed, 429, "retry"),
         (429, comms(), ServerFailed, None, "retry"),
+        # a gateway may have forwarded what it answers so
+        *((status, HTML, ServerFailed, None, "unknown") for status in (402, 408, 409, 418, 425, 499)),
+        (408, b'{"code": 408, "message": "Request Timeout"}', ServerFailed, 408, "unknown"),
+        (408, classic(20001), ApiError, 20001, "configuration"),
+        *((status, HTML, ApiError, None, "configuration") for status in (400, 404, 405, 411, 413, 415, 431)),
         (500, comms({"code": 20500, "message": "m"}), ServerFailed, 20500, "unknown"),
         (502, HTML, ServerFailed, None, "unknown"),
         (503, classic(20503), ServerFailed, 20503, "unknown"),
@@ -170,7 +178,10 @@ def test_retry_after_in_seconds_or_as_a_date(headers: dict[str, str], seconds: f
         (20404, 500, Verdict.CONFIGURATION),  # the code wins
         (None, 429, Verdict.RETRY),
         (12345, 429, Verdict.RETRY),
-        (None, 418, Verdict.CONFIGURATION),
+        (None, 404, Verdict.CONFIGURATION),
+        (None, 408, Verdict.UNKNOWN),
+        (None, 418, Verdict.UNKNOWN),  # whoever answered so, it was not Twilio
+        (70051, 408, Verdict.CONFIGURATION),
         (None, 500, Verdict.UNKNOWN),
         (None, None, Verdict.UNKNOWN),
     ],
@@ -185,6 +196,18 @@ def test_codes_are_told_from_statuses() -> None:
     assert [from_twilio(code) for code in (None, 0, 429, 9999, 10_001, 70051)] == [False] * 4 + [True] * 2
     assert known(None) is None
     assert known(123) is None
+
+
+def test_a_failed_transport_may_have_sent_unless_it_says_that_it_did_not() -> None:
+    assert TransportFailed("no reply").sent is True
+    assert TransportFailed("no reply", sent=None).sent is True
+    assert TransportFailed("refused", sent=False).sent is False
+    assert not untouched(TransportFailed("no reply"))
+    for sent in (True, False):
+        travelled = pickle.loads(pickle.dumps(TransportFailed("no reply", sent=sent)))
+        assert (type(travelled), travelled.sent) == (TransportFailed, sent)
+    older = TwilioError.from_dict({"type": "TransportFailed", "message": "no reply", "sent": None})
+    assert not untouched(older)
 
 
 def test_an_error_is_of_the_family() -> None:

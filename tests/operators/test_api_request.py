@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import import_module
 from inspect import isfunction
 from pathlib import Path
@@ -16,6 +17,7 @@ import airflow_provider_twilio_comms.api as api
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.operators.api_request import MODULES, TwilioApiRequestOperator, named
 from tests.fakes import MemoryStore, context
+from tests.operators.bulk_sends import bulk
 from tests.operators.single_sends import ADA, message
 
 if TYPE_CHECKING:
@@ -40,6 +42,20 @@ def test_a_list_comes_with_all_its_pages(emulator: Running) -> None:
     message(to=[f"+1202555{number:04d}" for number in range(7)]).execute(context(MemoryStore()))
     rows = call("classic.messages.list", arguments={"page_size": 2}, fields=["sid"], limit=5)
     assert len({row["sid"] for row in rows}) == 5
+
+
+def test_an_id_at_another_address_comes_without_a_file(emulator: Running) -> None:
+    bulk([ADA], wait_for="processed").execute(context(MemoryStore()))
+    (row,) = call("comms.messages.list", fields=["id"])
+    found = call("comms.messages.fetch", arguments={"message_id": row["id"]})
+    sid = re.search("SM[0-9a-f]{32}", found["attempts"][0]["infoUrl"])
+    assert sid
+    assert call("comms.messages.seek", arguments={"sid": sid[0]}) == row["id"]
+
+
+def test_fields_that_come_to_nothing_do_not_let_everything_out() -> None:
+    with pytest.raises(InvalidInput, match="fields: is empty"):
+        call("lookups.fetch", arguments={"phone_number": ADA}, fields=[])
 
 
 def test_what_writes_is_made_and_what_is_empty_is_none(emulator: Running) -> None:

@@ -244,7 +244,13 @@ def test_what_a_no_does_to_an_approval(emulator: Running, airflow: Airflow) -> N
 
 @pytest.mark.parametrize(
     "bad",
-    [{"options": ["YES", "yes"]}, {"options": ["YES", "NO WAY"]}, {"options": ["1"]}, {"code_digits": 3}],
+    [
+        {"options": ["YES", "yes"]},
+        {"options": ["YES", "NO WAY"]},
+        {"options": ["1"]},
+        {"code_digits": 3},
+        {"options": ["JA", "NEIN"], "rejects": ["Nein"]},
+    ],
 )
 def test_an_approval_that_could_not_be_answered_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
+from airflow_provider_twilio_comms._tasks.operator import Hidden
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.exceptions import InvalidInput, RateLimited
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
@@ -119,6 +120,22 @@ def test_a_send_within_its_limits_goes_out(emulator: Running) -> None:
     assert len(received(emulator)) == 3
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"content": {"text": "Hi", "media": ["https://example.org/a.png"]}},
+        {"sender": "rcs:shop_agent"},
+        {"sender": {"sender_pool_id": "comms_senderpool_01h9krwprkeee8fzqspvwy6nq8", "channels": ["RCS"]}},
+    ],
+    ids=["MMS", "RCS", "pool"],
+)
+def test_the_price_of_an_sms_is_no_price_of_anything_else(emulator: Running, given: dict[str, Any]) -> None:
+    with pytest.raises(AirflowFailException, match=r"max_cost: .* no single price for US, or none of"):
+        bulk([US], max_cost=1000, **given).execute(a_run())
+    assert report([US], **given)["cost"]["unpriced"] == ["US"]
+    assert received(emulator) == []
+
+
 def test_a_cost_that_nobody_knows_is_over_any_limit(emulator: Running) -> None:
     with pytest.raises(AirflowFailException, match="no single price for PT"):
         bulk(["+351912345678"], max_cost=10).execute(a_run())
@@ -179,6 +196,114 @@ def test_a_suppression_list_that_cannot_be_read_stops_the_send(emulator: Running
         bulk([US], suppress=str(tmp_path / "none.txt")).execute(a_run())
 
 
+@pytest.mark.parametrize(
+    ("given", "region", "said"),
+    [
+        (["2025550101"], None, "row 1, suppress: has no country code"),
+        (["5125550101", DE], None, "row 1, suppress: has no country code"),
+        ("12025550101", None, "row 1, suppress: has no country code"),
+        ("13812345678", None, "row 1, suppress: has no country code"),  # of China, or of New York
+        ("", None, "suppress: is empty"),
+        ({}, None, "suppress: is empty"),
+        ([""], None, "suppress: holds an empty text"),
+        ([None], None, "suppress: holds a NoneType"),
+        (["2025550101"], "PT", "row 1, suppress: is too long"),
+    ],
+)
+def test_an_opt_out_that_would_leave_nobody_out_stops_the_send(
+    emulator: Running, given: Any, region: str | None, said: str
+) -> None:
+    with pytest.raises(AirflowFailException) as caught:
+        bulk([US], suppress=given, default_region=region).execute(a_run())
+    assert said in str(caught.value)
+    assert "nothing was sent" in str(caught.value) or "holds" in said
+    assert "5550101" not in str(caught.value)
+    assert received(emulator) == []
+
+
+@pytest.mark.parametrize("argument", ["suppress", "allowed_recipients"])
+@pytest.mark.parametrize("result", [None, ""])
+def test_a_guard_that_another_task_gives_as_nothing_stops_the_send(
+    emulator: Running, argument: str, result: Any
+) -> None:
+    operator = bulk([US], **{argument: [US]})
+    setattr(operator, argument, Hidden(result))  # as rendering leaves it
+    with pytest.raises(AirflowFailException, match=argument):
+        operator.execute(a_run())
+    assert received(emulator) == []
+
+
+def test_an_empty_opt_out_list_leaves_nobody_out(emulator: Running, tmp_path: Path) -> None:
+    (tmp_path / "none.txt").write_text("")
+    bulk([US], suppress=[]).execute(a_run())
+    bulk([GB], suppress=str(tmp_path / "none.txt")).execute(a_run())
+    assert received(emulator) == sorted([US, GB])
+
+
+@pytest.mark.parametrize("allowed", [",", [""], [" "], [], "", ["+1202*", ""]])
+def test_an_allow_list_without_a_pattern_lets_nobody_through(emulator: Running, allowed: Any) -> None:
+    with pytest.raises(AirflowFailException, match="allowed_recipients: has no pattern, or an empty one"):
+        bulk([US], allowed_recipients=allowed).execute(a_run())
+    assert received(emulator) == []
+
+
+def test_digits_that_can_be_two_numbers_suppress_both(emulator: Running) -> None:
+    result = bulk([US, "+4912025550101", GB], suppress=[US[1:]], default_region="DE").execute(a_run())
+    assert result
+    assert (result["recipients"], result["rejected"]) == (1, 2)
+    assert received(emulator) == [GB]
+
+
+def test_a_first_line_that_is_neither_number_nor_header_is_not_lost(
+    emulator: Running, tmp_path: Path
+) -> None:
+    (tmp_path / "list.csv").write_text(f"tel:{US}\n")
+    with pytest.raises(AirflowFailException, match="row 1, suppress: the first line") as caught:
+        bulk([US], suppress=str(tmp_path / "list.csv")).execute(a_run())
+    assert US[2:] not in str(caught.value)
+    assert received(emulator) == []
+
+
+def test_profiles_are_counted_where_numbers_are_suppressed(emulator: Running, capsys: Any) -> None:
+    profile = {"profileId": "mem_profile_01h9krwprkeee8fzqspvwy6nq8", "memoryStoreId": "mem_store_01"}
+    bulk([US, profile], suppress=[GB], dry_run=True).execute(a_run())
+    assert (
+        "1 recipients are profiles, whose numbers Twilio holds: suppress leaves none of them out"
+        in capsys.readouterr().out
+    )
+
+
+def test_profiles_do_not_walk_past_the_connections_allow_list(emulator: Running) -> None:
+    profile = {"profileId": "mem_profile_01h9krwprkeee8fzqspvwy6nq8", "memoryStoreId": "mem_store_01"}
+    extra = {"allowed_recipients": "+15005550006"}
+    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=emulator.connection_json(**extra)):
+        with pytest.raises(AirflowFailException, match="is a profile, which hides its numbers"):
+            bulk([profile]).execute(a_run())
+        result = bulk(["+15005550006", profile], on_invalid_recipient="skip").execute(a_run())
+    assert result
+    assert (result["recipients"], result["rejected"]) == (1, 1)
+
+
+def test_a_person_who_is_given_twice(emulator: Running, capsys: Any) -> None:
+    rows = [{"phone": US, "name": "Ada"}, {"phone": US, "name": "Ada"}, {"phone": US, "name": "Eve"}]
+    values = a_run()
+    result = bulk(rows).execute(values)
+    assert result
+    assert (result["recipients"], result["rejected"]) == (2, 1)
+    assert values["ti"].xcoms["preflight"]["rejected"] == {"duplicate": 1}
+    assert emulator.twilio.ledger.recipients[US] == 2
+    told = capsys.readouterr().out
+    assert "1 rows have the number of an earlier row and other variables. All are sent" in told
+    assert US[1:] not in told
+    assert bulk(rows, on_duplicate="keep", send_key="all").execute(a_run())["recipients"] == 3  # type: ignore[index]
+
+
+def test_a_time_that_a_template_leaves_out_does_not_send_at_once(emulator: Running) -> None:
+    with pytest.raises(AirflowFailException, match="send_at: is empty: nothing was sent"):
+        bulk([US], send_at="").execute(a_run())
+    assert received(emulator) == []
+
+
 def test_whoever_is_outside_is_left_out(emulator: Running) -> None:
     result = bulk([US, DE, GB], allowed_recipients=["+1202*", "+44*"]).execute(a_run())
     assert result
@@ -224,6 +349,14 @@ class TestQuietHours:
         assert len(result["operation_ids"]) == 2
         assert self.scheduled(emulator) == {US: True, US[:-1] + "2": True, DE: False}
         assert "2 recipients, America/New_York) waits at Twilio until" in caplog.text
+
+    def test_that_never_end_for_somebody_send_to_nobody(self, emulator: Running) -> None:
+        operator = bulk(["+27821234567", "+27821234568", "+18005550101"], quiet_hours="19:00-11:00")
+        with pytest.raises(AirflowFailException, match="it is always quiet in one of these"):
+            operator.execute(a_run())
+        assert received(emulator) == []
+        with pytest.raises(AirflowFailException, match="it is always quiet in one of these"):
+            report(["+27821234567", "+18005550101"], quiet_hours="19:00-11:00")
 
     def test_do_not_move_people_between_requests_on_a_retry(self, emulator: Running) -> None:
         store = MemoryStore()

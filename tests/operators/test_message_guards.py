@@ -63,6 +63,28 @@ def test_the_author_may_text_somebody_twice(emulator: Running) -> None:
     assert emulator.twilio.ledger.recipients[US] == 2
 
 
+def test_a_whatsapp_number_without_a_plus_does_not_walk_past_suppress(emulator: Running) -> None:
+    given: dict[str, Any] = {"to": [f"whatsapp:{US[1:]}", GB], "suppress": [US]}
+    with pytest.raises(AirflowFailException, match="has no country code"):
+        message(**given).execute(a_run())
+    assert len(message(**given, default_region="US").execute(a_run())["sids"]) == 1
+    assert received(emulator) == [GB]
+
+
+def test_equal_addresses_count_as_one_where_the_author_says_so(emulator: Running) -> None:
+    values = a_run()
+    result = message(to=[US, GB, US], on_duplicate="equal").execute(values)
+    assert len(result["sids"]) == 2
+    assert values["ti"].xcoms["preflight"]["rejected"] == {"duplicate": 1}
+    assert received(emulator) == sorted([US, GB])
+
+
+def test_the_price_of_an_sms_is_no_price_of_an_mms(emulator: Running) -> None:
+    with pytest.raises(AirflowFailException, match=r"max_cost: .* no single price for US, or none of an MMS"):
+        message(to=US, media_url="https://example.com/a.png", max_cost=1000).execute(a_run())
+    assert received(emulator) == []
+
+
 def test_the_last_of_those_with_the_same_number_keeps_its_place(emulator: Running) -> None:
     message(to=[US, GB, US], on_duplicate="last").execute(a_run())
     assert [sent.to for sent in emulator.twilio.part(Messages).by_sid.values()] == [GB, US]

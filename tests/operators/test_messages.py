@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from airflow_provider_twilio_comms.emulator.classic.outbox import Messages
 from airflow_provider_twilio_comms.emulator.faults import Fault
-from airflow_provider_twilio_comms.exceptions import ApiError, ServerFailed
+from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, ServerFailed
 from airflow_provider_twilio_comms.operators.messages import (
     TwilioCancelMessageOperator,
     TwilioDeleteMessageOperator,
@@ -59,6 +59,12 @@ def test_what_is_sent_can_no_longer_be_canceled(emulator: Running) -> None:
         TwilioCancelMessageOperator(task_id="cancel", sids=sids).execute(context())
     lenient = TwilioCancelMessageOperator(task_id="cancel", sids=sids, if_too_late="skip")
     assert lenient.execute(context()) == {"canceled": sids[:1], "too_late": sids[1:]}
+
+
+def test_a_mistyped_choice_is_refused_when_the_dag_is_parsed() -> None:
+    choice: Any = "Fail"
+    with pytest.raises(InvalidInput, match="if_too_late: 'Fail' is unknown"):
+        TwilioCancelMessageOperator(task_id="cancel", sids=GONE, if_too_late=choice)
 
 
 def test_a_message_in_flight_is_waited_for_then_redacted_and_deleted(emulator: Running) -> None:

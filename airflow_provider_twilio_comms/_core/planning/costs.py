@@ -1,4 +1,4 @@
-"""What a send will cost, by the price list of the account: at least, and at most.
+"""Estimate the cost of a send, by the price list of the account: at least, and at most.
 
 The list has a price for each carrier and kind of sender, and nobody knows a number's carrier beforehand.
 https://www.twilio.com/docs/messaging/api/pricing

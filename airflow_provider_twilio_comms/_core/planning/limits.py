@@ -1,4 +1,4 @@
-"""What an author allows a send to be, as plain data. Light: every DAG file that sends imports it."""
+"""Limits of a send: people, segments and cost. Light: every DAG file that sends imports it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 __all__ = ["Limits", "OnDuplicate"]
 
-OnDuplicate = Literal["keep", "first", "last"]
+OnDuplicate = Literal["equal", "keep", "first", "last"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Limits:
 
     @property
     def of_texts(self) -> bool:
-        """Whether texts have to be counted to tell."""
+        """Tell whether texts have to be counted for them."""
         return self.segments is not None or self.cost is not None
 
     def check(self, report: Mapping[str, Any]) -> None:
@@ -57,16 +57,18 @@ class Limits:
             raise InvalidInput.at("max_cost", "segments cannot be counted here", _FIX_TEXT)
         if not cost or cost["unpriced"]:
             countries = ", ".join(cost["unpriced"][:10]) if cost else "any country"
+            kind = "an MMS" if segments.get("mms") else "a text from this sender"
             raise InvalidInput.at(
                 "max_cost",
-                f"Twilio's price list has no single price for {countries}",
+                f"Twilio's price list has no single price for {countries}, or none of {kind}: nothing was "
+                "sent",
                 "Leave these numbers out, or do without max_cost",
             )
         if Decimal(cost["high"]) > self.cost:
             _over("max_cost", f"up to {cost['high']} {cost['unit']}", f"{self.cost} {cost['unit']}")
 
     def check_recipients(self, count: int) -> None:
-        """So that nobody reads a whole table to learn that it is too long."""
+        """Refuse too many recipients early: nobody reads a whole table to learn that it is too long."""
         if self.recipients is not None and count > self.recipients:
             _over("max_recipients", f"at least {count:,} recipients", f"{self.recipients:,}")
 

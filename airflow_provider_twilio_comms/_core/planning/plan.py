@@ -11,6 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from os import SEEK_END
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Literal, cast
 from zlib import crc32
@@ -123,19 +124,25 @@ def planned(
     reasons: Counter[str] = Counter()
     shown: list[Reject] = []
     done = 0
+
+    def leave_out(found: Reject) -> None:
+        reasons[found.reason] += 1
+        if found.reason == "invalid" and len(shown) < SHOWN:
+            shown.append(found)
+        reject(found)
+
     with spooled() as waiting:
         for read, done in _read(rows, reader, screening, waiting):
             for found in read.rejects:
-                reasons[found.reason] += 1
-                if found.reason == "invalid" and len(shown) < SHOWN:
-                    shown.append(found)
-                reject(found)
+                leave_out(found)
             if read.recipients:
                 cutter.add_all(read, screening)
             progress(done)
     if shown and on_invalid == "fail":
         raise _invalid(shown, reasons["invalid"], done)
     chunks = cutter.finished()
+    if screening:
+        chunks = list(screening.without_equal(chunks, spoolfile, leave_out))
     if not chunks:
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
         raise NoRecipients.at(
@@ -166,7 +173,7 @@ def _read(
     for read in latest(reads(), waiting) if last else reads():
         if screening and read.recipients:
             kept += len(read.recipients)
-            screening.limits.check_recipients(kept)
+            screening.check_count(kept)
             if screening.counts:
                 screening.counts.add(read.recipients)
         yield read, done
@@ -190,6 +197,17 @@ class Spooled:
     def close(self, chunk: Chunk, pieces: list[list[int]]) -> None:
         pieces[-1][1] -= 1  # the last comma
         self._pieces[chunk.number] = pieces
+
+    def rewrite(self, chunk: Chunk, number: int, lines: Sequence[bytes] | None) -> Chunk:
+        """Give a chunk another number, and other recipients where ``lines`` are given."""
+        joined = self.read(chunk) if lines is None else b",".join(lines)
+        count = chunk.count if lines is None else len(lines)
+        self._file.seek(0, SEEK_END)
+        pieces: list[list[int]] = []
+        self.write(joined + b",", pieces)
+        new = Chunk(number, count, hashlib.sha256(joined + b",").hexdigest()[:16], chunk.zones)
+        self.close(new, pieces)
+        return new
 
     def read(self, chunk: Chunk) -> bytes:
         return b"".join(self._piece(offset, size) for offset, size in self._pieces[chunk.number])

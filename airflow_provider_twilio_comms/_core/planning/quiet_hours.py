@@ -62,7 +62,7 @@ class QuietHours(NamedTuple):
         )
 
     def _end(self, moment: datetime, zone: str) -> datetime | None:
-        """When the quiet ends, where it is quiet at this moment."""
+        """The end of the quiet hours, if it is quiet at this moment."""
         local = moment.astimezone(_zone(zone))
         clock, day = local.time(), local.date()
         if self.start < self.end:
@@ -72,12 +72,15 @@ class QuietHours(NamedTuple):
             return None
         elif clock >= self.start:
             day += timedelta(days=1)
-        return datetime.combine(day, self.end, _zone(zone)).astimezone(timezone.utc)
+        end = datetime.combine(day, self.end, _zone(zone))
+        if end.astimezone(timezone.utc) <= moment:  # the clocks went back, and show this hour again
+            end = end.replace(fold=1)
+        return end.astimezone(timezone.utc)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """When each part of a send goes out: at once, at ``send_at``, or at the end of its quiet hours.
+    """The times at which a send goes out: at once, at ``send_at``, or at the end of each part's quiet hours.
 
     ``ahead`` is how long before a message Twilio has to know of it: whoever would be woken for less gets the
     message after that.
@@ -93,7 +96,7 @@ class Schedule:
             self.at(each, now)
 
     def at(self, zones: tuple[str, ...], now: float) -> datetime | None:
-        """When a part goes out to recipients in these time zones; None is at once."""
+        """The time at which a part goes out to recipients in these time zones; None is at once."""
         if self.quiet_hours is None:
             return self.send_at
         present = datetime.fromtimestamp(now, timezone.utc)

@@ -1,4 +1,4 @@
-"""What is looked at before anything is sent: who is left out and why, and what the rest will be."""
+"""Screening before a send: opt-outs, allow lists and duplicates are left out, texts and countries counted."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from airflow_provider_twilio_comms._core.planning.duplicates import EqualRows
 from airflow_provider_twilio_comms._core.planning.limits import Limits, OnDuplicate
 from airflow_provider_twilio_comms._core.planning.texts import Text
 from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet, key_of, keys_of, numbers_of
 from airflow_provider_twilio_comms._core.recipients.phone_numbers import Countries, zones_of
-from airflow_provider_twilio_comms._core.recipients.reader import Read, Reject
+from airflow_provider_twilio_comms._core.recipients.reader import Address, Profile, Read, Reject
 from airflow_provider_twilio_comms.api.sms_encoding import segments
 
 __all__ = ["Counts", "Screening", "latest"]
 
 EXACT = 20_000  # texts that Liquid itself renders; of more, one in STEP is rendered and counts for all
 STEP = 20
+RECHECK = 20_000  # rows between two counts of a list that is longer than its limit, equal rows included
 
 
 @dataclass
@@ -35,6 +37,7 @@ class Counts:
     _seen: int = 0
 
     def add(self, recipients: Sequence[Any]) -> None:
+        """Count recipients, and their texts where these are known."""
         country = self.countries.of
         render, constant = self.text.render, None
         if self.text.constant and render:
@@ -56,6 +59,15 @@ class Counts:
             if count > self.longest:
                 self.longest = count
 
+    def subtract(self, recipient: Any) -> None:
+        """Take back one that was counted, and is not sent after all."""
+        where = self.countries.of(numbers_of(recipient)[0])
+        self.recipients[where] -= 1
+        if self.text.render is not None:
+            count, wide = segments(self.text.render(recipient.variables or {}))
+            self.segments[where] -= count
+            self.ucs2 -= wide
+
     def to_dict(self) -> dict[str, Any]:
         """``{"segments", "countries"}``; segments are None where the text is not known here."""
         total = sum(self.recipients.values())
@@ -76,14 +88,14 @@ class Counts:
                 "exact": self.exact,
             }
         for name, country in countries.items():
-            if counted is not None:
-                country["segments"] = country["recipients"] if self.text.media else self.segments[name]
+            if counted is not None and self.text.priced:  # which is what they are for
+                country["segments"] = self.segments[name]
         return {"segments": counted, "countries": countries}
 
 
 @dataclass
 class Screening:
-    """Whom an author leaves out, and how the others are counted and grouped.
+    """The rules by which recipients are left out, counted and grouped.
 
     ``suppressed`` are numbers not to text; ``allows`` says whom to text at all; ``counts`` is what to count;
     ``by_zone`` whether recipients in different time zones go in different requests.
@@ -95,7 +107,14 @@ class Screening:
     limits: Limits = field(default_factory=Limits)
     counts: Counts | None = None
     by_zone: bool = False
+    profiles: int = 0  # recipients whose numbers ``suppressed`` cannot be held against
     _seen: NumberSet = field(default_factory=NumberSet)
+    _equal: EqualRows | None = None
+    _checked: int = 0
+
+    def __post_init__(self) -> None:
+        if self.duplicates == "equal":
+            self._equal = EqualRows()
 
     def kept(self, read: Read) -> Read:
         """A batch without those who are left out."""
@@ -120,6 +139,40 @@ class Screening:
         self, recipients: Sequence[Any], rows: Sequence[int]
     ) -> Iterator[tuple[tuple[str, ...], Sequence[Any], Sequence[int]]]:
         """Those who may go in one request, with the zones that they can be in."""
+        for zones, grouped, places in self._groups(recipients, rows):
+            if self._equal:
+                self._equal.add(zones, grouped, places)
+            yield zones, grouped, places
+
+    def check_count(self, count: int) -> None:
+        """Refuse more recipients than the limit, before all are read. Of equal rows, one counts."""
+        if self._equal and self.limits.recipients is not None and count > self.limits.recipients:
+            if count < self._checked:
+                return
+            self._checked = count + RECHECK
+            count = self._equal.count()
+        self.limits.check_recipients(count)
+
+    @property
+    def differing(self) -> int:
+        """Rows with the number of an earlier row and other values, all of which are sent."""
+        return self._equal.differing if self._equal else 0
+
+    def without_equal(
+        self, chunks: Sequence[Any], spool: Any, reject: Callable[[Reject], None]
+    ) -> Sequence[Any]:
+        """The chunks of a plan without what is equal to an earlier recipient."""
+
+        def leave_out(found: Reject, recipient: Address) -> None:
+            reject(found)
+            if self.counts:
+                self.counts.subtract(recipient)
+
+        return self._equal.remove(chunks, spool, leave_out) if self._equal else chunks
+
+    def _groups(
+        self, recipients: Sequence[Any], rows: Sequence[int]
+    ) -> Iterator[tuple[tuple[str, ...], Sequence[Any], Sequence[int]]]:
         if not self.by_zone:
             yield (), recipients, rows
             return
@@ -138,6 +191,7 @@ class Screening:
 
     def _suppressed(self, recipients: Sequence[Any]) -> list[int]:
         assert self.suppressed is not None
+        self.profiles += sum(isinstance(recipient, Profile) for recipient in recipients)
         found = self.suppressed.among(keys_of(recipients))
         for place, recipient in enumerate(recipients):
             others = numbers_of(recipient)[1:]

@@ -1,4 +1,4 @@
-"""What each recipient's text will be."""
+"""Templates: the variables that a content needs, and each recipient's text, rendered as Liquid does."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ __all__ = ["Template", "Text", "filled", "renderer", "template_of", "undefaulted
 
 
 def undefaulted(content: Mapping[str, Any]) -> frozenset[str]:
-    """The variables printed without a default, in content as the API takes it.
+    """Find the variables that content, as the API takes it, prints without a default or a test.
 
     Raises :class:`InvalidInput` for a text that is not Liquid.
     """
-    return frozenset(name for text in _texts(content) if "{{" in text or "{%" in text for name in _bare(text))
+    found: set[str] = set()
+    for text in _texts(content):
+        if "{{" in text or "{%" in text:
+            found |= _Needs(_parsed(text)).found
+    return frozenset(found)
 
 
 def _texts(content: Any) -> Iterable[str]:
@@ -34,36 +38,78 @@ def _texts(content: Any) -> Iterable[str]:
             yield from _texts(value)
 
 
-def _bare(text: str) -> Iterable[str]:
+def _parsed(text: str) -> Any:
     from liquid import Environment
-    from liquid.builtin.expressions import FilteredExpression
     from liquid.exceptions import LiquidError
 
     try:
-        template = Environment().from_string(text)
-        outputs = [node for root in template.nodes for node in _nodes(root, template)]
+        return Environment().from_string(text)
     except LiquidError as error:
         raise InvalidInput.at(
             "content",
             f"the text is no Liquid ({str(error).splitlines()[0]})",
             "Write {% raw %} around braces",
         ) from None
-    for node in outputs:
-        expression = getattr(node, "expression", None)
-        if not isinstance(expression, FilteredExpression):
-            continue
-        filters = {found.name for found in expression.filters or ()}
-        path = getattr(expression.left, "path", None)
-        if path and "default" not in filters and isinstance(path[0], str):
-            yield path[0]
 
 
-def _nodes(node: Any, template: Any) -> Iterable[Any]:
-    from liquid import RenderContext
+class _Needs:
+    """The recipient's variables that a template prints, without a default and without an ``if`` for them.
 
-    yield node
-    for child in node.children(RenderContext(template), include_partials=False):
-        yield from _nodes(child, template)
+    A name that the template makes itself (``assign``, ``capture``, ``for``) needs what it is made of.
+    """
+
+    def __init__(self, template: Any) -> None:
+        from liquid import RenderContext
+
+        self._context = RenderContext(template)
+        self._made: dict[str, frozenset[str]] = {}
+        self.found = self._of(template.nodes, frozenset())
+
+    def _of(self, nodes: Iterable[Any], tested: frozenset[str]) -> frozenset[str]:
+        found: set[str] = set()
+        for node in nodes:
+            kind = type(node).__name__
+            if kind in ("OutputNode", "EchoNode"):
+                found |= self._printed(node.expression) - tested
+            elif kind == "AssignNode":
+                self._made[str(node.name)] = self._printed(node.expression) - tested
+            elif kind == "CaptureNode":
+                self._made[str(node.name)] = self._inside(node, tested)
+            elif kind in ("ForNode", "TablerowNode"):
+                listed, own = (
+                    self._names(node.expression.iterable),
+                    [str(name) for name in node.block_scope()],
+                )
+                outside = {name: self._made[name] for name in own if name in self._made}
+                self._made |= dict.fromkeys(own, frozenset[str]())
+                self._made[str(node.expression.identifier)] = listed
+                found |= self._inside(node, tested)
+                for name in own:
+                    del self._made[name]
+                self._made |= outside
+            else:
+                self._made.update(dict.fromkeys(map(str, node.template_scope()), frozenset[str]()))
+                asked = {name for each in node.expressions() for name in self._names(each)}
+                found |= self._inside(node, tested | asked)
+        return frozenset(found)
+
+    def _inside(self, node: Any, tested: frozenset[str]) -> frozenset[str]:
+        return self._of(node.children(self._context, include_partials=False), tested)
+
+    def _printed(self, expression: Any) -> frozenset[str]:
+        """The variables whose lack shows; none of an expression with a default."""
+        if "default" in {each.name for each in getattr(expression, "filters", None) or ()}:
+            return frozenset()
+        return self._names(getattr(expression, "left", None), deep=False)
+
+    def _names(self, expression: Any, deep: bool = True) -> frozenset[str]:
+        """The recipient's variables in an expression."""
+        path = getattr(expression, "path", None)
+        if path and isinstance(path[0], str):
+            return self._made.get(path[0], frozenset((path[0],)))
+        if not deep or expression is None:
+            return frozenset()
+        return frozenset(name for child in expression.children() for name in self._names(child))
 
 
 _positional = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
@@ -72,20 +118,22 @@ Render = Callable[[Mapping[str, str]], str]
 
 
 class Text(NamedTuple):
-    """What a message says: ``render`` gives a recipient's text. None says that no text is known here.
+    """The text of a message: ``render`` gives a recipient's. None says that no text is known here.
 
-    ``media`` says that it is an MMS, which is not counted in segments; ``constant`` that all have the same;
-    ``costly`` that it takes Liquid itself to render it, some 40 microseconds.
+    ``media`` says that it is an MMS, which is not counted in segments; ``priced`` that the price list, which
+    is that of SMS, says what it costs; ``constant`` that all have the same; ``costly`` that it takes Liquid
+    itself to render it, some 40 microseconds.
     """
 
     render: Render | None
     media: bool = False
+    priced: bool = True
     constant: bool = False
     costly: bool = False
 
 
 class Template(NamedTuple):
-    """What a content template at Twilio says, if it has a text, and what its variables are if left out."""
+    """A content template at Twilio: its text, if it has one, and the defaults of its variables."""
 
     body: str | None
     defaults: Mapping[str, str] = {}
@@ -101,14 +149,14 @@ def filled(body: str, values: Mapping[str, str]) -> str:
 
 
 def renderer(given: Mapping[str, Any], template: str | None = None) -> Text:
-    """How content, as the API takes it, becomes a text; ``template`` is what a content template says."""
+    """Make a text of content, as the API takes it; ``template`` is the text of a content template."""
     if template is not None:
         return Text(lambda values: filled(template, values))
     for module in given.get("modules", ()):
         if "sms" in module:
             return renderer(module["sms"])
     if given.get("media"):
-        return Text(None, media=True)
+        return Text(None, media=True, priced=False)
     text = given.get("text")
     if not isinstance(text, str):
         return Text(None)
@@ -118,7 +166,7 @@ def renderer(given: Mapping[str, Any], template: str | None = None) -> Text:
 
 
 def template_of(content_sid: str) -> Flow[Template]:
-    """What a content template says."""
+    """Fetch a content template."""
     found = yield from made(content.fetch(content_sid))
     bodies = (shape.get("body") for shape in (found.types or {}).values() if isinstance(shape, Mapping))
     body = next((body for body in bodies if isinstance(body, str) and body), None)
@@ -127,15 +175,29 @@ def template_of(content_sid: str) -> Flow[Template]:
 
 def _liquid(text: str) -> Text:
     """Plain variables, with or without a default, are filled in at once; only the rest is left to Liquid."""
-    from liquid import Environment
-
-    template = Environment().from_string(text)
+    template = _parsed(text)
     pieces = [_piece(node) for node in template.nodes]
     if any(piece is None for piece in pieces):
-        return Text(lambda values: template.render(**values), costly=True)
+        return Text(lambda values: _rendered(template, values), costly=True)
     form = "".join(piece.replace("%", "%%") if isinstance(piece, str) else "%s" for piece in pieces)
     slots = [piece for piece in pieces if isinstance(piece, tuple)]
     return Text(lambda values: form % tuple([values.get(name) or default for name, default in slots]))
+
+
+def _rendered(template: Any, values: Mapping[str, str]) -> str:
+    """A text as Liquid renders it. Its errors may quote a recipient's values, so only their kind is told."""
+    from liquid.exceptions import LiquidError, UnknownFilterError
+
+    try:
+        return str(template.render(values))
+    except LiquidError as error:
+        unknown = isinstance(error, UnknownFilterError)
+        reason = str(error).splitlines()[0] if unknown else f"Liquid: {type(error).__name__}"
+        raise InvalidInput.at(
+            "content",
+            f"the text of a recipient cannot be counted ({reason})",
+            "Use a filter that Liquid has" if unknown else "Check the tags and filters in the text",
+        ) from None
 
 
 def _piece(node: Any) -> str | tuple[str, str] | None:

@@ -12,17 +12,26 @@ from typing import Any
 from airflow_provider_twilio_comms._core.recipients.reader import Address, Profile
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["NumberSet", "key_of", "keys_of", "matching", "numbers_of"]
+__all__ = ["NumberSet", "compile_patterns", "key_of", "keys_of", "numbers_of"]
 
 
-def matching(patterns: Any) -> Callable[[str], object]:
-    """Whether an address is like one of ``patterns`` (a list, or a text with commas)."""
+def compile_patterns(patterns: Any) -> Callable[[str], object]:
+    """Compile an allow list: a list of patterns such as ``+1500555*``, or a text with commas between them.
+
+    Raises :class:`InvalidInput` where there is none, or an empty one: it would allow everybody.
+    """
     listed = patterns.split(",") if isinstance(patterns, str) else patterns
     if not isinstance(listed, Sequence) or not all(isinstance(each, str) for each in listed):
         raise InvalidInput.at(
             "allowed_recipients", "is no list of patterns", "Give one such as ['+1500555*']"
         )
-    return re.compile("|".join(translate(each.strip()) for each in listed if each.strip())).match
+    if not listed or not all(each.strip() for each in listed):
+        raise InvalidInput.at(
+            "allowed_recipients",
+            "has no pattern, or an empty one: nothing was sent, since that would allow everybody",
+            "Give patterns such as ['+1500555*'], or leave the argument out",
+        )
+    return re.compile("|".join(translate(each.strip()) for each in listed)).match
 
 
 _GOLDEN, _BITS = 0x9E3779B97F4A7C15, 64
@@ -83,15 +92,15 @@ class NumberSet:
 
 
 def key_of(address: str) -> int:
-    """What stands for an address: its digits, which are exact; a hash for what is no number."""
-    digits = address[1:]
-    if digits.isdecimal() and len(digits) <= 15:
+    """Eight bytes that stand for an address: its digits, which are exact; a hash for what is no number."""
+    plus, digits = address[:1], address[1:]
+    if plus == "+" and digits.isdecimal() and len(digits) <= 15:
         return int(digits)
     return int.from_bytes(hashlib.blake2b(address.encode(), digest_size=8).digest(), "big") | 1 << 63
 
 
 def keys_of(recipients: Sequence[Any]) -> list[int]:
-    """What stands for each recipient: of one with several addresses, the first."""
+    """The key of each recipient: of one with several addresses, the first address's."""
     if set(map(type, recipients)) == {Address}:
         return [int(recipient.address[1:]) for recipient in recipients]
     return [key_of(numbers_of(recipient)[0]) for recipient in recipients]

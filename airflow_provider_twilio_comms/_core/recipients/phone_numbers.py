@@ -21,7 +21,7 @@ _simple = re.compile(r"(?:\+1[2-9]\d{9}\n)*", re.ASCII).fullmatch
 
 
 def all_e164(numbers: Sequence[str]) -> bool:
-    """Whether every number is in E.164, and possible; one look for all of them makes it cheap."""
+    """Tell whether every number is in E.164, and possible; one look for all of them makes it cheap."""
     text = "\n".join([*numbers, ""])
     if _simple(text):
         return True
@@ -49,7 +49,7 @@ _lengths = _Lengths()
 
 
 def normalised(text: object, region: str | None = None) -> tuple[str, str]:
-    """``(number, "")`` in E.164, or ``("", problem)``. The problem never shows the number.
+    """Read a phone number: ``(number, "")`` in E.164, or ``("", problem)``, which never shows the number.
 
     ``region`` (``US``, ``PT``) is where numbers without a country code are.
     """
@@ -86,7 +86,9 @@ def _read(text: str, region: str | None) -> tuple[str, str]:
 
 UNKNOWN = "??"
 NOWHERE = "Etc/UTC"  # the zone of a number that is nowhere, as Twilio has it
-_WEEKS = [datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(weeks=week) for week in range(3 * 52)]
+# Fixed, so that every try of a send makes the same groups of zones; the rules of 2037 then go on for ever.
+_FIRST, _LAST = datetime(2026, 1, 1, tzinfo=timezone.utc), datetime(2038, 1, 1, tzinfo=timezone.utc)
+_WEEK, _MINUTE = timedelta(weeks=1), timedelta(minutes=1)
 
 
 class Countries(dict[str, str]):
@@ -105,17 +107,19 @@ class Countries(dict[str, str]):
         except phonenumbers.NumberParseException:
             return UNKNOWN
         found = phonenumbers.region_code_for_number(read)
-        if not found or found == "001":
-            # Numbers of the right length that nobody has yet: the code's main country, where it has one.
-            found = phonenumbers.region_code_for_country_code(read.country_code or 0)
-        self[start] = str(found) if found not in ("001", "ZZ") else UNKNOWN
-        return self[start]
+        if found and found != "001":
+            self[start] = str(found)
+            return self[start]
+        # Nobody has this number yet: the main country of its code, where it has one. Its neighbours may be
+        # another country's, so nothing is learned from it.
+        main = phonenumbers.region_code_for_country_code(read.country_code or 0)
+        return str(main) if main not in ("001", "ZZ") else UNKNOWN
 
 
 def zones_of(number: str) -> tuple[str, ...]:
     """The time zones that a number can be in, sorted, one of each kind.
 
-    Zones whose clocks agree are of one kind, so the world has about fifty.
+    Zones whose clocks always agree are of one kind, so the world has about sixty.
     """
     return _zones(number[:10])
 
@@ -140,8 +144,24 @@ def _kinds() -> dict[str, str]:
             zone = ZoneInfo(name)
         except (KeyError, ValueError, OSError):
             continue
-        kinds[name] = named.setdefault(tuple(week.astimezone(zone).utcoffset() for week in _WEEKS), name)
+        kinds[name] = named.setdefault(_clock(zone), name)
     return kinds
+
+
+def _clock(zone: ZoneInfo) -> tuple[tuple[datetime, timedelta | None], ...]:
+    """The changes of a zone's clocks, to the minute, and their offset to UTC from then on."""
+    changes = [(_FIRST, _FIRST.astimezone(zone).utcoffset())]
+    start = _FIRST
+    while start < _LAST:
+        before, after = changes[-1][1], (start + _WEEK).astimezone(zone).utcoffset()
+        if before != after:
+            low, high = start, start + _WEEK
+            while high - low > _MINUTE:
+                middle = low + (high - low) / 2
+                low, high = (middle, high) if middle.astimezone(zone).utcoffset() == before else (low, middle)
+            changes.append((high.replace(second=0, microsecond=0), after))
+        start += _WEEK
+    return tuple(changes)
 
 
 def _data() -> Mapping[str, tuple[str, ...]]:

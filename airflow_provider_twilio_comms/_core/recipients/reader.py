@@ -1,4 +1,4 @@
-"""From what an author gives to what Twilio takes: recipients checked and encoded, a batch at a time.
+"""Recipients: check what an author gives and make Twilio's recipients of it, a batch at a time.
 
 Three forms are taken: a number; a mapping in Twilio's own form (``address`` or ``addresses`` or
 ``profileId``, with ``variables``); a flat mapping such as a row, in which one column is the number and the
@@ -8,7 +8,8 @@ it is gone through one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -186,11 +187,13 @@ class Reader:
                 recipients = [Address(given, self.channel) for given in batch if type(given) is str]
             elif isinstance(first, dict) and _is_flat(first):
                 column = self.column or _first_of(first)
+                if not self._all_flat(batch, first.keys(), column):
+                    return None
                 rows = msgspec.convert(batch, list[dict[str, str]])  # new ones, so ours to take from
                 recipients = [Address(row.pop(column), self.channel, row or None) for row in rows]
             else:
                 recipients = msgspec.convert(batch, list[Address])
-        except (msgspec.ValidationError, ValueError, KeyError):
+        except (msgspec.ValidationError, ValueError, KeyError, AttributeError):
             return None
         numbers = [recipient.address for recipient in recipients]
         if len(numbers) < len(batch) or not all_e164(numbers):
@@ -199,6 +202,13 @@ class Reader:
             return None
         self._count_lacking(recipients)
         return recipients
+
+    def _all_flat(self, batch: Sequence[Any], names: KeysView[str], column: str) -> bool:
+        """Tell whether all rows are flat, and have their number in the same column as the first."""
+        return all(
+            row.keys() == names or (_is_flat(row) and (self.column or _first_of(row)) == column)
+            for row in batch
+        )
 
     def _tabular(self, batch: Rows) -> list[Address]:
         """Column by column, which is cheaper than row by row. Raises ``ValueError`` where a row is odd."""
@@ -233,8 +243,11 @@ class Reader:
                         break
                 if not 1 <= len(recipient.addresses) <= 10:
                     problem = f"has {len(recipient.addresses)} addresses, Twilio takes 1 to 10"
+            elif isinstance(recipient, Profile) and self.allows and not self.allows(recipient.profile_id):
+                problem = "is a profile, which hides its numbers: it is outside the connection's "
+                problem += "allowed_recipients, unless a pattern there names its id"
         except ValueError as error:  # msgspec's too
-            problem = f"has the wrong shape ({scrub(str(error))})"
+            problem = f"has the wrong shape ({_without_values(str(error))})"
         return Reject(row, name or "recipient", problem, given) if problem else recipient
 
     def _shaped(self, given: Any) -> tuple[msgspec.Struct, str]:
@@ -243,7 +256,7 @@ class Reader:
             for key, shape in (("addresses", Connected), ("profileId", Profile), ("address", Address)):
                 if key in given and not _is_flat(given):
                     own = {"channel": self.channel} if shape is Address else {}
-                    values = {**own, **given, "variables": _texts(given.get("variables") or {})}
+                    values = {**own, **given, "variables": _texts(given.get("variables") or {}) or None}
                     if not isinstance(values.get("address", ""), str):
                         values["address"] = ""
                     return msgspec.convert(values, shape), key
@@ -265,11 +278,16 @@ class Reader:
                 self.lacking[name] = self.lacking.get(name, 0) + without
 
 
+def _without_values(error: str) -> str:
+    """An error of msgspec's without what it quotes: values, and names that may come from the data."""
+    return scrub(re.sub(r"(?s)\b(value|field) .*?( - at `[^`]*`)?$", r"\1\2", error))
+
+
 _COLUMNS = ("phone", "to", "number", "phone_number", "mobile", "address")
 
 
 def _is_flat(given: Mapping[str, Any]) -> bool:
-    """Whether a mapping is a row, and not a recipient in Twilio's form."""
+    """Tell whether a mapping is a row, and not a recipient in Twilio's form."""
     if "addresses" in given or "profileId" in given:
         return False
     return "address" not in given or not set(given) <= {"address", "channel", "variables"}

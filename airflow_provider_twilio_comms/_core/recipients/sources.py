@@ -1,4 +1,4 @@
-"""Where recipients come from: what a DAG holds in memory, or a file read as a stream.
+"""Sources of recipients: what a DAG holds in memory, or a CSV, JSON lines or Parquet file, read as a stream.
 
 A file is CSV, JSON lines or Parquet, told by its name, behind any object with ``open`` and a ``name`` or
 string form (Airflow's ``ObjectStoragePath``, a ``pathlib.Path``).
@@ -11,16 +11,17 @@ import csv
 import gzip
 import io
 import lzma
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import IO, Any, Protocol, cast
 
 import msgspec
 
-from airflow_provider_twilio_comms.exceptions import InvalidInput
+from airflow_provider_twilio_comms.exceptions import InvalidInput, scrub
 
-__all__ = ["FILE_KINDS", "File", "lines_of", "rows_of", "suffix_of"]
+__all__ = ["FILE_KINDS", "File", "lines_of", "rows_of", "shown_columns", "suffix_of"]
 
 FILE_KINDS = (".csv", ".jsonl", ".ndjson", ".parquet")
 
@@ -49,7 +50,7 @@ def rows_of(recipients: Any, column: str | None = None) -> Iterator[Any]:
 
 
 def suffix_of(file: Any) -> str:
-    """What a file is by its name, however it is compressed: ``.csv``."""
+    """The kind of a file by its name, however it is compressed: ``.csv``."""
     return _suffixes(file)[0]
 
 
@@ -122,7 +123,7 @@ def _csv(stream: IO[bytes], column: str | None) -> Iterator[Mapping[str, Any]]:
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     reader = csv.DictReader(text, strict=True)
     try:
-        _named(reader.fieldnames or (), column)
+        _check_columns(reader.fieldnames or (), column)
         for row in reader:
             if None in row or None in row.values():
                 problem = "has not as many fields as the header"
@@ -152,7 +153,7 @@ def _lines(stream: IO[bytes], column: str | None) -> Iterator[Mapping[str, Any]]
         if not isinstance(row, dict):
             raise InvalidInput.at("recipients", "is no JSON object", "Write one object a line", number)
         if number == 1:
-            _named(tuple(row), column)
+            _check_columns(tuple(row), column)
         yield row
 
 
@@ -165,19 +166,33 @@ def _parquet(stream: IO[bytes], column: str | None) -> Iterator[Mapping[str, Any
         ) from None
     try:
         file = parquet.ParquetFile(stream)
-        _named(file.schema_arrow.names, column)
+        _check_columns(file.schema_arrow.names, column)
         for batch in file.iter_batches(batch_size=1000):
             yield from batch.to_pylist()
     except ArrowException as error:
         raise InvalidInput.at("recipients", f"is no Parquet file ({error})", "Write it again") from None
 
 
-def _named(columns: Iterable[str], column: str | None) -> None:
+def _check_columns(columns: Iterable[str], column: str | None) -> None:
+    """Raise :class:`InvalidInput` for a doubled column, whose last would win, and without ``column``."""
     names = list(columns)
+    doubled = sorted({name for name in names if name and names.count(name) > 1})
+    if doubled:
+        problem = f"the file has a column twice: {shown_columns(doubled)}"
+        raise InvalidInput.at("recipients", problem, "Rename or remove one of them")
     if column is not None and column not in names:
-        shown = ", ".join(names[:20]) or "none"
         raise InvalidInput.at(
             "number_column",
-            f"{column!r} is no column of the file (it has {shown})",
+            f"{column!r} is no column of the file, which has {shown_columns(names)}",
             "Name the one with the numbers",
         )
+
+
+def shown_columns(names: Sequence[str]) -> str:
+    """Column names as an error may show them; none where one looks like data, for want of a header."""
+    if any(scrub(name) != name or not _IDENTIFIER.fullmatch(name.strip()) for name in names):
+        return "names that look like data: is the header missing?"
+    return ", ".join(names[:20]) or "none"
+
+
+_IDENTIFIER = re.compile(r"[^\W\d][\w.-]{0,62}|")  # also the empty name of a spreadsheet's last column

@@ -106,7 +106,15 @@ class BulkRequest:
         """What each recipient's text will be."""
         if self.channel == "WHATSAPP":
             return Text(None)  # which Twilio neither cuts in segments nor has in its price list for SMS
-        return renderer(checked_content(self.content), self.template)
+        text, sender = (
+            renderer(checked_content(self.content), self.template),
+            checked_sender(self.sender, self.sender_channel),
+        )
+        return (
+            text._replace(priced=False)
+            if "RCS" in (sender.get("channel"), *sender.get("channels", ()))
+            else text
+        )
 
     def with_template(self, template: Template) -> BulkRequest:
         """The same, with what the content template says, if it has a text."""

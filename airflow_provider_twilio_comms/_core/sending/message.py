@@ -84,7 +84,7 @@ class OutgoingMessage:
         if ":" in (self.options.get("from_") or ""):
             return Text(None)
         if self.options.get("media_url"):
-            return Text(None, media=True)
+            return Text(None, media=True, priced=False)
         body = self.options.get("body")
         if self.template and self.template.body is not None:
             values = {**self.template.defaults, **(self.options.get("content_variables") or {})}
@@ -175,7 +175,9 @@ def addresses(given: str | Iterable[Any], region: str | None = None) -> tuple[st
 def _address(given: Any, region: str | None) -> tuple[str, str]:
     """``(address, "")``, or ``("", problem)``."""
     channel, colon, address = given.rpartition(":") if isinstance(given, str) else ("", "", given)
-    number, problem = (address, "") if colon and address[:1] != "+" else normalised(address, region)
+    # WhatsApp's addresses are numbers, as suppress knows them; other channels' may be digits that are none.
+    named = colon and address[:1] != "+" and not (channel == "whatsapp" and address.isdecimal())
+    number, problem = (address, "") if named else normalised(address, region)
     return ("", problem) if problem else (f"{channel}{colon}{number}", "")
 
 

@@ -89,6 +89,7 @@ def test_keys_are_a_set() -> None:
     assert keys.among([4, 6, 5]) == [0, 2]
     assert key_of(NEW_YORK) == 12125550101
     assert key_of("mem_profile_01") != key_of("mem_profile_02")
+    assert key_of("p12125550101") != key_of(NEW_YORK)
 
 
 @pytest.mark.parametrize("number", ["+4917", "+4420718387501234", "+99912345678", "+33123", "+3912"])
