@@ -370,10 +370,10 @@ class TwilioSendOperator(TwilioOperator):
     def _barred(self, config: Config) -> Callable[[Mapping[str, Any]], bool]:
         """Who may not be texted now, whoever was in the plan then."""
         from airflow_provider_twilio_comms._core.planning.snapshot import barred
-        from airflow_provider_twilio_comms._tasks.planning import suppressed
+        from airflow_provider_twilio_comms._tasks.planning import load_suppressed
 
-        unwanted = self.suppress.value
-        numbers = suppressed(unwanted, self.default_region) if unwanted else None
+        leaves_out, _ = self._guarded
+        numbers = load_suppressed(self.suppress.value, self.default_region) if leaves_out else None
         return barred(numbers, config.allows if config.allowed_recipients else None)
 
     def _with_template(self, request: R) -> R:
@@ -416,8 +416,6 @@ class TwilioSendOperator(TwilioOperator):
         """Complete the report, show it, and refuse what is over a limit."""
         from airflow_provider_twilio_comms._tasks.planning import moment_of, table
 
-        if self.quiet_hours is not None:  # before anything is sent, not while it is
-            Schedule(None, self.quiet_hours).check((chunk.zones for chunk in plan.chunks), time.time())
         if plan.lacking and self.on_missing_variable == "fail":
             names = ", ".join(f"{name} ({count:,})" for name, count in plan.lacking.items())
             problem = f"recipients lack variables that have no default: {names}"

@@ -143,7 +143,8 @@ def barred(
     """Whether a recipient, as Twilio takes it, may not be texted: suppressed, or not allowed."""
 
     def bars(row: Mapping[str, Any]) -> bool:
-        numbers = [str(each.get("address", "")) for each in row.get("addresses") or [row]]
+        named = row.get("addresses") or [row]
+        numbers = [str(each.get("address") or each.get("profileId") or "") for each in named]
         if allows is not None and not all(allows(number) for number in numbers):
             return True
         return suppressed is not None and bool(suppressed.among(map(key_of, numbers)))
