@@ -223,9 +223,10 @@ _OPTIONS: dict[str, Any] = {
     ),
     "webhook_max_body": _option("The largest request that is read, in bytes.", "integer", "262144"),
     "webhook_max_rate": _option(
-        "Signed requests per second that each process of the API server accepts; Twilio repeats the others.",
+        "Signed requests per second that each process of the API server stores. Others wait up to 10 "
+        "seconds, then they are answered with 503.",
         "float",
-        "50",
+        "250",
     ),
     "webhook_remember_days": _option(
         "Days for which a webhook is remembered, so that a repeated one is ignored.", "float", "30"

@@ -1,26 +1,31 @@
-"""What people wrote, read from Twilio's list of messages: there is no list of inbound ones alone."""
+"""Inbound messages (replies), from Twilio's list of all messages: it has none of inbound ones alone."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_provider_twilio_comms.api.classic import media, messages
 from airflow_provider_twilio_comms.api.classic.messages import Message
-from airflow_provider_twilio_comms.api.flows import Flow, every_item, made
+from airflow_provider_twilio_comms.api.flows import Flow, every_item, made, now
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import ApiError
 
-__all__ = ["InboundMessage", "arrivals", "senders_of"]
+__all__ = ["InboundMessage", "Inbox", "Origin", "files_of", "origin_of"]
 
-FEW = 5  # so many numbers are asked for one by one; beyond that, one list of everything is cheaper
+FEW = 5  # up to so many numbers are asked for one by one; beyond that, one list of everything is cheaper
+OVERLAP = 60.0  # seconds before the newest message that every read covers, since lists lag
+WHOLE = 60.0  # seconds after which all that is wanted is read again, for messages that are later than that
 
 
 @dataclass(frozen=True, repr=False)
 class InboundMessage:
-    """A message from a person. ``date`` is seconds since 1970, by Twilio's clock, in whole seconds."""
+    """A message from a person. ``date`` is seconds since 1970, by Twilio's clock, in whole seconds.
+
+    ``files`` is how many media files it has, ``read`` the number of the read of its inbox that found it.
+    """
 
     sid: str
     date: float
@@ -28,70 +33,93 @@ class InboundMessage:
     receiver: str
     service_sid: str | None
     body: str
-    media: tuple[str, ...] = ()
+    files: int = 0
+    read: int = 0
 
     def came_to(self, receiver: str) -> bool:
-        """Whether it came to this number, channel address or messaging service; an empty one is any."""
+        """Tell if it came to this number, channel address or messaging service; an empty one is any."""
         return receiver in ("", self.receiver, self.service_sid)
 
 
-def arrivals(
-    since: float, receivers: Collection[str], known: dict[str, tuple[str, ...]]
-) -> Flow[list[InboundMessage]]:
-    """What came in since then (seconds since 1970), oldest first.
+@dataclass(repr=False)
+class Inbox:
+    """Inbound messages kept between polls, so that most polls ask Twilio for the newest page only.
 
-    ``receivers`` are numbers, channel addresses and messaging services; an empty one means all. ``known``
-    are the files of messages that were read before, by SID; it is brought up to date.
+    Twilio's list lags: a message can turn up behind newer ones. So each read covers the last ``OVERLAP``
+    seconds again, and every ``WHOLE`` seconds one covers all that is wanted.
     """
-    start = datetime.fromtimestamp(int(since), timezone.utc)
-    rows: dict[str, Message] = {}
-    for call in _lists(receivers, start):
-        for row in (yield from every_item(call)):
-            date = row.date_sent or row.date_created
-            if row.direction == "inbound" and date is not None and date >= start:
-                rows[row.sid] = row
-    for sid in known.keys() - rows.keys():
-        del known[sid]
-    found = []
-    for row in rows.values():
-        if row.num_media and row.sid not in known:
-            known[row.sid] = yield from _files(row.sid)
-        found.append(_arrived(row, known.get(row.sid, ())))
-    found.reverse()  # newest first, as Twilio lists them, keeps the order within a second
-    found.sort(key=lambda each: each.date)
-    return found
+
+    reads: int = 0
+    _messages: dict[str, InboundMessage] = field(default_factory=dict)
+    _since: float = float("inf")
+    _receivers: frozenset[str] = frozenset()
+    _whole_at: float = float("-inf")
+
+    def refresh(self, since: float, receivers: Collection[str]) -> Flow[list[InboundMessage]]:
+        """Read what is new, and return all that came in since then (seconds since 1970), oldest first.
+
+        ``receivers`` are numbers, channel addresses and messaging services; an empty one means all. Where a
+        read fails, nothing changes.
+        """
+        at, wanted = (yield from now()), frozenset(receivers)
+        whole = since < self._since or wanted != self._receivers or at - self._whole_at >= WHOLE
+        newest = max((message.date for message in self._messages.values()), default=since)
+        start = int(since if whole else max(since, newest - OVERLAP))
+        rows: dict[str, Message] = {}
+        for call in _lists(wanted, datetime.fromtimestamp(start, timezone.utc)):
+            for row in (yield from every_item(call)):
+                rows.setdefault(row.sid, row)
+        self.reads += 1
+        found = {} if whole else self._messages
+        for row in reversed(rows.values()):  # newest first, as Twilio lists them: keeps the order of a second
+            known = self._messages.get(row.sid)
+            if (message := known or _inbound(row, self.reads)) is not None:
+                found[row.sid] = message
+        self._messages = {sid: message for sid, message in found.items() if message.date >= int(since)}
+        self._since, self._receivers = since, wanted
+        self._whole_at = at if whole else self._whole_at
+        return sorted(self._messages.values(), key=lambda message: message.date)
 
 
-def senders_of(sids: Collection[str]) -> Flow[set[str]]:
-    """From whom messages of ours went out, as far as that is known: there their answers arrive."""
-    found = set()
+class Origin(NamedTuple):
+    """Where and when messages of ours went out: the ``senders``, and the first date by Twilio's clock."""
+
+    senders: frozenset[str]
+    first: float | None
+
+
+def origin_of(sids: Collection[str]) -> Flow[Origin]:
+    """Fetch from whom messages of ours went out, as far as that is known: there their answers arrive."""
+    senders, dates = set(), []
     for sid in sids:
         message = yield from made(messages.fetch(sid))
-        found.add(message.from_ or "")
-    return found
+        senders.add(message.from_ or "")
+        dates += [message.date_created.timestamp()] if message.date_created else []
+    return Origin(frozenset(senders), min(dates, default=None))
 
 
-def _lists(receivers: Collection[str], start: datetime) -> Iterator[Call[Any]]:
-    wanted = set(receivers)
+def files_of(sid: str) -> Flow[tuple[str, ...]]:
+    """List the SIDs of a message's media files; none where they were deleted."""
+    try:
+        files = yield from every_item(media.list(sid))
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return ()
+    return tuple(file.sid for file in files)
+
+
+def _lists(wanted: frozenset[str], start: datetime) -> Iterator[Call[Any]]:
     everything = len(wanted) > FEW or any(not each or each.startswith("MG") for each in wanted)
     for receiver in [None] if everything else sorted(wanted):
         only: Any = {"to": receiver} if receiver else {}
         yield messages.list(sent_on_or_after=start, page_size=1000, **only)
 
 
-def _files(sid: str) -> Flow[tuple[str, ...]]:
-    try:
-        files = yield from every_item(media.list(sid))
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        return ()  # deleted since
-    return tuple(file.sid for file in files)
-
-
-def _arrived(row: Message, files: tuple[str, ...]) -> InboundMessage:
+def _inbound(row: Message, read: int) -> InboundMessage | None:
     date = row.date_sent or row.date_created
-    assert date is not None
+    if row.direction != "inbound" or date is None:
+        return None
     return InboundMessage(
         row.sid,
         date.timestamp(),
@@ -99,5 +127,6 @@ def _arrived(row: Message, files: tuple[str, ...]) -> InboundMessage:
         row.to or "",
         row.messaging_service_sid,
         row.body or "",
-        files,
+        row.num_media or 0,
+        read,
     )

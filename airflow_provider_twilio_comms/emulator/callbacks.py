@@ -1,7 +1,9 @@
 """Signed webhooks: inbound messages, status callbacks and batches of Event Streams.
 
-Signing is written here again, and not shared with the code that it tests.
-https://www.twilio.com/docs/usage/security, https://www.twilio.com/docs/events/webhook-quickstart
+Signing is written here again, and not shared with the code that it tests. An address may end with connection
+overrides (``#rc=3&rp=all``): they are neither signed nor sent.
+https://www.twilio.com/docs/usage/security, https://www.twilio.com/docs/events/webhook-quickstart,
+https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 import msgspec
 from starlette.requests import Request
@@ -31,15 +33,29 @@ if TYPE_CHECKING:
 __all__ = ["Callback", "batch", "event", "of_message", "posted", "route", "signed"]
 
 _FORM = "application/x-www-form-urlencoded; charset=UTF-8"
+_MOST_RETRIES = 5
 _CODES = {"undelivered": "30003", "failed": "30008"}
 
 
 class Callback(NamedTuple):
-    """A signed POST to ``url``; the signature covers that address."""
+    """A signed POST to ``url``, the address that was signed; ``overrides`` were in its fragment."""
 
     url: str
     headers: dict[str, str]
     body: bytes
+    overrides: str = ""
+
+    @property
+    def retries(self) -> int:
+        """How often it is posted again: once, unless the overrides say so."""
+        (count,) = parse_qs(self.overrides).get("rc", ["1"])
+        return min(int(count), _MOST_RETRIES)
+
+    def is_repeated(self, status: int | None) -> bool:
+        """Tell if such an answer is tried again: None, for no connection, by default."""
+        (policy,) = parse_qs(self.overrides).get("rp", ["ct"])
+        kind = "ct" if status is None else f"{status // 100}xx"
+        return bool({kind, "all"} & set(policy.split(","))) and kind in ("ct", "4xx", "5xx")
 
 
 class Order(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,9 +69,10 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
 
 def signed(url: str, pairs: Sequence[tuple[str, str]], token: str = AUTH_TOKEN) -> Callback:
     """Sign a form with the auth token."""
+    url, _, overrides = url.partition("#")
     text = url + "".join(f"{name}{value}" for name, value in sorted(set(pairs)))
     headers = {"content-type": _FORM, **_signature(text, token)}
-    return Callback(url, headers, urlencode(pairs).encode())
+    return Callback(url, headers, urlencode(pairs).encode(), overrides)
 
 
 def of_message(message: Message, url: str, status: str | None = None, token: str = AUTH_TOKEN) -> Callback:
@@ -99,12 +116,32 @@ def event(kind: str, data: Mapping[str, Any], number: int = 1, at: float = 0.0) 
 def batch(url: str, events: Sequence[Mapping[str, Any]], token: str = AUTH_TOKEN) -> Callback:
     """Build a batch of events as JSON. Its hash is part of the address, and the address is signed."""
     body = msgspec.json.encode(events)
+    url, _, overrides = url.partition("#")
     address = f"{url}{'&' if '?' in url else '?'}bodySHA256={hashlib.sha256(body).hexdigest()}"
-    return Callback(address, {"content-type": "application/json", **_signature(address, token)}, body)
+    return Callback(
+        address, {"content-type": "application/json", **_signature(address, token)}, body, overrides
+    )
 
 
 def posted(callback: Callback, at: str | None = None) -> int:
-    """Post a webhook, to ``at`` if that differs from the public address; returns the status of the answer."""
+    """Post a webhook, to ``at`` if that is another address than the public one; returns the last answer's status.
+
+    It is posted again as its overrides say. Raises ``OSError`` where there was no connection.
+    """
+    for attempt in range(callback.retries + 1):
+        last = attempt == callback.retries
+        try:
+            status = _post(callback, at)
+        except urllib.error.URLError:
+            if last or not callback.is_repeated(None):
+                raise
+        else:
+            if last or not callback.is_repeated(status):
+                return status
+    raise AssertionError("unreachable")
+
+
+def _post(callback: Callback, at: str | None) -> int:
     request = urllib.request.Request(at or callback.url, callback.body, callback.headers, method="POST")
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=15) as reply:

@@ -1,4 +1,7 @@
-"""The control API, under ``/_emulator/``: JSON, no credentials, loopback only.
+"""Control API, under ``/_emulator/``: JSON, no credentials, loopback only.
+
+A browser on this machine reaches it too, for whatever site it shows. So a request is refused (403) where its
+Host is no loopback name, as after DNS rebinding, or where its Origin is another site.
 
 GET    health          {"ok", "now"}
 GET    ledger          {"requests", "messages", "distinct", "twice", "recipients": {address: count}}
@@ -16,8 +19,9 @@ POST   reset           forgets everything but the options and the time
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from starlette.requests import Request
@@ -31,7 +35,9 @@ from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
 
-__all__ = ["json_response", "routes"]
+__all__ = ["is_local", "json_response", "routes"]
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Advance(msgspec.Struct, forbid_unknown_fields=True):
@@ -44,6 +50,14 @@ class Cancel(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 
 def json_response(body: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(body), status, media_type="application/json")
+
+
+def is_local(headers: Mapping[str, str]) -> bool:
+    """Tell if a request was meant for this machine, and comes from no other site's page."""
+    host, origin = headers.get("host", ""), headers.get("origin")
+    if urlsplit(f"//{host}").hostname not in LOOPBACK:
+        return False
+    return origin is None or urlsplit(origin)[:2] == ("http", host)
 
 
 def routes(twilio: Twilio) -> list[Route]:

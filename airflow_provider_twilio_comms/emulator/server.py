@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_twilio_comms.emulator import control, page
@@ -28,6 +29,8 @@ __all__ = ["Running", "application", "running"]
 
 _log = logging.getLogger(__name__)
 
+REFUSED = {"error": "only for http://localhost or 127.0.0.1, and for no other site's pages"}
+
 
 def application(twilio: Twilio) -> ASGIApp:
     """Build the ASGI app: outbox page and control API on Starlette, Twilio's products on bare ASGI."""
@@ -35,7 +38,8 @@ def application(twilio: Twilio) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/" or scope["path"].startswith("/_emulator"):
-            await own(scope, receive, send)
+            answer = own if control.is_local(Headers(scope=scope)) else control.json_response(REFUSED, 403)
+            await answer(scope, receive, send)
             return
         try:
             await _answer(twilio, scope, receive, send)

@@ -1,4 +1,4 @@
-"""Ask people by text, and go on with their answer."""
+"""Ask for approval by text, and go on with the answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_provider_twilio_comms._tasks.arguments import one_of, seconds
 from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, Hidden, TwilioOperator, failing_fast
 from airflow_provider_twilio_comms._tasks.waiting import PADDING
-from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError
+from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError, scrub
 from airflow_provider_twilio_comms.hooks import _metrics
 
 if TYPE_CHECKING:
@@ -47,24 +47,27 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
         )
 
     A wrong code, somebody else's number, an unclear text ("not yes 4821"), a second answer and a late one
-    change nothing. The question is sent once, whatever is tried again; a cleared run asks anew, with another
-    code. Code and numbers are kept as keyed hashes only, and Airflow shows who answered by their name here,
-    or their place in the list. Rotating the connection's credential makes open codes void, unless it has a
-    ``hash_secret``.
+    change nothing. After 20 wrong codes a person is no longer heard; codes of other questions that were
+    texted to that person are not wrong ones. An answer counts by Twilio's date: since Twilio's list lags,
+    ``default`` is taken up to a minute after the time is up. The question is sent once, whatever is tried
+    again; a cleared run asks anew, with another code. Code and numbers are kept as keyed hashes only. Airflow
+    shows who answered by the name given here when the question was asked, or the place in the list. Rotating
+    the connection's credential makes open codes void, unless it has a ``hash_secret``.
 
     :param subject: the question (a template). Texted, and shown in Airflow
-    :param approvers: who may answer: numbers, or numbers by name. A template or XComArg too. Never shown
-    :param options: what may be answered, a word each
-    :param rejects: which of the options say no
-    :param on_reject: what a no does: ``skip`` the tasks downstream, ``fail``, or ``go_on``
+    :param approvers: who may answer: numbers, or numbers by name. A template or XComArg too. Numbers are
+        never shown
+    :param options: the possible answers, a word each
+    :param rejects: the options that say no
+    :param on_reject: the effect of a no: ``skip`` the tasks downstream, ``fail``, or ``go_on``
     :param default: the option that is taken when time is up; without one the task fails
     :param timeout: seconds, or a timedelta, to wait for an answer
-    :param body: what Airflow shows beside the question (a template, Markdown). Not texted
+    :param body: shown in Airflow beside the question (a template, Markdown). Not texted
     :param from_: the sender; without one and without a service, the connection's ``default_sender``
     :param messaging_service_sid: the service that sends it
-    :param code_digits: how long the code is, 4 to 8
+    :param code_digits: the length of the code, 4 to 8
     :param poll_interval: seconds, or a timedelta, between two looks for answers
-    :param send_key: what makes this question this question (a template); DAG, run, task and map index, if
+    :param send_key: the question's idempotency key (a template); DAG, run, task and map index, if
         left out
     :param default_region: the country (``US``) of numbers written without a country code
     """
@@ -128,13 +131,13 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
         self.initial_delay = initial_delay
 
     def execute(self, context: Context) -> None:
-        """Ask, and wait; :meth:`execute_complete` goes on."""
+        """Ask, and defer; :meth:`execute_complete` goes on."""
         from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
         from airflow_provider_twilio_comms.triggers.replies import TwilioReplyTrigger
 
         with failing_fast():
-            ballot, sids = self._asked(context)
+            ballot, sids = self._ask(context)
         ti: Any = context["ti"]
         upsert_hitl_detail(
             ti_id=ti.id,
@@ -159,6 +162,7 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
                 twilio_conn_id=self.twilio_conn_id,
                 poll_interval=self.poll_interval,
                 not_before=time.time() + self.initial_delay,
+                code_digits=ballot.digits,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=max(0.0, ballot.deadline - time.time())) + PADDING,
@@ -171,7 +175,11 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
             event = {**event, "responded_at": datetime.fromisoformat(at)}
         super().execute_complete(context, event)
         (option,) = event["chosen_options"]
-        result = {**self._answer(event), "option": option, "answered_at": event["responded_at"].isoformat()}
+        result = {
+            **self._answer(context, event),
+            "option": option,
+            "answered_at": event["responded_at"].isoformat(),
+        }
         self.log.info("%s: answered by %s (%s)", option, result["answered_by"], result["via"])
         if option in self.rejects and self.on_reject == "fail":
             raise AirflowFailException(f"{option}: answered by {result['answered_by']} ({result['via']})")
@@ -181,31 +189,58 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
             self.skip(ti=context["ti"], tasks=tasks)
         return result
 
-    def _answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
+    def _answer(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         if event.get("timedout"):
             return {"via": "default", "answered_by": "nobody"}
         if "voter" in event:
-            return {"via": "text", "answered_by": self._people()[0][event["voter"]], "sid": event["sid"]}
+            return {"via": "text", "answered_by": self._name_of(context, event), "sid": event["sid"]}
         return {"via": "airflow", "answered_by": (event["responded_by_user"] or {}).get("name", "unknown")}
 
-    def _asked(self, context: Context) -> tuple[Ballot, list[str]]:
-        """The open question, and the messages by which it was asked: once, whatever was tried before."""
-        from airflow_provider_twilio_comms._core.approvals import asked, key_of, text_of
+    def _name_of(self, context: Context, event: Mapping[str, Any]) -> str:
+        """Name the voter as when the question was asked: the list of approvers may have changed since.
+
+        The answer has counted, so nothing fails here. Without a note (Airflow 3.2, an event of an earlier
+        version) the voter is looked for in the present list.
+        """
+        voter, question = event.get("voter_hash"), event.get("question")
+        store: Any = context.get("task_state_store")
+        noted = store.get(f"asked_{question}") if store is not None and question else None
+        name = ((noted or {}).get("voters") or {}).get(voter)
+        try:
+            return str(name or self._find_name(voter, question, event["voter"]))
+        except TwilioError as error:
+            self.log.warning("The approvers cannot be read any more, so the voter has no name: %s", error)
+            return f"number {event['voter'] + 1} of those asked"
+
+    def _find_name(self, voter: str | None, question: str | None, place: int) -> str:
+        from airflow_provider_twilio_comms._core.approvals import hash_voter, key_of
+
+        names, numbers = self._people()
+        if voter is None or question is None:  # from an earlier version, which told the place alone
+            return names[place] if place < len(names) else f"number {place + 1} of those asked"
+        key = key_of(self.hook.config)
+        hashes = [hash_voter(key, question, number) for number in numbers]
+        return names[hashes.index(voter)] if voter in hashes else f"number {place + 1} of those asked"
+
+    def _ask(self, context: Context) -> tuple[Ballot, list[str]]:
+        """Open the question and text it, once, whatever was tried before; returns it and its messages."""
+        from airflow_provider_twilio_comms._core.approvals import key_of, open_ballot, text_of
         from airflow_provider_twilio_comms._tasks.task_state import ledger_of
 
         config = self.hook.config
-        _, voters = self._people()
+        names, voters = self._people()
         ledger = ledger_of(context, self.send_key, anew=True, noun="question")
-        opened, until = self._opened(context, ledger.name)
-        ballot, code = asked(
+        opened, until = self._note_times(context, ledger.name)
+        ballot, code = open_ballot(
             key_of(config), ledger.name, self.options, voters, self.code_digits, opened, until
         )
+        self._note_names(context, ledger.name, dict(zip(ballot.voter_hashes, names, strict=True)))
         if config.dry_run:
             self.log.info("Dry run: the question was not texted; it can be answered in Airflow")
             return ballot, []
-        return ballot, self._texted(voters, text_of(self.subject, self.options, code), ledger, opened)
+        return ballot, self._text(voters, text_of(self.subject, self.options, code), ledger, opened)
 
-    def _opened(self, context: Context, name: str) -> tuple[float, float]:
+    def _note_times(self, context: Context, name: str) -> tuple[float, float]:
         """When the question was first asked, and when time is up: a retry has no more time than was left."""
         store: Any = context.get("task_state_store")
         now = time.time()
@@ -216,7 +251,16 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
                 store.set(f"asked_{name}", noted)
         return float(noted["opened"]), float(noted["deadline"])
 
-    def _texted(self, voters: Sequence[str], text: str, ledger: Ledger, opened: float) -> list[str]:
+    def _note_names(self, context: Context, name: str, names: Mapping[str, str]) -> None:
+        """Note the voters' names by their hashes, for when the answer comes; a retry may ask others too."""
+        store: Any = context.get("task_state_store")
+        if store is not None:
+            noted = store.get(f"asked_{name}")
+            voters = {**noted.get("voters", {}), **{voter: scrub(known) for voter, known in names.items()}}
+            if voters != noted.get("voters"):
+                store.set(f"asked_{name}", {**noted, "voters": voters})
+
+    def _text(self, voters: Sequence[str], text: str, ledger: Ledger, opened: float) -> list[str]:
         from airflow_provider_twilio_comms._core.sending.message import compose
         from airflow_provider_twilio_comms._core.sending.single import MessageSend
 
@@ -232,11 +276,11 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
         except TwilioError as error:
             if not sending.ids:
                 raise
-            self.log.warning("Not everybody could be asked: %s", error)
+            self.log.warning("Not everybody could be asked; the others were: %s", error)
         return list(sending.ids)
 
     def _people(self) -> tuple[list[str], list[str]]:
-        """What those who may answer are called here, and their addresses, in the same order."""
+        """List the voters' names and their addresses, in the same order."""
         from airflow_provider_twilio_comms._core.sending.message import addresses
 
         given: Any = self.approvers.value

@@ -1,4 +1,4 @@
-"""The poll as Airflow 3.3's shared streams want it. Nothing imports this where Airflow has none."""
+"""Producer for Airflow 3.3's shared streams: one poll for many triggers. Airflow 3.2 has none of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Rounds(Protocol):
 
 
 class Producer(SharedStreamProducer):
-    """Broadcasts each round, and hears when Airflow has stored all that was made of it."""
+    """Broadcast each round, and hear when Airflow has stored all events made of it."""
 
     def __init__(self, poll: Rounds) -> None:
         self._poll = poll

@@ -1,7 +1,8 @@
-"""Watching for what people write: https://www.twilio.com/docs/messaging/api/message-resource"""
+"""Watch for inbound messages (replies): https://www.twilio.com/docs/messaging/api/message-resource"""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import time
@@ -12,17 +13,20 @@ from typing import Any, ClassVar, Literal
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_twilio_comms._core.inbound import InboundMessage, arrivals
+from airflow_provider_twilio_comms._core.inbound import InboundMessage, Inbox, files_of
 from airflow_provider_twilio_comms._core.privacy import Redaction, derived
 from airflow_provider_twilio_comms.client.aio import AsyncClient
 from airflow_provider_twilio_comms.client.config import Config
-from airflow_provider_twilio_comms.exceptions import InvalidInput
+from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError
+from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.triggers._asset_state import WatermarkStore
 from airflow_provider_twilio_comms.triggers._watching import Round, WatchingTrigger
 
 __all__ = ["InboundWatcher", "TwilioInboundMessageTrigger"]
 
 LAG = 600.0  # seconds by which a message may be late in Twilio's list
+FILES_WITHIN = 3.0  # seconds of a round in which media files are listed; texts wait no longer for them
+FILES_TRIES = 3  # rounds after which a message whose files cannot be listed is told without them
 SHOWN = ("from", "to", "body")
 
 
@@ -35,11 +39,12 @@ class InboundWatcher(WatchingTrigger[InboundMessage]):
     async def look(
         cls, client: AsyncClient, since: float, wants: Collection[str], memory: dict[str, Any]
     ) -> Sequence[InboundMessage]:
-        return await client.run(arrivals(since, wants, memory))
+        inbox: Inbox = memory.setdefault("inbox", Inbox())
+        return await client.run(inbox.refresh(since, wants))
 
 
 class TwilioInboundMessageTrigger(InboundWatcher):
-    """For an ``AssetWatcher``: an event for each message that somebody writes to a number or service.
+    """Fire an event, for an ``AssetWatcher``, for each message that somebody writes to a number or service.
 
     .. code-block:: python
 
@@ -53,16 +58,17 @@ class TwilioInboundMessageTrigger(InboundWatcher):
             ],
         )
 
-    The first watcher begins with the present; what it has told is kept in the asset's state store, so that a
-    restarted triggerer goes on where it was. The event is ``{"sid", "date", "service_sid", "sender",
-    "media"}``: SIDs, the time by Twilio's clock, and the sender's hash as receipts have it (``hash_secret``).
-    Numbers and texts are not in it, since Airflow stores and shows it: read them with
-    ``messages.fetch(sid)``, or ``show`` them.
+    A new watcher begins with the present. The SIDs it has fired events for are kept in the asset's state
+    store, so that a restarted triggerer goes on where it was. The event is ``{"sid", "date", "service_sid",
+    "sender", "media"}``: SIDs, the time by Twilio's clock, and the sender's hash as receipts have it
+    (``hash_secret``). Numbers and texts are not in it, since Airflow stores and shows it: read them with
+    ``messages.fetch(sid)``, or ``show`` them. Where a message's media files cannot be listed, it is tried
+    again in the next rounds; then the event comes without them.
 
     :param receiver: the number, channel address or messaging service it came to; empty for any
     :param senders: patterns such as ``+44*`` of those whose messages count; empty for anybody's
     :param pattern: a regular expression that is searched in the text; empty for any text
-    :param show: which of ``from``, ``to`` and ``body`` the event shows
+    :param show: the fields that the event shows too: ``from``, ``to``, ``body``
     :param look_back: seconds before its very first start from which a watcher begins
     :param twilio_conn_id: the connection
     :param poll_interval: seconds between polls; watchers of one connection and interval share them
@@ -91,6 +97,7 @@ class TwilioInboundMessageTrigger(InboundWatcher):
         if unknown := set(self.show) - set(SHOWN):
             raise InvalidInput.at("show", f"{sorted(unknown)} is unknown", f"Use {', '.join(SHOWN)}")
         self._notes = WatermarkStore(self._key(), time.time() - look_back)
+        self._tries: dict[str, int] = {}
 
     @property
     def since(self) -> float:
@@ -107,13 +114,35 @@ class TwilioInboundMessageTrigger(InboundWatcher):
         if look.error is not None or look.config is None:
             self.log.warning("The poll failed, and is tried again: %s", look.error)
             return []
+        new = [
+            each for each in look.found if self._is_for_us(each) and self._notes.is_new(each.sid, each.date)
+        ]
+        files = await self._list_files([each.sid for each in new if each.files])
         told = []
-        for each in look.found:
-            if self._is_for_us(each) and self._notes.is_new(each.sid, each.date):
-                told.append(TriggerEvent(self._event(each, look.config)))
-                self._notes.tell(each.sid, each.date)
-        self._notes.move(look.at - LAG)
+        for each in new:
+            if each.files and each.sid not in files:
+                continue  # its files are asked for again in the next round
+            told.append(TriggerEvent(self._event(each, files.get(each.sid, ()), look.config)))
+            self._notes.tell(each.sid, each.date)
+        self._notes.move(look.at - LAG, {each.sid: each.date for each in new if each.sid in self._tries})
         return told
+
+    async def _list_files(self, sids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """List messages' media files, as far as Twilio does in time; none where it was tried often enough."""
+        hook, end = TwilioHook(self.twilio_conn_id), time.monotonic() + FILES_WITHIN
+        files: dict[str, tuple[str, ...]] = {}
+        for sid in sids:
+            try:
+                left = max(0.0, end - time.monotonic())
+                files[sid] = await asyncio.wait_for(hook.arun(files_of(sid)), left)
+            except (TwilioError, asyncio.TimeoutError) as error:
+                self._tries[sid] = self._tries.get(sid, 0) + 1
+                if self._tries[sid] >= FILES_TRIES:
+                    files[sid] = ()
+                    why = f"{type(error).__name__}: {error}".rstrip(": ")
+                    self.log.warning("The event of %s comes without its media files: %s", sid, why)
+        self._tries = {sid: tries for sid, tries in self._tries.items() if sid in sids and sid not in files}
+        return files
 
     def noted(self, number: int) -> None:
         self._notes.noted(number)
@@ -128,7 +157,7 @@ class TwilioInboundMessageTrigger(InboundWatcher):
             and self._fits.search(message.body) is not None
         )
 
-    def _event(self, message: InboundMessage, config: Config) -> dict[str, Any]:
+    def _event(self, message: InboundMessage, files: Sequence[str], config: Config) -> dict[str, Any]:
         redaction = Redaction("all", config.hash_secret or derived(config.secret))
         shown = {"from": message.sender, "to": message.receiver, "body": message.body}
         return {
@@ -136,12 +165,12 @@ class TwilioInboundMessageTrigger(InboundWatcher):
             "date": datetime.fromtimestamp(message.date, timezone.utc).isoformat(),
             "service_sid": message.service_sid,
             "sender": redaction.number(message.sender),
-            "media": list(message.media),
+            "media": list(files),
             **{name: shown[name] for name in self.show},
         }
 
     def _key(self) -> str:
-        """Under which the notes are kept: by what is watched, not by how."""
+        """Name the watermark by what is watched, not by how."""
         watched = [self.twilio_conn_id, self.receiver, *self.senders, self.pattern]
         return f"twilio-inbound-{hashlib.sha256(repr(watched).encode()).hexdigest()[:12]}"
 

@@ -1,9 +1,11 @@
-"""Watching for operations that reach their end, whoever started them."""
+"""Watch for bulk operations that reach their end, whoever started them."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -15,10 +17,13 @@ from airflow_provider_twilio_comms.api.comms import messages, operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation
 from airflow_provider_twilio_comms.api.flows import Flow, every_item, made
 from airflow_provider_twilio_comms.client.aio import AsyncClient
+from airflow_provider_twilio_comms.exceptions import TwilioError
 from airflow_provider_twilio_comms.triggers._asset_state import WatermarkStore
 from airflow_provider_twilio_comms.triggers._watching import Round, WatchingTrigger
 
 __all__ = ["Tagged", "TwilioOperationEventTrigger"]
+
+log: logging.Logger = logging.getLogger(__name__)
 
 LAG = 600.0  # seconds by which an operation may be late in Twilio's list
 KEPT = 7 * 86_400.0  # seconds after which Twilio forgets an operation
@@ -37,11 +42,11 @@ class Tagged:
 
 
 class TwilioOperationEventTrigger(WatchingTrigger[Tagged]):
-    """For an ``AssetWatcher``: an event for each operation with a tag that reaches its end.
+    """Fire an event, for an ``AssetWatcher``, for each operation with a tag that reaches its end.
 
     The event is ``{"operation_id", "status", "stats", "tags"}``. An operation has no tags at Twilio, its
-    messages do: the first one of each operation is looked at, once. What was told is kept in the asset's
-    state store.
+    messages do: the first one of each operation is looked at, once. The operations that it has fired events
+    for are kept in the asset's state store.
 
     :param tags: tags that its messages carry, such as ``{"campaign": "spring"}``; empty for any operation
     :param until: ``processed``, or ``delivered`` for when the last receipt is in
@@ -94,19 +99,21 @@ class TwilioOperationEventTrigger(WatchingTrigger[Tagged]):
         if look.error is not None:
             self.log.warning("The poll failed, and is tried again: %s", look.error)
             return []
-        told, waiting = [], [look.at - LAG]
+        told: list[TriggerEvent] = []
+        waiting: dict[str, float] = {}
         for each in look.found:
             if not self._notes.is_new(each.operation.id, each.born):
                 continue
             if self.tags and each.tags is None:
-                waiting.append(each.born)
+                waiting[each.operation.id] = each.born
             elif self.tags.items() <= (each.tags or {}).items():
                 if self._ended(each.operation, look.at):
                     told.append(TriggerEvent(_event(each)))
                     self._notes.tell(each.operation.id, each.born)
                 else:
-                    waiting.append(each.born)
-        self._notes.move(max(min(waiting), look.at - KEPT))
+                    waiting[each.operation.id] = each.born
+        known = {name: born for name, born in waiting.items() if born > look.at - KEPT}
+        self._notes.move(look.at - LAG, known)
         return told
 
     def noted(self, number: int) -> None:
@@ -124,18 +131,30 @@ class TwilioOperationEventTrigger(WatchingTrigger[Tagged]):
         return updated is not None and now - updated.timestamp() > self.receipts_within
 
 
-def _tagged(since: float, known: dict[str, Any], tags_too: bool) -> Flow[list[Tagged]]:
-    """The operations made since then, with their tags, which are read once each into ``known``."""
+def _tagged(since: float, memory: dict[str, Any], tags_too: bool) -> Flow[list[Tagged]]:
+    """List the operations made since then, with their tags, which are read once each into ``memory``.
+
+    Where the tags of one cannot be read, the others' are all the same: it is asked for last the next time,
+    and a round ends its asking with the first failure.
+    """
     start = datetime.fromtimestamp(int(since), timezone.utc)
     rows = yield from every_item(operations.list(start_date=start, page_size=1000))
-    for gone in known.keys() - {row.id for row in rows}:
-        del known[gone]
-    for row in rows if tags_too else ():
-        if row.id not in known:
-            page = yield from made(messages.list(operation_id=row.id, page_size=1))
-            if page.items:
-                known[row.id] = page.items[0].tags or {}
-    return [Tagged(row, known.get(row.id)) for row in reversed(rows)]
+    tags: dict[str, dict[str, str]] = memory.setdefault("tags", {})
+    failed: Counter[str] = memory.setdefault("failed", Counter())
+    for gone in (tags.keys() | failed.keys()) - {row.id for row in rows}:
+        tags.pop(gone, None)
+        failed.pop(gone, None)
+    unread = [row.id for row in rows if row.id not in tags] if tags_too else []
+    for name in sorted(unread, key=failed.__getitem__):
+        try:
+            page = yield from made(messages.list(operation_id=name, page_size=1))
+        except TwilioError as error:
+            failed[name] += 1
+            log.warning("The tags of operation %s cannot be read, and are tried again: %s", name, error)
+            break
+        if page.items:
+            tags[name] = page.items[0].tags or {}
+    return [Tagged(row, tags.get(row.id)) for row in reversed(rows)]
 
 
 def _event(each: Tagged) -> dict[str, Any]:

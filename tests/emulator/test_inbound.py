@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qsl
 
-from airflow_provider_twilio_comms.emulator.callbacks import batch, event, of_message
+import pytest
+
+from airflow_provider_twilio_comms.emulator.callbacks import batch, event, of_message, posted
 from airflow_provider_twilio_comms.emulator.clock import iso
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
 from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
@@ -41,3 +47,49 @@ def test_the_webhooks_are_signed(twilio: Twilio) -> None:
     sent = batch(URL, [event("com.twilio.comms-api.operation.completed", {"operation_id": "x"})])
     assert genuine([secret], sent.url, sent.headers, sent.body, ())
     assert not genuine([secret], sent.url, sent.headers, sent.body + b" ", ())
+
+
+@contextmanager
+def receiver(*statuses: int) -> Iterator[tuple[str, list[str]]]:
+    """A server that answers so, one after the other: its address, and the paths that it was asked for."""
+    paths: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(statuses[len(paths)])
+            self.end_headers()
+            paths.append(self.path)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/twilio/status", paths
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "statuses", "answered"),
+    [
+        ("", [503, 204], [503]),  # by default only a connection that fails is tried again
+        ("#rc=5", [503, 204], [503]),
+        ("#rp=all", [503, 204, 204], [503, 204]),
+        ("#rc=2&rp=5xx", [503, 503, 503, 204], [503, 503, 503]),
+        ("#rc=5&rp=all", [503, 429, 204], [503, 429, 204]),
+        ("#rc=5&rp=5xx,ct", [429, 204], [429]),
+        ("#rc=9&rp=all", [503] * 9, [503] * 6),
+        ("#rc=5&rp=all", [204, 503], [204]),
+    ],
+)
+def test_webhooks_are_posted_again_as_their_connection_overrides_say(
+    twilio: Twilio, overrides: str, statuses: list[int], answered: list[int]
+) -> None:
+    with receiver(*statuses) as (url, paths):
+        status = posted(of_message(receive(twilio, ADA), url + overrides, "delivered"))
+    assert status == answered[-1]
+    assert paths == ["/twilio/status"] * len(answered), "the fragment is not sent"

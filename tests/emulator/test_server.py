@@ -143,6 +143,39 @@ def test_options_the_clock_and_a_reset(emulator: Running, session: requests.Sess
     assert own(emulator, session, "GET", "health")["ok"] is True
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "rebound.example.com"},
+        {"host": "127.0.0.1.example.com:80"},
+        {"host": ""},
+        {"origin": "https://evil.example.com", "content-type": "text/plain"},
+        {"origin": "http://localhost:1"},
+        {"origin": "null"},
+    ],
+)
+@pytest.mark.parametrize(("method", "path"), [("POST", "callbacks"), ("GET", "outbox"), ("POST", "reset")])
+def test_other_sites_in_a_browser_do_not_reach_the_control_api(
+    emulator: Running, session: requests.Session, method: str, path: str, headers: dict[str, str]
+) -> None:
+    send(emulator, session)
+    url = f"{emulator.url}/_emulator/{path}"
+    reply = session.request(method, url, headers=headers, data=b"{}", timeout=10)
+    assert (reply.status_code, list(reply.json())) == (403, ["error"])
+    assert session.get(f"{emulator.url}/", headers=headers, timeout=10).status_code == 403
+    assert own(emulator, session, "GET", "requests")["total"] == 1, "nothing was done"
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "LOCALHOST"])
+def test_the_emulators_own_page_reaches_the_control_api(
+    emulator: Running, session: requests.Session, name: str
+) -> None:
+    host = f"{name}:{emulator.url.rpartition(':')[2]}"
+    headers = {"host": host, "origin": f"http://{host}"}
+    assert session.get(f"{emulator.url}/", headers=headers, timeout=10).status_code == 200
+    assert session.post(f"{emulator.url}/_emulator/reset", headers=headers, timeout=10).status_code == 200
+
+
 def test_an_operation_can_be_cancelled(emulator: Running, session: requests.Session) -> None:
     later = {"sendAt": ["2099-01-01T00:00:00Z"]}
     operation = send(emulator, session, schedule=later).json()["operationId"]

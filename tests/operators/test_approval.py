@@ -16,11 +16,16 @@ from airflow.providers.standard.exceptions import HITLTimeoutError
 from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped, TaskDeferred
 from airflow.sdk.execution_time import task_runner
 
+from airflow_provider_twilio_comms._core.approvals import MOST_WRONG
+from airflow_provider_twilio_comms._core.inbound import InboundMessage
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
 from airflow_provider_twilio_comms.emulator.server import Running
-from airflow_provider_twilio_comms.exceptions import InvalidInput
+from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError
+from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.operators.approval import TwilioApprovalOperator
+from airflow_provider_twilio_comms.triggers._watching import Round
+from airflow_provider_twilio_comms.triggers.inbound import LAG
 from airflow_provider_twilio_comms.triggers.replies import TwilioReplyTrigger
 from tests.fakes import MemoryStore, context
 
@@ -33,6 +38,7 @@ class Airflow:
 
     def __init__(self) -> None:
         self.asked: list[Any] = []
+        self.looks = 0
         self.chosen: list[str] | None = None
         self.user: Any = None
         self.away = False
@@ -43,6 +49,8 @@ class Airflow:
         match type(msg).__name__:
             case "CreateHITLDetailPayload":
                 self.asked.append(msg)
+            case "GetHITLDetailResponse":
+                self.looks += 1
             case "UpdateHITLDetail":
                 if self.chosen:
                     raise RuntimeError("409")
@@ -89,8 +97,8 @@ def asks(task: TwilioApprovalOperator, store: MemoryStore, **ti: Any) -> TwilioR
     return trigger
 
 
-def code(emulator: Running) -> str:
-    (text,) = {row.body for row in sent(emulator)}
+def code(emulator: Running, subject: str = "Go on?") -> str:
+    (text,) = {row.body for row in sent(emulator) if row.body.startswith(subject)}
     found = re.search(r"YES (\d{4}) or NO \1$", text)
     assert found
     return found[1]
@@ -115,6 +123,29 @@ def event(trigger: TwilioReplyTrigger, within: float = 30.0) -> Any:
 
     (payload,) = asyncio.run(asyncio.wait_for(only(), within))
     return json.loads(json.dumps(payload))
+
+
+def rounds(trigger: TwilioReplyTrigger, *looks: Round[Any]) -> list[Any]:
+    """What a trigger fires in these rounds of the poll."""
+
+    async def each() -> list[Any]:
+        await trigger.begin()
+        return [fired.payload for look in looks for fired in await trigger.events(look)]
+
+    return asyncio.run(each())
+
+
+def look(number: int, at: float, *found: InboundMessage, error: TwilioError | None = None) -> Round[Any]:
+    config = None if error else TwilioHook().config
+    return Round(number, at, 0.0, frozenset({""}), found, config, error)
+
+
+def reply(body: str, date: float, sender: str = ADA, read: int = 1) -> InboundMessage:
+    return InboundMessage(f"SM{body}{date}", date, sender, OURS, None, body, 0, read)
+
+
+def changed(trigger: TwilioReplyTrigger, **changes: Any) -> TwilioReplyTrigger:
+    return TwilioReplyTrigger(**{**trigger.serialize()[1], **changes})
 
 
 def done(task: TwilioApprovalOperator, payload: Any) -> Any:
@@ -209,6 +240,136 @@ def test_a_late_approval_does_not_count(emulator: Running, airflow: Airflow) -> 
     time.sleep(2.1)  # the triggerer is away, and Twilio's times are whole seconds
     write(emulator, f"YES {code(emulator)}")
     assert event(trigger)["timedout"] is True
+
+
+def test_an_approval_in_time_counts_although_the_list_lags(emulator: Running, airflow: Airflow) -> None:
+    trigger = asks(operator(default="NO", timeout=30), MemoryStore())
+    end = trigger.deadline
+    yes, late = reply(f"YES {code(emulator)}", end - 1), reply(f"YES {code(emulator)}", end + 6)
+    with_list_lag = [look(1, end + 1), look(2, end + 29), look(3, end + 29.5, yes)]
+    (payload,) = rounds(changed(trigger), *with_list_lag)
+    assert (payload["chosen_options"], payload["timedout"]) == (["YES"], False)
+    airflow.chosen = None
+    (payload,) = rounds(changed(trigger), look(1, end + 29), look(2, end + 36, late))
+    assert (payload["chosen_options"], payload["timedout"]) == (["NO"], True)
+
+
+def test_an_approval_ends_in_an_outage_too_but_later(emulator: Running, airflow: Airflow) -> None:
+    trigger = asks(operator(default="NO", timeout=1800), MemoryStore())
+    broken = TwilioError("away")
+    looks = [look(n, trigger.deadline + after, error=broken) for n, after in enumerate((70, 119, 130), 1)]
+    assert rounds(changed(trigger), *looks[:2]) == []
+    (payload,) = rounds(changed(trigger), *looks)
+    assert payload["timedout"] is True
+
+
+@pytest.mark.parametrize("ahead", [600.0, -250.0])
+def test_an_approval_bears_a_worker_whose_clock_is_wrong(
+    emulator: Running, airflow: Airflow, ahead: float
+) -> None:
+    """Twilio dates the question as it dates the answers; the worker's clock is not compared with that."""
+    trigger = asks(operator(timeout=60), MemoryStore())
+    skewed = changed(trigger, opened=trigger.opened + ahead, deadline=trigger.deadline + ahead)
+    now = time.time()
+    (payload,) = rounds(skewed, look(1, now, reply(f"YES {code(emulator)}", int(now))))
+    assert payload["chosen_options"] == ["YES"]
+
+
+def test_an_approval_reads_only_what_may_be_new(emulator: Running, airflow: Airflow) -> None:
+    trigger = asks(operator(timeout=86_400), MemoryStore())
+    began = trigger.opened
+    known = [reply("Hello", began + number) for number in range(1000)]
+    later = reply("Hello again", began + 999, read=2)
+    assert rounds(trigger, look(1, began + 1000, *known), look(2, began + 1010, *known, later)) == []
+    assert trigger.since == began + 999 - LAG
+    assert sum(trigger._tally.kinds.values()) == 1001, "each reply is judged once"
+
+
+def test_an_approval_asks_airflow_once_and_not_in_every_round(emulator: Running, airflow: Airflow) -> None:
+    trigger = asks(operator(timeout=86_400), MemoryStore())
+    rounds(trigger, *(look(number, time.time()) for number in range(1, 50)))
+    assert airflow.looks == 1
+    (payload,) = rounds(changed(trigger), look(1, time.time(), reply(f"NO {code(emulator)}", time.time())))
+    assert payload["chosen_options"] == ["NO"]
+
+
+def test_an_approval_bears_answers_to_many_other_questions(emulator: Running, airflow: Airflow) -> None:
+    trigger = asks(operator(), MemoryStore())
+    for number in range(MOST_WRONG + 5):
+        subject = f"Other {number}?"
+        with pytest.raises(TaskDeferred):
+            operator(subject=subject).execute(_other(number))
+        write(emulator, f"YES {code(emulator, subject)}")
+    write(emulator, f"NO {code(emulator)}")
+    payload = event(trigger)
+    assert (payload["chosen_options"], payload["voter"]) == (["NO"], 0)
+    assert trigger._tally.kinds["answer to another question"] >= MOST_WRONG
+
+
+def _other(number: int) -> Any:
+    given = context(MemoryStore(), task_id=f"other_{number}")
+    given["ti"].id = UUID(int=100 + number)
+    return given
+
+
+def test_who_guesses_codes_of_an_approval_is_not_heard(
+    emulator: Running, airflow: Airflow, capsys: Any
+) -> None:
+    trigger = asks(operator(), MemoryStore())
+    right = code(emulator)
+    for number in range(1, MOST_WRONG + 1):
+        write(emulator, f"YES {(int(right) + number) % 10_000:04}")
+    write(emulator, f"YES {right}")
+    with emulator.twilio.lock:
+        emulator.twilio.clock.advance(2)
+    write(emulator, f"NO {right}", GRACE)
+    payload = event(trigger)
+    assert (payload["chosen_options"], payload["voter"]) == (["NO"], 1)
+    printed = capsys.readouterr().out
+    assert "no longer heard" in printed
+    assert ADA[1:] not in printed
+
+
+def test_media_trouble_keeps_no_approval_back(emulator: Running, airflow: Airflow) -> None:
+    trigger = asks(operator(), MemoryStore())
+    with emulator.twilio.lock:
+        emulator.twilio.faults.add(Fault(kind="error_before", path="/Media", times=None))
+        receive(emulator.twilio, Arrival(from_="+12025550199", to=OURS, media=["https://x/a.png"]))
+    write(emulator, f"YES {code(emulator)}")
+    assert event(trigger)["chosen_options"] == ["YES"]
+    assert not [name for name in emulator.twilio.journal.counts if "Media" in name]
+
+
+def test_an_approval_names_the_voter_as_asked(emulator: Running, airflow: Airflow) -> None:
+    store = MemoryStore()
+    trigger = asks(operator(), store)
+    write(emulator, f"YES {code(emulator)}", GRACE)
+    payload = event(trigger)
+    for approvers in ({"Mallory": "+12025550103", "Grace": GRACE}, {"Mallory": "+12025550103"}, [ADA, ADA]):
+        result = operator(approvers=approvers).execute_complete(context(store, task_id="approve"), payload)
+        assert result["answered_by"] == "Grace"
+    assert GRACE[1:] not in json.dumps(store.values)
+
+
+def test_an_approval_without_notes_finds_the_voter_by_the_number(emulator: Running, airflow: Airflow) -> None:
+    """Airflow 3.2 has no task state store."""
+    trigger = asks(operator(), MemoryStore())
+    write(emulator, f"YES {code(emulator)}", GRACE)
+    payload = event(trigger)
+    moved = operator(approvers={"Mallory": "+12025550103", "Ada": ADA, "Grace": GRACE})
+    assert moved.execute_complete(context(task_id="approve"), payload)["answered_by"] == "Grace"
+    gone = operator(approvers={"Mallory": "+12025550103"})
+    told = gone.execute_complete(context(task_id="approve"), payload)["answered_by"]
+    assert told == "number 2 of those asked"
+    earlier = {**payload, "voter_hash": None, "question": None}
+    assert gone.execute_complete(context(task_id="approve"), earlier)["answered_by"] == told
+
+
+def test_a_trigger_of_an_approval_that_an_earlier_version_stored(emulator: Running, airflow: Airflow) -> None:
+    kwargs = asks(operator(), MemoryStore()).serialize()[1]
+    del kwargs["code_digits"]
+    write(emulator, f"YES {code(emulator)}")
+    assert event(TwilioReplyTrigger(**kwargs))["chosen_options"] == ["YES"]
 
 
 def test_an_outage_does_not_end_an_approval(emulator: Running, airflow: Airflow) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("airflow.models.task_state_store", reason="Airflow before 3.3 has no state store to seed")
 
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.utils.session import create_session
@@ -24,15 +25,21 @@ from tests.conftest import environment
 from tests.plugins.seeds import Seeds, entry, now, operation, stats
 from tests.plugins.test_webhook import Answer, ask
 
-ROLES = {"ann": "admin", "vic": "viewer", "olaf": "op", "tim": "viewer", "nina": ""}
+ROLES = {"ann": "admin", "vic": "viewer", "olaf": "op", "tim": "viewer", "nina": "", "xena": "viewer"}
 
 
 class Choosy(SimpleAuthManager):
-    """Airflow's simple auth manager, but Tim may read one DAG only."""
+    """Airflow's simple auth manager, but Tim may read one DAG only, and Xena the XComs of one only."""
 
     def is_authorized_dag(self, *, user: Any, details: Any = None, **asked: Any) -> bool:
         named = details.id if details else None
         if user.username == "tim" and named not in (None, "seen"):
+            return False
+        if (
+            user.username == "xena"
+            and named == "campaigns"
+            and asked.get("access_entity") == DagAccessEntity.XCOM
+        ):
             return False
         return super().is_authorized_dag(user=user, details=details, **asked)
 
@@ -178,6 +185,16 @@ async def test_nobody_sees_dags_that_they_may_not_read(view: Any) -> None:
     path = "/task?dag_id=campaigns&run_id=manual__000&task_id=send"
     assert (await get(view, path, "tim")).status == 403
     assert (await get(view, path, "vic")).status == 200
+
+
+async def test_nobody_sees_dags_whose_xcoms_they_may_not_read(view: Any) -> None:
+    answer = await get(view, "/", "xena")
+    assert answer.status == 200
+    assert b"campaigns" not in answer.body
+    assert cards(answer)["messages delivered"] == "10"
+    path = "/task?dag_id=campaigns&run_id=manual__000&task_id=send"
+    for asked in ("/?dag_id=campaigns", path):
+        assert (await get(view, asked, "xena")).status == 403
 
 
 @pytest.mark.parametrize(("user", "status"), [(None, 401), ("nina", 403)])

@@ -22,7 +22,7 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.triggers._asset_state import MOST, WatermarkStore
 from airflow_provider_twilio_comms.triggers._watching import WatchingTrigger
-from airflow_provider_twilio_comms.triggers.inbound import TwilioInboundMessageTrigger
+from airflow_provider_twilio_comms.triggers.inbound import FILES_TRIES, TwilioInboundMessageTrigger
 from airflow_provider_twilio_comms.triggers.operation_events import TwilioOperationEventTrigger
 from tests.triggers.conftest import until
 
@@ -231,6 +231,45 @@ async def test_an_outage_and_a_store_that_is_away_lose_no_inbound_message(twilio
     assert sids(told) == [first, second, third]
 
 
+async def test_media_trouble_hides_no_inbound_message(twilio: Running) -> None:
+    with twilio.twilio.lock:
+        twilio.twilio.faults.add(Fault(kind="error_before", path="/Media", times=None))
+    async with triggerer() as one:
+        told = one.watch(watcher())
+        mms = write(twilio, "See this", media=["https://x/a.png"])
+        stop = write(twilio, "STOP")
+        await until(lambda: len(told) == 2)
+        assert sids(told) == [stop, mms], "the text does not wait for the files of another"
+        assert [event["media"] for event in told] == [[], []]
+        requests = {name for name in twilio.twilio.journal.counts if "Media" in name}
+        assert sum(twilio.twilio.journal.counts[name] for name in requests) == FILES_TRIES
+        await asyncio.sleep(0.3)
+        assert len(told) == 2
+
+
+async def test_media_that_can_be_listed_later_are_in_the_event(twilio: Running) -> None:
+    with twilio.twilio.lock:
+        twilio.twilio.faults.add(Fault(kind="error_before", path="/Media", times=FILES_TRIES - 1))
+    async with triggerer() as one:
+        told = one.watch(watcher())
+        write(twilio, "See this", media=["https://x/a.png", "https://x/b.png"])
+        await until(lambda: told)
+        await asyncio.sleep(0.3)
+    (event,) = told
+    assert len(event["media"]) == 2
+
+
+async def test_media_are_listed_only_for_messages_that_are_told(twilio: Running) -> None:
+    async with triggerer() as one:
+        told = one.watch(watcher(pattern="wanted"))
+        write(twilio, "not this", media=["https://x/a.png"])
+        sid = write(twilio, "wanted", media=["https://x/a.png"])
+        await until(lambda: told)
+        await asyncio.sleep(0.2)
+        assert sids(told) == [sid]
+        assert sum(count for name, count in twilio.twilio.journal.counts.items() if "Media" in name) == 1
+
+
 async def test_without_shared_streams_an_inbound_watcher_polls_for_itself(twilio: Running) -> None:
     async with aclosing(watcher().run()) as events:
         wanted = write(twilio)
@@ -275,6 +314,49 @@ async def test_an_operation_whose_receipts_never_come_is_told_in_the_end(twilio:
         TwilioHook().run(messages.send(to, "Hello"))
         await until(lambda: hasty)
         assert patient == []
+
+
+async def test_operations_whose_tags_cannot_be_read_hide_no_others(twilio: Running) -> None:
+    to = [{"address": "+12025550100", "channel": "PHONE"}]
+    tagged = [TwilioHook().run(messages.send(to, "Hello", tags={"n": str(n)})).operation_id for n in range(3)]
+    with twilio.twilio.lock:
+        twilio.twilio.faults.add(Fault(kind="error_before", path="/comms/v1/Messages$", times=5))
+    async with triggerer() as one:
+        second = one.watch(TwilioOperationEventTrigger({"n": "1"}, poll_interval=0.05, look_back=5.0))
+        every = one.watch(TwilioOperationEventTrigger(poll_interval=0.05, look_back=5.0))
+        await until(lambda: len(every) == 3)
+        assert second == []
+        await until(lambda: second)
+    assert [event["operation_id"] for event in second] == [tagged[1]]
+
+
+def test_an_operation_that_is_waited_for_stays_watched_behind_thousands_that_are_told() -> None:
+    begun, wanted = 1_790_000_000.0, "comms_operation_late"
+    notes = WatermarkStore("key", begun)
+    waiting = {wanted: begun + 5}
+    for number in range(4 * MOST):
+        notes.tell(f"operation {number}", begun + 10 + number)
+        notes.move(begun + 10 + number, waiting)
+    assert notes.watermark <= begun + 5, "looks reach back to it"
+    assert notes.is_new(wanted, begun + 5)
+    assert not notes.is_new("operation 0", begun + 10), "it was told"
+    assert not notes.is_new(f"operation {4 * MOST - 1}", begun + 10 + 4 * MOST - 1)
+    assert len(json.dumps(notes._value())) < 65_535
+    store = AssetStore()
+    asyncio.run(_stored(notes, store))
+    again = WatermarkStore("key", begun + 90_000)
+    asyncio.run(again.read(store))
+    assert again.is_new(wanted, begun + 5), "after a restart too"
+    assert not again.is_new("operation 0", begun + 10)
+    again.tell(wanted, begun + 5)
+    again.move(begun + 10 + 4 * MOST, {})
+    assert not again.is_new(wanted, begun + 5)
+    assert again.watermark >= begun + 3 * MOST
+
+
+async def _stored(notes: WatermarkStore, store: AssetStore) -> None:
+    notes.noted(1)
+    await notes.stored(store, 1)
 
 
 def test_the_notes_of_thousands_fit_into_the_store() -> None:

@@ -1,7 +1,7 @@
-"""The delivery view's pages: ``/`` for all that was sent, ``/task`` for one task instance.
+"""Pages of the delivery view: ``/`` for all that was sent, ``/task`` for one task instance.
 
-Who looks is Airflow's to know: the same cookie or token as for its own API, and its auth manager's answer to
-whether this user may read task instances and XComs, of which DAGs. Pages are made here and read without a
+Airflow knows the viewer by the same cookie or token as for its own API, and its auth manager answers, for
+each DAG shown, if this user may read its task instances and XComs. Pages are made here and read without a
 script; the script adds Airflow's theme, links that leave the frame, and a refresh while something goes on.
 
 FastAPI reads annotations when it is told of a function, so here they are no texts.
@@ -36,8 +36,9 @@ HEADERS = {
 def application(prefix: str) -> "FastAPI":
     """The app that Airflow mounts at ``prefix``."""
     from airflow.api_fastapi.app import get_auth_manager
-    from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+    from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
     from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
+    from airflow.models.dag import DagModel
     from airflow.utils.session import create_session
     from fastapi import Depends, FastAPI
     from starlette.exceptions import HTTPException
@@ -50,11 +51,30 @@ def application(prefix: str) -> "FastAPI":
     app = FastAPI(title="Twilio delivery", docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     templates = pages.environment(FOLDER / "templates")
-    # Both ask for the DAG that the query names, or for any.
-    allowed = [
-        Depends(requires_access_dag(method="GET", access_entity=entity))
-        for entity in (DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
-    ]
+    # Both are read; these dependencies ask for the DAG that the query names, or for any.
+    entities = (DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
+    allowed = [Depends(requires_access_dag(method="GET", access_entity=entity)) for entity in entities]
+
+    def readable(user: Any, session: Any, since: datetime) -> set[str]:
+        """List the DAGs with sends since then whose task instances and XComs this user may read.
+
+        That is asked of each, since an auth manager may let somebody see a DAG and not these.
+        """
+        manager = get_auth_manager()
+        visible = manager.get_authorized_dag_ids(user=user, method="GET", session=session)
+        return {
+            dag_id
+            for dag_id in store.sending(session, visible, since)
+            if all(
+                manager.is_authorized_dag(
+                    method="GET",
+                    access_entity=entity,
+                    details=DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id, session=session)),
+                    user=user,
+                )
+                for entity in entities
+            )
+        }
 
     def page(request: Request, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
         root = request.scope.get("root_path", "").removesuffix(prefix)
@@ -67,7 +87,7 @@ def application(prefix: str) -> "FastAPI":
         days = days if days in DAYS else 7
         since = now - timedelta(days=days)
         with create_session(scoped=False) as session:
-            dags = get_auth_manager().get_authorized_dag_ids(user=user, method="GET", session=session)
+            dags = readable(user, session, since)
             sends, more = store.recent(session, dags, since)
         names = sorted({send.key.dag_id for send in sends})
         if asked.get("dag_id"):
@@ -97,8 +117,9 @@ def application(prefix: str) -> "FastAPI":
         if not all(key[:3]):
             raise HTTPException(404, "The address names no task instance")
         with create_session(scoped=False) as session:
-            dags = get_auth_manager().get_authorized_dag_ids(user=user, method="GET", session=session)
-            sends = store.one(session, key, dags) if key.dag_id in dags else []
+            dags = readable(user, session, datetime.now(timezone.utc) - timedelta(days=max(DAYS)))
+            # The dependencies have asked for the task's own DAG, however long ago it sent.
+            sends = store.one(session, key, dags)
         send = sends[0] if sends else None
         points = accepted_over_time(send.began, send.parts) if send else []
         taken = points[-1].accepted if points else 0

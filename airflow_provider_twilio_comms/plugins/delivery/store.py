@@ -28,7 +28,7 @@ from airflow_provider_twilio_comms.plugins.delivery.sends import (
     read,
 )
 
-__all__ = ["MOST", "one", "recent"]
+__all__ = ["MOST", "one", "recent", "sending"]
 
 MOST = 1000  # tasks that are looked at, the newest ones
 NOTES = 20_000  # ledger rows that are looked at
@@ -44,6 +44,15 @@ def _state_store() -> Any:
 
 
 STORED = _state_store()
+
+
+def sending(session: Session, dags: Collection[str], since: datetime) -> set[str]:
+    """List those of these DAGs that have anything to show since then."""
+    marked = select(XComModel.dag_id).where(
+        XComModel.key.in_((MARK, SENT, OUTCOME)), XComModel.timestamp >= since, XComModel.dag_id.in_(dags)
+    )
+    found = set(session.scalars(marked.distinct()))
+    return found | {key.dag_id for key in _begun(session, dags, since)}
 
 
 def recent(session: Session, dags: Collection[str], since: datetime) -> tuple[list[Send], bool]:

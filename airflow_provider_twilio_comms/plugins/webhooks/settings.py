@@ -1,4 +1,4 @@
-"""What ``[twilio]`` in Airflow's configuration says of webhooks."""
+"""Settings of the webhooks: section ``[twilio]`` of Airflow's configuration."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ SECTION = "twilio"
 
 @dataclass(frozen=True)
 class Settings:
-    """``public_url`` is what Twilio calls and signs, up to and without ``/inbound``; sizes are bytes.
+    """The options. ``public_url`` is the address that Twilio calls and signs, up to and without ``/inbound``.
 
-    ``max_rate`` is genuine requests a second, for each process of the API server.
+    ``max_body`` is bytes; ``max_rate`` is genuine requests a second, for each process of the API server.
     """
 
     public_url: str
     conn_id: str = "twilio_default"
     secrets: tuple[Secret, ...] = ()
     max_body: int = 262_144
-    max_rate: float = 50.0
+    max_rate: float = 250.0
     remember_days: float = 30.0
     reply: str = field(default="", repr=False)
 
@@ -40,7 +40,7 @@ class Settings:
             conn_id=conf.get(SECTION, "webhook_conn_id", fallback="twilio_default"),
             secrets=(*([Secret(token)] if token else []), *_shared()),
             max_body=conf.getint(SECTION, "webhook_max_body", fallback=262_144),
-            max_rate=conf.getfloat(SECTION, "webhook_max_rate", fallback=50.0),
+            max_rate=conf.getfloat(SECTION, "webhook_max_rate", fallback=250.0),
             remember_days=conf.getfloat(SECTION, "webhook_remember_days", fallback=30.0),
             reply=conf.get(SECTION, "webhook_reply", fallback=""),
         )

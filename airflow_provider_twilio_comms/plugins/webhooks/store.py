@@ -1,4 +1,4 @@
-"""What the webhooks need of Airflow's core: the one module that knows its tables. For the API server only.
+"""Store webhooks in Airflow's tables, deduplicated: the one module that knows these. For the API server only.
 
 Airflow's own asset state store holds the names of what was taken, under an asset of ours: its primary key is
 what makes a second one impossible, in whichever process or API server it arrives. They are written in the
@@ -11,9 +11,10 @@ import json
 import logging
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 
 from airflow.assets.manager import AssetManager
-from airflow.models.asset import AssetModel
+from airflow.models.asset import AssetEvent, AssetModel
 from airflow.models.asset_state_store import AssetStateStoreModel
 from airflow.models.connection import Connection
 from airflow.sdk.timezone import utcnow
@@ -34,13 +35,15 @@ TAKEN = "twilio://webhook/taken"
 
 
 def config_of(conn_id: str) -> Config:
-    """The connection, as the API server sees it. Raises what Airflow raises where there is none."""
+    """Read the connection, as the API server sees it. Raises what Airflow raises where there is none."""
     return Config.from_connection(Connection.get_connection_from_secrets(conn_id))
 
 
 def taken(things: Sequence[Incoming]) -> int:
     """Make asset events of what is new; returns how many were. When it returns, they are stored.
 
+    The last event of each asset goes through Airflow's asset manager, which queues the DAG runs and tells
+    listeners; the others of the same call are rows beside it, and the runs get them all.
     Two requests that tell the same at once, or a database that is locked: the loser looks again.
     """
     for attempt in Retrying(
@@ -83,15 +86,30 @@ def _taken(session: Session, things: Sequence[Incoming]) -> int:
             AssetStateStoreModel(asset_id=book, key=name, value=json.dumps(True), updated_at=utcnow())
         )
     session.flush()  # here the second of two fails, before anything is told
-    for thing in new.values():
-        for asset in _assets(session, thing.assets):
-            extra = {"from_webhook": True, "payload": thing.extra}
-            AssetManager.register_asset_change(asset=asset, extra=extra, source_is_api=True, session=session)
+    for asset, extras in _by_asset(session, new.values()):
+        session.add_all(AssetEvent(asset_id=asset.id, extra=extra) for extra in extras[:-1])
+        session.flush()
+        AssetManager.register_asset_change(asset=asset, extra=extras[-1], source_is_api=True, session=session)
     return len(new)
 
 
-def _assets(session: Session, uris: Sequence[str]) -> Iterable[AssetModel]:
-    """Those that DAGs know; the first is made where none does, so that what was told is kept."""
+def _by_asset(
+    session: Session, things: Iterable[Incoming]
+) -> Iterable[tuple[AssetModel, list[dict[str, Any]]]]:
+    """Group what is told by asset. Airflow notes once that an asset has news, however many its events are."""
+    assets: dict[tuple[str, ...], Sequence[AssetModel]] = {}
+    extras: dict[int, tuple[AssetModel, list[dict[str, Any]]]] = {}
+    for thing in things:
+        if thing.assets not in assets:
+            assets[thing.assets] = _assets(session, thing.assets)
+        for asset in assets[thing.assets]:
+            told = {"from_webhook": True, "payload": thing.extra}
+            extras.setdefault(asset.id, (asset, []))[1].append(told)
+    return extras.values()
+
+
+def _assets(session: Session, uris: Sequence[str]) -> Sequence[AssetModel]:
+    """List those that DAGs know; the first is made where none does, so that what was told is kept."""
     _asset(session, uris[0])
     return session.scalars(select(AssetModel).where(AssetModel.uri.in_(uris))).unique().all()
 
