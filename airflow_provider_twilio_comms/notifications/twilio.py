@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_twilio_comms._core.alerts.alert import Alert
     from airflow_provider_twilio_comms._core.alerts.send import Order
-    from airflow_provider_twilio_comms._core.alerts.store import Gate
+    from airflow_provider_twilio_comms._core.alerts.store import AlertStore, Gate
     from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours
     from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage
     from airflow_provider_twilio_comms.api.flows import Flow
@@ -61,8 +61,9 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
     ``alert``: an :class:`~airflow_provider_twilio_comms._core.alerts.alert.Alert`, which knows ``dag_id``,
     ``task_id``, ``state``, ``try_number``, ``tries``, ``error``, ``link``, ``held_back`` ... everywhere.
 
-    How many alerts were held back is kept in Airflow's Variables, whose names start with ``twilio_alerts``,
-    because tasks, the DAG processor and the triggerer can all write those. It takes Airflow 3.3. A failed
+    What was sent and how many were held back is kept in Airflow's Variables, whose names start with
+    ``twilio_alerts``, because tasks, the DAG processor and the triggerer can all write those (it takes
+    Airflow 3.3), or in the table ``twilio_alerts`` of the database that ``alert_store`` names. A failed
     message is logged, and never fails anything; one whose outcome nobody knows is not repeated.
 
     :param to: a number, a channel's address (``whatsapp:+...``), or several. Airflow stores the arguments of
@@ -86,7 +87,11 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
     :param quiet_hours: ``"22:00-07:00 Europe/Lisbon"``: what happens then is held back and counted
     :param always_for: severities that know no quiet hours
     :param max_segments: where ``text`` is cut
-    :param without_store: what happens where Airflow's Variables cannot be reached: ``send`` or ``hold``
+    :param without_store: what happens where the store of alerts does not answer: ``send`` or ``hold``. That
+        others are sending the same alert is an answer: then it is held back
+    :param alert_store: the connection to a PostgreSQL, MySQL, MariaDB or SQLite database that keeps what was
+        sent and held back, which takes milliseconds where Variables take tenths of a second; the Twilio
+        connection's ``alert_store``, if left out. ``""`` is Airflow's Variables, whatever that says
     :param default_region: the country (``US``) of numbers written without a country code
     """
 
@@ -110,6 +115,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         always_for: Collection[str] = (),
         max_segments: int = 3,
         without_store: Literal["send", "hold"] = "send",
+        alert_store: str | None = None,
         default_region: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -132,6 +138,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         if without_store not in ("send", "hold"):
             raise InvalidInput.at("without_store", f"{without_store!r} is unknown", "Use send or hold")
         self.without_store = without_store
+        self.alert_store = alert_store
         self.default_region = default_region
 
     def notify(self, context: Context) -> None:
@@ -162,12 +169,21 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             log.error("THE ALERT WAS NOT SENT. %s: %s", type(error).__name__, scrub(str(error)))
 
     def _alert(self, context: Context, hook: TwilioHook, writable: bool = True) -> Flow[int]:
-        from airflow_provider_twilio_comms._core.alerts.send import alerted
+        from airflow_provider_twilio_comms._core.alerts.send import send_alert
         from airflow_provider_twilio_comms.api.flows import aside
-        from airflow_provider_twilio_comms.notifications._variables import VariableBoard
 
         order = yield from aside(lambda: self._order(dict(context), hook.config))
-        return (yield from alerted(order, VariableBoard(writable=writable))) if order else 0
+        return (yield from send_alert(order, self._store(hook.config, writable))) if order else 0
+
+    def _store(self, config: Config, writable: bool) -> AlertStore:
+        """The user's database, where one is named; else Airflow's Variables, which may be read-only here."""
+        from airflow_provider_twilio_comms._core.alerts.names import NameStore
+        from airflow_provider_twilio_comms._core.alerts.table import TableStore
+        from airflow_provider_twilio_comms.notifications._database import HookDatabase
+        from airflow_provider_twilio_comms.notifications._variables import VariableBoard
+
+        conn_id = config.alert_store if self.alert_store is None else self.alert_store
+        return TableStore(HookDatabase(conn_id)) if conn_id else NameStore(VariableBoard(writable=writable))
 
     def _order(self, context: dict[str, Any], config: Config) -> Order | None:
         """What is to be sent, and what may keep it back; None where the author wants nothing sent."""
@@ -263,7 +279,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         except Exception as error:  # an alert that is not pretty is better than none
             if instead is None:
                 raise InvalidInput.at(
-                    "template", scrub(f"{type(error).__name__}: {error}"), "Mend it"
+                    "template", scrub(f"{type(error).__name__}: {error}"), "Fix it"
                 ) from None
             log.error("A template of the alert fails (%s), so the default is used", scrub(str(error)))
             return instead

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 
-from tests.bench import bulk, imports, receipts, single, sql, triggerer, waits
+from tests.bench import bulk, imports, receipts, single, sql, storm, triggerer, waits
 from tests.bench.measure import machine
 
 RUNS = {
@@ -17,6 +17,7 @@ RUNS = {
     "receipts": receipts.run,
     "waits": waits.run,
     "triggerer": triggerer.run,
+    "storm": storm.run,
 }
 
 
