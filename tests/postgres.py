@@ -35,7 +35,7 @@ class Postgres:
         self.serve("restart")
 
     def create_database(self, name: str) -> None:
-        """One more database on this server; ``execute`` is in a transaction, in which that is not possible."""
+        """Make one more database; ``execute`` is in a transaction, where that is not possible."""
         import psycopg2
 
         connection = psycopg2.connect(host="127.0.0.1", port=self.port, user="postgres", dbname="postgres")

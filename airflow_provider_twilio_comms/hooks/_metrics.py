@@ -50,8 +50,8 @@ TAGS: dict[str, str] = {
     "resource": "What is asked for: `operations` or `messages`, and for an asset's watcher `inbound-watch` "
     "or `operations-watch`.",
     "result": "`ok`, or `failed` where Twilio did not answer for all that was asked.",
-    "reason": "`storm` (the window or the limit per hour), `quiet_hours`, or `no_store` (Airflow's Variables "
-    "could not be reached, and `without_store` says hold).",
+    "reason": "`storm` (the window or the limit per hour), `quiet_hours`, or `no_store` (the store of "
+    "alerts did not answer, and `without_store` says hold).",
 }
 
 _SEND = ("conn_id", "kind")

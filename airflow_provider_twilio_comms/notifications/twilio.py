@@ -143,13 +143,13 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
 
     def notify(self, context: Context) -> None:
         """Send the alert, in a worker or the DAG processor."""
-        with self._telling():
+        with self._log_errors():
             hook = self._hook()
             hook.run(self._alert(context, hook, writable="deadline" not in context))
 
     async def async_notify(self, context: Context) -> None:
         """Send the alert, on the triggerer's event loop."""
-        with self._telling():
+        with self._log_errors():
             hook = await asyncio.to_thread(self._hook)  # what it imports takes its time
             await hook.arun(self._alert(context, hook))
 
@@ -159,7 +159,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         return TwilioHook(self.twilio_conn_id)
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _log_errors(self) -> Iterator[None]:
         """No alert breaks what it is about: whatever is wrong is logged."""
         try:
             yield
@@ -193,13 +193,13 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
 
         alert = alert_of(context, self.severity)
         context = {**accessors(), **context, "alert": alert}
-        if not self._wanted(context):
+        if not self._is_wanted(context):
             log.info("send_if says no: no alert about %s", alert.what)
             return None
         if config.dry_run:
             log.info("Dry run: no alert about %s", alert.what)
             return None
-        to = addresses(self._rendered(self.to, context), self.default_region)
+        to = addresses(self._render(self.to, context), self.default_region)
         recovering = None
         if self.on_recovery and alert.state == "success":
             states = [replace(alert, state=state) for state in ("failed", "up_for_retry")]
@@ -209,7 +209,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             alert,
             self._gates(context, to),
             partial(self._compose, context, config, to),
-            quiet=self._quiet(),
+            quiet=self._is_quiet(),
             recovering=recovering,
             without_store=self.without_store,
             counting=_metrics.counting("alerts", conn_id=self.twilio_conn_id),
@@ -235,7 +235,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         alert: Alert = context["alert"]
         key = f"{alert.dag_id}|{alert.task_id or ''}|{alert.state}"
         if self.dedupe_key is not None:
-            key = str(self._rendered(self.dedupe_key, context, key))
+            key = str(self._render(self.dedupe_key, context, key))
         return Gate(scope("key", self.twilio_conn_id, *to, key), self.window, note=key)
 
     def _compose(
@@ -245,14 +245,14 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         from airflow_provider_twilio_comms._core.sending.message import compose
 
         context = {**context, "alert": alert}
-        options = {name: self._rendered(value, context) for name, value in self.sender.items() if value}
+        options = {name: self._render(value, context) for name, value in self.sender.items() if value}
         if not options:
             options["from_"] = config.default_sender
         if self.content_sid:
-            options["content_sid"] = self._rendered(self.content_sid, context)
+            options["content_sid"] = self._render(self.content_sid, context)
             variables = self.content_variables or {}
             options["content_variables"] = {
-                name: str(self._rendered(value, context)) for name, value in variables.items()
+                name: str(self._render(value, context)) for name, value in variables.items()
             }
         else:
             options["body"] = self._body(context, config)
@@ -267,12 +267,14 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             template = self.on_recovery if isinstance(self.on_recovery, str) else None
         if template is None:
             return alert.text
-        text = str(self._rendered(template, context, alert.text)).strip() or alert.text
+        text = str(self._render(template, context, alert.text)).strip() or alert.text
         said = not alert.held_back or "held" in template or text == alert.text
         return cut(text, self.max_segments, "" if said else f" ({alert.held})")
 
-    def _rendered(self, template: Any, context: dict[str, Any], instead: str | None = None) -> Any:
+    def _render(self, template: Any, context: dict[str, Any], instead: str | None = None) -> Any:
         """A template's text; where it cannot be rendered and something else will do, that, and a log."""
+        if isinstance(template, str) and "{" not in template:
+            return template
         try:
             environment = self.get_template_env(dag=context.get("dag"))
             return self.render_template(template, cast(Any, context), environment)
@@ -284,7 +286,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             log.error("A template of the alert fails (%s), so the default is used", scrub(str(error)))
             return instead
 
-    def _wanted(self, context: dict[str, Any]) -> bool:
+    def _is_wanted(self, context: dict[str, Any]) -> bool:
         if callable(self.send_if):
             try:
                 return bool(self.send_if(cast(Any, context)))
@@ -293,9 +295,9 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
                 return True
         if self.send_if is None:
             return True
-        return str(self._rendered(self.send_if, context, "true")).strip().lower() not in _NO
+        return str(self._render(self.send_if, context, "true")).strip().lower() not in _NO
 
-    def _quiet(self) -> bool:
+    def _is_quiet(self) -> bool:
         if self.quiet_hours is None or self.severity in self.always_for:
             return False
         moment = datetime.fromtimestamp(time.time(), timezone.utc)

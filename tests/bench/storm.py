@@ -1,7 +1,7 @@
 """A storm of 1,000 alerts at once on a real Airflow with PostgreSQL: how many texts, and how long each waits.
 
-Eight task processes, under two schedulers with four workers each as on two hosts, tell of 125 failures each. The
-store is Airflow's Variables, then a database.
+Eight task processes, under two schedulers with four workers each as on two hosts, tell of 125 failures
+each. The store is Airflow's Variables, then a database.
 """
 
 from __future__ import annotations
@@ -29,10 +29,9 @@ class Storm(NamedTuple):
     operations: float  # of the store, an alert
 
     def __str__(self) -> str:
-        return (
-            f"{self.texts} text{'s' if self.texts > 1 else ' '}  slowest callback {max(self.seconds):5.1f} s, "
-            f"half of them {median(self.seconds):5.1f} s  {self.operations:.2f} operations an alert"
-        )
+        texts = f"{self.texts} text{'s' if self.texts > 1 else ' '}"
+        waited = f"slowest callback {max(self.seconds):5.1f} s, half of them {median(self.seconds):5.1f} s"
+        return f"{texts}  {waited}  {self.operations:.2f} operations an alert"
 
 
 class Field(NamedTuple):
@@ -96,7 +95,7 @@ def run() -> dict[str, float]:
             table = field.storm("table", 4, alert_store="alerts")
             table_hour = field.storm("table-hour", 5, keys=40, alert_store="alerts")
     report(
-        f"Storm: {ALERTS} alerts from 8 task processes under two schedulers, on a real API server with PostgreSQL",
+        f"Storm: {ALERTS} alerts from 8 task processes of two schedulers, on an API server with PostgreSQL",
         f"one key, then forty, of which max_per_hour={LIMIT} lets {LIMIT - 1} more through",
         {
             "Variables, at once": str(variables),

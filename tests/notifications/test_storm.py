@@ -22,6 +22,7 @@ from airflow_provider_twilio_comms._core.alerts.store import (
     Gate,
     StoreFailed,
     count_one,
+    new_id,
     scope,
 )
 from airflow_provider_twilio_comms.api.classic import messages
@@ -127,7 +128,7 @@ def test_a_storm_at_once_costs_each_alert_a_few_requests_whatever_their_number(
         def _wait(self) -> None:
             super()._wait()
             with turn:
-                time.sleep(0.0005)
+                time.sleep(0.004)
 
     boards = [Queue(tmp_path) for _ in range(count)]
     start = threading.Barrier(count)
@@ -156,6 +157,21 @@ def test_a_storm_on_a_slow_store_never_lets_two_through(client: Client, tmp_path
         assert sum(pool.map(fail, range(12))) == 1
     held = [path for path in tmp_path.iterdir() if ".held." in path.name]
     assert len(held) == 11
+
+
+def test_that_others_are_at_the_gate_is_no_failure_of_the_store(
+    client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is somebody else at every look, for as long as one likes to wait."""
+
+    class Crowded(FolderBoard):
+        def names(self, prefix: str) -> list[str]:
+            others = [f"{prefix}claim.{new_id(time.time())}"] if prefix.endswith(".gate.") else []
+            return [*super().names(prefix), *others]
+
+    assert client.run(send_alert(order(), NameStore(Crowded(tmp_path)))) == 0
+    assert "STORM CONTROL IS OFF" not in caplog.text
+    assert told(client, NameStore(FolderBoard(tmp_path))) == "1 held back"
 
 
 def test_alerts_of_one_process_go_to_the_store_together(client: Client, tmp_path: Path) -> None:

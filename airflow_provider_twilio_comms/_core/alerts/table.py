@@ -177,7 +177,8 @@ class TableStore:
 
     def settle(self, permit: Permit) -> Flow[None]:
         moment = yield from now()
-        yield from aside(lambda: self._settle(permit, moment))
+        if permit.claims:
+            yield from aside(lambda: self._settle(permit, moment))
 
     def release(self, permit: Permit) -> Flow[None]:
         def do() -> None:

@@ -29,9 +29,9 @@ def count_operations() -> Counter[str]:
     kind: Any = type(SUPERVISOR_COMMS)
     send = kind.send
 
-    def counted(self: Any, message: Any) -> Any:
-        counts[type(message).__name__] += 1
-        return send(self, message)
+    def counted(self: Any, msg: Any) -> Any:
+        counts[type(msg).__name__] += 1
+        return send(self, msg)
 
     kind.send = counted
     return counts
