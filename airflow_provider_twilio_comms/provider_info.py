@@ -147,6 +147,11 @@ _FIELDS: dict[str, Any] = {
         "The text of TwilioNotifier's alerts that set none, as Jinja: {{ alert.task_id }} ...",
         format="multiline",
     ),
+    "alert_store": _field(
+        "Alert store",
+        "The connection to a database (PostgreSQL, MySQL, MariaDB or SQLite) in which TwilioNotifier keeps "
+        "what was sent and held back, in a table twilio_alerts. Empty for Airflow's Variables.",
+    ),
     "comms_version": _field(
         "Communications API version",
         "v1, or preview for accounts in the private beta.",

@@ -34,6 +34,18 @@ class Postgres:
         """As an upgrade would: whoever is connected is cut off, what is committed stays."""
         self.serve("restart")
 
+    def create_database(self, name: str) -> None:
+        """Make one more database; ``execute`` is in a transaction, where that is not possible."""
+        import psycopg2
+
+        connection = psycopg2.connect(host="127.0.0.1", port=self.port, user="postgres", dbname="postgres")
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(f"CREATE DATABASE {name}")
+        finally:
+            connection.close()
+
     def execute(self, sql: str) -> list[tuple[object, ...]]:
         import psycopg2
 

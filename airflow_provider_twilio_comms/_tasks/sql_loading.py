@@ -24,7 +24,7 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError, 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
-__all__ = ["created", "loading"]
+__all__ = ["created", "database_hook", "describe", "loading"]
 
 VALUES = 2000  # of one statement: SQL Server takes 2,100, SQLite and PostgreSQL more
 _TYPES = {
@@ -51,7 +51,7 @@ def loading(
     table = table.strip()
     if not re.fullmatch(r"[\w.$\"`\[\]-]+", table):
         raise InvalidInput.at("table", "is no name of a table", "Give table, or schema.table")
-    hook = _hook(conn_id)
+    hook = database_hook(conn_id)
     writer = (_Copier if hook.conn_type == "postgres" else _Writer)(hook, table, kind, key)
     with _told(table):
         connection = hook.get_conn()
@@ -163,18 +163,19 @@ def _parts(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
         yield part
 
 
-def _hook(conn_id: str) -> DbApiHook:
+def database_hook(conn_id: str, field: str = "sql_conn_id") -> DbApiHook:
+    """The hook of a connection to a database. Raises :class:`InvalidInput` that names the argument."""
     from airflow.sdk import BaseHook
 
     try:
         from airflow.providers.common.sql.hooks.sql import DbApiHook
     except ImportError:
         fix = "Install apache-airflow-providers-common-sql and the database's own provider"
-        raise InvalidInput.at("sql_conn_id", "there is no provider for SQL", fix) from None
+        raise InvalidInput.at(field, "there is no provider for SQL", fix) from None
     hook = BaseHook.get_hook(conn_id)
     if not isinstance(hook, DbApiHook):
         problem = f"{type(hook).__name__} is no DbApiHook"
-        raise InvalidInput.at("sql_conn_id", problem, "Name a connection to a database")
+        raise InvalidInput.at(field, problem, "Name a connection to a database")
     return hook
 
 
@@ -189,9 +190,13 @@ def _told(table: str) -> Iterator[None]:
     except TwilioError:
         raise
     except Exception as error:
-        kind = f"{type(error).__module__.split('.')[0]}.{type(error).__name__}"
-        code = next((f" {value}" for name in _CODES if (value := getattr(error, name, None))), "")
-        # The first line says what is wrong; values are on those that follow, in quotes or brackets, or last.
-        problem = re.sub(r"'[^']*'|\([^)]*\)|: \".*", "...", str(error).strip().split("\n")[0])
-        problem = scrub(problem)[:200]
-        raise TwilioError(f"the database does not take rows for {table}: {kind}{code}: {problem}") from None
+        raise TwilioError(f"the database does not take rows for {table}: {describe(error)}") from None
+
+
+def describe(error: Exception) -> str:
+    """Say what a database said, without values: its error's kind, its code, and the first line."""
+    kind = f"{type(error).__module__.split('.')[0]}.{type(error).__name__}"
+    code = next((f" {value}" for name in _CODES if (value := getattr(error, name, None))), "")
+    # The first line says what is wrong; values are on those that follow, in quotes or brackets, or last.
+    problem = re.sub(r"'[^']*'|\([^)]*\)|: \".*", "...", str(error).strip().split("\n")[0])
+    return f"{kind}{code}: {scrub(problem)[:200]}"

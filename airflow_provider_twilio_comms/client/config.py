@@ -59,6 +59,7 @@ class Config:
     allowed_recipients: tuple[str, ...] = field(default=(), repr=False)
     dry_run: bool = False
     alert_template: str | None = field(default=None, repr=False)
+    alert_store: str | None = None
     hash_secret: str | None = field(default=None, repr=False)
 
     @classmethod
@@ -230,5 +231,6 @@ _READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "allowed_recipients": (_patterns, "patterns such as +1500555*, separated by commas"),
     "dry_run": (_flag, "true or false"),
     "alert_template": (_text, "the text of alerts, a Jinja template"),
+    "alert_store": (_matching(r"\S+"), "the id of a connection to a database"),
     "hash_secret": (_matching(r"\S{16,}"), "16 characters or more, without spaces"),
 }

@@ -50,8 +50,8 @@ TAGS: dict[str, str] = {
     "resource": "The polled resource: `operations` or `messages`, and for an asset's watcher `inbound-watch` "
     "or `operations-watch`.",
     "result": "`ok`, or `failed` if Twilio did not answer every request of the round.",
-    "reason": "`storm` (the window or the limit per hour), `quiet_hours`, or `no_store` (Airflow's Variables "
-    "could not be reached, and `without_store` is `hold`).",
+    "reason": "`storm` (the window or the limit per hour), `quiet_hours`, or `no_store` (the store of alerts "
+    "did not answer, and `without_store` is `hold`).",
 }
 
 _SEND = ("conn_id", "kind")

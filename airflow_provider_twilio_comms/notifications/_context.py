@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_twilio_comms._core.alerts.alert import Alert, cleaned
+from airflow_provider_twilio_comms._core.alerts.alert import Alert, clean_error
 
 __all__ = ["alert_of"]
 
@@ -79,8 +79,8 @@ def _error(context: Mapping[str, Any]) -> str:
     found = context.get("exception")
     if isinstance(found, BaseException):
         text = str(found).strip()
-        return cleaned(_masked(f"{type(found).__name__}: {text}" if text else type(found).__name__))
-    return cleaned(_masked(str(found or context.get("reason") or "")))
+        return clean_error(_masked(f"{type(found).__name__}: {text}" if text else type(found).__name__))
+    return clean_error(_masked(str(found or context.get("reason") or "")))
 
 
 def _masked(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Where storms are counted: the names of Airflow's Variables, which all of its processes can list and write.
+"""Airflow's Variables, whose names count alerts: all of Airflow's processes can list and write them.
 
 Tasks, the DAG processor and the triggerer reach Variables by the execution API (Airflow 3.3). The
 process of a ``DeadlineAlert``'s ``SyncCallback`` may only read them; there, a write waits forever.
@@ -6,7 +6,7 @@ process of a ``DeadlineAlert``'s ``SyncCallback`` may only read them; there, a w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
 from airflow.sdk import Variable
@@ -26,19 +26,27 @@ class VariableBoard:
     def __init__(self, *, writable: bool = True) -> None:
         self.writable = writable
 
+    @property
+    def identity(self) -> Hashable:
+        return ("variables", self.writable)
+
+    @property
+    def name(self) -> str:
+        return "Airflow's store of Variables"
+
     def names(self, prefix: str) -> Sequence[str]:
         if not hasattr(Variable, "keys"):
             raise StoreFailed("Airflow before 3.3 cannot list Variables")
-        return _asked(lambda: list(Variable.keys(prefix)))
+        return _ask(lambda: list(Variable.keys(prefix)))
 
     def put(self, name: str, note: str) -> None:
-        _asked(lambda: Variable.set(name, scrub(note)[:200] or "-", description=_ABOUT))
+        _ask(lambda: Variable.set(name, scrub(note)[:200] or "-", description=_ABOUT))
 
     def drop(self, name: str) -> None:
-        _asked(lambda: Variable.delete(name))
+        _ask(lambda: Variable.delete(name))
 
 
-def _asked(do: Callable[[], T]) -> T:
+def _ask(do: Callable[[], T]) -> T:
     try:
         return do()
     except Exception as error:  # whatever it is: Airflow wraps what the API server, or its absence, says

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_twilio_comms._core.alerts.alert import Alert
     from airflow_provider_twilio_comms._core.alerts.send import Order
-    from airflow_provider_twilio_comms._core.alerts.store import Gate
+    from airflow_provider_twilio_comms._core.alerts.store import AlertStore, Gate
     from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours
     from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage
     from airflow_provider_twilio_comms.api.flows import Flow
@@ -61,8 +61,9 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
     ``alert``: an :class:`~airflow_provider_twilio_comms._core.alerts.alert.Alert`, which knows ``dag_id``,
     ``task_id``, ``state``, ``try_number``, ``tries``, ``error``, ``link``, ``held_back`` ... everywhere.
 
-    How many alerts were held back is kept in Airflow's Variables, whose names start with ``twilio_alerts``,
-    because tasks, the DAG processor and the triggerer can all write those. It takes Airflow 3.3. A failed
+    What was sent and how many were held back is kept in Airflow's Variables, whose names start with
+    ``twilio_alerts``, because tasks, the DAG processor and the triggerer can all write those (it takes
+    Airflow 3.3), or in the table ``twilio_alerts`` of the database that ``alert_store`` names. A failed
     message is logged, and never fails anything; one whose outcome nobody knows is not repeated.
 
     :param to: a number, a channel's address (``whatsapp:+...``), or several. Airflow stores the arguments of
@@ -86,7 +87,11 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
     :param quiet_hours: ``"22:00-07:00 Europe/Lisbon"``: what happens then is held back and counted
     :param always_for: severities that know no quiet hours
     :param max_segments: where ``text`` is cut
-    :param without_store: what happens where Airflow's Variables cannot be reached: ``send`` or ``hold``
+    :param without_store: what happens where the store of alerts does not answer: ``send`` or ``hold``. That
+        others are sending the same alert is an answer: then it is held back
+    :param alert_store: the connection to a PostgreSQL, MySQL, MariaDB or SQLite database that keeps what was
+        sent and held back, which takes milliseconds where Variables take tenths of a second; the Twilio
+        connection's ``alert_store``, if left out. ``""`` is Airflow's Variables, whatever that says
     :param default_region: the country (``US``) of numbers written without a country code
     """
 
@@ -110,6 +115,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         always_for: Collection[str] = (),
         max_segments: int = 3,
         without_store: Literal["send", "hold"] = "send",
+        alert_store: str | None = None,
         default_region: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -132,17 +138,18 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         if without_store not in ("send", "hold"):
             raise InvalidInput.at("without_store", f"{without_store!r} is unknown", "Use send or hold")
         self.without_store = without_store
+        self.alert_store = alert_store
         self.default_region = default_region
 
     def notify(self, context: Context) -> None:
         """Send the alert, in a worker or the DAG processor."""
-        with self._telling():
+        with self._log_errors():
             hook = self._hook()
             hook.run(self._alert(context, hook, writable="deadline" not in context))
 
     async def async_notify(self, context: Context) -> None:
         """Send the alert, on the triggerer's event loop."""
-        with self._telling():
+        with self._log_errors():
             hook = await asyncio.to_thread(self._hook)  # what it imports takes its time
             await hook.arun(self._alert(context, hook))
 
@@ -152,7 +159,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         return TwilioHook(self.twilio_conn_id)
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _log_errors(self) -> Iterator[None]:
         """No alert breaks what it is about: whatever is wrong is logged."""
         try:
             yield
@@ -162,12 +169,21 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             log.error("THE ALERT WAS NOT SENT. %s: %s", type(error).__name__, scrub(str(error)))
 
     def _alert(self, context: Context, hook: TwilioHook, writable: bool = True) -> Flow[int]:
-        from airflow_provider_twilio_comms._core.alerts.send import alerted
+        from airflow_provider_twilio_comms._core.alerts.send import send_alert
         from airflow_provider_twilio_comms.api.flows import aside
-        from airflow_provider_twilio_comms.notifications._variables import VariableBoard
 
         order = yield from aside(lambda: self._order(dict(context), hook.config))
-        return (yield from alerted(order, VariableBoard(writable=writable))) if order else 0
+        return (yield from send_alert(order, self._store(hook.config, writable))) if order else 0
+
+    def _store(self, config: Config, writable: bool) -> AlertStore:
+        """The user's database, where one is named; else Airflow's Variables, which may be read-only here."""
+        from airflow_provider_twilio_comms._core.alerts.names import NameStore
+        from airflow_provider_twilio_comms._core.alerts.table import TableStore
+        from airflow_provider_twilio_comms.notifications._database import HookDatabase
+        from airflow_provider_twilio_comms.notifications._variables import VariableBoard
+
+        conn_id = config.alert_store if self.alert_store is None else self.alert_store
+        return TableStore(HookDatabase(conn_id)) if conn_id else NameStore(VariableBoard(writable=writable))
 
     def _order(self, context: dict[str, Any], config: Config) -> Order | None:
         """What is to be sent, and what may keep it back; None where the author wants nothing sent."""
@@ -177,13 +193,13 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
 
         alert = alert_of(context, self.severity)
         context = {**accessors(), **context, "alert": alert}
-        if not self._wanted(context):
+        if not self._is_wanted(context):
             log.info("send_if says no: no alert about %s", alert.what)
             return None
         if config.dry_run:
             log.info("Dry run: no alert about %s", alert.what)
             return None
-        to = addresses(self._rendered(self.to, context), self.default_region)
+        to = addresses(self._render(self.to, context), self.default_region)
         recovering = None
         if self.on_recovery and alert.state == "success":
             states = [replace(alert, state=state) for state in ("failed", "up_for_retry")]
@@ -193,7 +209,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             alert,
             self._gates(context, to),
             partial(self._compose, context, config, to),
-            quiet=self._quiet(),
+            quiet=self._is_quiet(),
             recovering=recovering,
             without_store=self.without_store,
             counting=_metrics.counting("alerts", conn_id=self.twilio_conn_id),
@@ -219,7 +235,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         alert: Alert = context["alert"]
         key = f"{alert.dag_id}|{alert.task_id or ''}|{alert.state}"
         if self.dedupe_key is not None:
-            key = str(self._rendered(self.dedupe_key, context, key))
+            key = str(self._render(self.dedupe_key, context, key))
         return Gate(scope("key", self.twilio_conn_id, *to, key), self.window, note=key)
 
     def _compose(
@@ -229,14 +245,14 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         from airflow_provider_twilio_comms._core.sending.message import compose
 
         context = {**context, "alert": alert}
-        options = {name: self._rendered(value, context) for name, value in self.sender.items() if value}
+        options = {name: self._render(value, context) for name, value in self.sender.items() if value}
         if not options:
             options["from_"] = config.default_sender
         if self.content_sid:
-            options["content_sid"] = self._rendered(self.content_sid, context)
+            options["content_sid"] = self._render(self.content_sid, context)
             variables = self.content_variables or {}
             options["content_variables"] = {
-                name: str(self._rendered(value, context)) for name, value in variables.items()
+                name: str(self._render(value, context)) for name, value in variables.items()
             }
         else:
             options["body"] = self._body(context, config)
@@ -251,24 +267,26 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             template = self.on_recovery if isinstance(self.on_recovery, str) else None
         if template is None:
             return alert.text
-        text = str(self._rendered(template, context, alert.text)).strip() or alert.text
+        text = str(self._render(template, context, alert.text)).strip() or alert.text
         said = not alert.held_back or "held" in template or text == alert.text
         return cut(text, self.max_segments, "" if said else f" ({alert.held})")
 
-    def _rendered(self, template: Any, context: dict[str, Any], instead: str | None = None) -> Any:
+    def _render(self, template: Any, context: dict[str, Any], instead: str | None = None) -> Any:
         """A template's text; where it cannot be rendered and something else will do, that, and a log."""
+        if isinstance(template, str) and "{" not in template:
+            return template
         try:
             environment = self.get_template_env(dag=context.get("dag"))
             return self.render_template(template, cast(Any, context), environment)
         except Exception as error:  # an alert that is not pretty is better than none
             if instead is None:
                 raise InvalidInput.at(
-                    "template", scrub(f"{type(error).__name__}: {error}"), "Mend it"
+                    "template", scrub(f"{type(error).__name__}: {error}"), "Fix it"
                 ) from None
             log.error("A template of the alert fails (%s), so the default is used", scrub(str(error)))
             return instead
 
-    def _wanted(self, context: dict[str, Any]) -> bool:
+    def _is_wanted(self, context: dict[str, Any]) -> bool:
         if callable(self.send_if):
             try:
                 return bool(self.send_if(cast(Any, context)))
@@ -277,9 +295,9 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
                 return True
         if self.send_if is None:
             return True
-        return str(self._rendered(self.send_if, context, "true")).strip().lower() not in _NO
+        return str(self._render(self.send_if, context, "true")).strip().lower() not in _NO
 
-    def _quiet(self) -> bool:
+    def _is_quiet(self) -> bool:
         if self.quiet_hours is None or self.severity in self.always_for:
             return False
         moment = datetime.fromtimestamp(time.time(), timezone.utc)

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 
-from tests.bench import approvals, bulk, imports, receipts, single, sql, triggerer, waits
+from tests.bench import approvals, bulk, imports, receipts, single, sql, storm, triggerer, waits
 from tests.bench.measure import machine
 
 RUNS = {
@@ -18,6 +18,7 @@ RUNS = {
     "waits": waits.run,
     "triggerer": triggerer.run,
     "approvals": approvals.run,
+    "storm": storm.run,
 }
 
 

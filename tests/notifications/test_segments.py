@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_twilio_comms._core.alerts.alert import Alert, cleaned
+from airflow_provider_twilio_comms._core.alerts.alert import Alert, clean_error
 from airflow_provider_twilio_comms._core.alerts.segments import clusters, cut, plain
 from airflow_provider_twilio_comms.api.sms_encoding import segments
 
@@ -88,4 +88,4 @@ def test_the_longest_names_leave_one_segment_too() -> None:
     ],
 )
 def test_an_error_shows_its_first_line_and_nothing_private(error: str, shown: str) -> None:
-    assert cleaned(error) == shown
+    assert clean_error(error) == shown

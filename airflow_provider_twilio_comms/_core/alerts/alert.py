@@ -1,4 +1,4 @@
-"""What an alert is about, and the text it gets where its author wrote none."""
+"""An alert, and the text it gets where its author wrote none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from airflow_provider_twilio_comms._core.alerts.segments import cut, fits, plain
 from airflow_provider_twilio_comms.exceptions import scrub
 
-__all__ = ["Alert", "cleaned"]
+__all__ = ["Alert", "clean_error"]
 
 ROOM = 40  # characters of an error that say more than a longer link does
 _WORDS = {
@@ -27,7 +27,7 @@ _SECRETS = re.compile(
 )
 
 
-def cleaned(text: str) -> str:
+def clean_error(text: str) -> str:
     """The first line of an error, without what looks like a number or a secret."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return scrub(_SECRETS.sub(lambda match: f"{match[1] or ''}***", line))

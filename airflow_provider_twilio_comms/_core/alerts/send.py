@@ -1,16 +1,15 @@
-"""One alert, from what happened to who was told: held back where others told it, sent otherwise."""
+"""Send one alert, or hold it back where others have told it or are about to."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal
 
+from airflow_provider_twilio_comms._core.alerts import deduplication
 from airflow_provider_twilio_comms._core.alerts.alert import Alert
-from airflow_provider_twilio_comms._core.alerts.deduplication import Deduplicator, Permit
-from airflow_provider_twilio_comms._core.alerts.store import AlertStore, Gate, StoreFailed
+from airflow_provider_twilio_comms._core.alerts.store import AlertStore, Gate, Permit, StoreFailed
 from airflow_provider_twilio_comms._core.sending.counters import Counting, uncounted, verdict_of
 from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage
 from airflow_provider_twilio_comms.api.flows import Flow, aside, made
@@ -21,14 +20,14 @@ from airflow_provider_twilio_comms.exceptions import (
     TwilioError,
 )
 
-__all__ = ["Order", "alerted"]
+__all__ = ["Order", "send_alert"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be told, and what may keep it back.
+    """An alert, how its message is written, and what may hold it back.
 
     ``gates`` are passed in their order; ``recovering`` are those whose end is told, once, in place of
     ``alert``; ``without_store`` says what happens where nobody can tell whether another one was sent;
@@ -44,102 +43,132 @@ class Order:
     counting: Counting = uncounted
 
 
-def alerted(order: Order, board: AlertStore) -> Flow[int]:
-    """Send the alert, or keep it back; returns how many messages Twilio took.
+def send_alert(order: Order, store: AlertStore) -> Flow[int]:
+    """Send the alert, or hold it back; returns how many messages Twilio took.
 
-    Raises nothing that a message's failure causes: it is logged, with Twilio's code and what it means.
+    Raises nothing that Twilio's refusal causes: it is logged, with Twilio's code and what it means. What else
+    goes wrong is raised; in both cases the next alert may be sent.
     """
-    ticket = yield from (_recovered(order, board) if order.recovering is not None else _let(order, board))
-    if ticket is None:
+    permits = yield from (_recover(order, store) if order.recovering is not None else _enter(order, store))
+    if not permits:
         return 0
-    entrance = Deduplicator(board, order.gates)
-    alert = replace(order.alert, held_back=ticket.held, recovered=order.recovering is not None)
-    sent, uncertain = 0, 0
-    try:
-        message = yield from aside(partial(order.write, alert))
-        sent, uncertain = yield from _posted(message, order.counting)
-    except TwilioError as error:
-        order.counting("failed", 1, verdict=verdict_of(error))
-        log.error("The alert about %s was not sent: %s", alert.what, error)
-    try:
-        if sent or uncertain:
-            yield from entrance.swept(ticket)
-        else:
-            yield from entrance.undone(ticket)  # so that the next one may try
-    except StoreFailed as error:
-        log.warning("Airflow's store did not take what became of the alert: %s", error)
+    alert = replace(
+        order.alert,
+        held_back=sum(permit.held for permit in permits),
+        recovered=order.recovering is not None,
+    )
+    message = yield from aside(lambda: _write(order, alert))
+    if isinstance(message, Exception):
+        yield from _close(store, permits, sent=False)
+        if not isinstance(message, TwilioError):
+            raise message
+        order.counting("failed", 1, verdict=verdict_of(message))
+        log.error("The alert about %s was not sent: %s", alert.what, message)
+        return 0
+    sent, uncertain = yield from _post(message, order, store, permits)
+    yield from _close(store, permits, sent=bool(sent or uncertain))
     return sent
 
 
-def _let(order: Order, board: AlertStore) -> Flow[Permit | None]:
-    """The right to send; None where the alert is held back."""
-    entrance = Deduplicator(board, order.gates)
+def _write(order: Order, alert: Alert) -> OutgoingMessage | Exception:
+    """Make the message. An error is returned: raised, it would end the flow and leave the permit out."""
     try:
-        if order.quiet:
-            log.info("Quiet hours: the alert about %s is held back", order.alert.what)
-            order.counting("held_back", 1, reason="quiet_hours")
-            for gate in [gate for gate in order.gates if gate.counted][:1]:
-                yield from entrance.held(gate)
-            return None
-        ticket = yield from entrance.entered()
+        return order.write(alert)
+    except Exception as error:
+        return error
+
+
+def _enter(order: Order, store: AlertStore) -> Flow[list[Permit]]:
+    """Get the right to send; empty where the alert is held back."""
+    if order.quiet:
+        log.info("Quiet hours: the alert about %s is held back", order.alert.what)
+        order.counting("held_back", 1, reason="quiet_hours")
+        for gate in [gate for gate in order.gates if gate.counted][:1]:
+            yield from store.hold(gate, 1)
+        return []
+    try:
+        permit = yield from deduplication.enter(store, order.gates)
     except StoreFailed as error:
-        if order.quiet:
-            log.warning("It is not counted: Airflow's store of alerts is not there (%s)", error)
-            return None
         log.error(
-            "STORM CONTROL IS OFF: Airflow's store of alerts is not there (%s). As without_store=%r says, "
-            "the alert about %s is %s",
+            "STORM CONTROL IS OFF: %s cannot be asked whether others were alerted (%s). "
+            "As without_store=%r says, the alert about %s is %s",
+            store.name,
             error,
             order.without_store,
             order.alert.what,
             "sent, and others may be sent beside it" if order.without_store == "send" else "not sent",
         )
         if order.without_store == "send":
-            return Permit()
+            return [Permit()]
         order.counting("held_back", 1, reason="no_store")
-        return None
-    if ticket is None:
+        return []
+    if permit is None:
         order.counting("held_back", 1, reason="storm")
-        log.info("The alert about %s is held back: one was sent within its window", order.alert.what)
-    return ticket
+        log.info("The alert about %s is held back: one was sent, or is being sent", order.alert.what)
+        return []
+    return [permit]
 
 
-def _recovered(order: Order, board: AlertStore) -> Flow[Permit | None]:
-    """The right to tell an alert's end; None where there was no alert, or its end was told."""
-    tickets: list[Permit] = []
+def _recover(order: Order, store: AlertStore) -> Flow[list[Permit]]:
+    """Get the right to tell an alert's end; empty where there was no alert, or its end was told."""
+    permits: list[Permit] = []
     try:
         for gate in order.recovering or () if not order.quiet else ():
-            closed = yield from Deduplicator(board, [gate]).closed()
-            tickets += [closed] if closed else []
+            permit = yield from store.enter_recovery(gate)
+            permits += [permit] if permit else []
     except StoreFailed as error:
-        log.error("Nobody can tell whether %s recovered: %s", order.alert.what, error)
-    if not tickets:
-        return None
-    return Permit(
-        held=sum(ticket.held for ticket in tickets),
-        gates=[gate for ticket in tickets for gate in ticket.gates],
-    )
+        log.error("%s cannot be asked whether %s recovered: %s", store.name, order.alert.what, error)
+    return permits
 
 
-def _posted(outgoing: OutgoingMessage, counting: Counting) -> Flow[tuple[int, int]]:
+def _post(
+    outgoing: OutgoingMessage, order: Order, store: AlertStore, permits: Sequence[Permit]
+) -> Flow[tuple[int, int]]:
     """Send it to everyone; returns how many messages Twilio took, and of how many nobody knows."""
     sent = uncertain = 0
     for number in range(len(outgoing.to)):
         whom = f"recipient {number + 1} of {len(outgoing.to)}"
+        if not (yield from _renew(store, permits)) and not (sent or uncertain):
+            order.counting("held_back", 1, reason="storm")
+            log.warning("Writing the alert took so long that another one may have been sent: it is held back")
+            break
         try:
             message = yield from made(outgoing.call(number))
         except SendUncertain as error:
             uncertain += 1
-            counting("uncertain", 1)
+            order.counting("uncertain", 1)
             log.error("Nobody knows whether %s was alerted, and it is not tried again: %s", whom, error)
         except TwilioError as error:
             log.error("THE ALERT WAS NOT SENT to %s. %s: %s", whom, type(error).__name__, error)
             hopeless = isinstance(error, (AuthenticationFailed, TransportFailed))
-            counting("failed", len(outgoing.to) - number if hopeless else 1, verdict=verdict_of(error))
+            failed = len(outgoing.to) - number if hopeless else 1
+            order.counting("failed", failed, verdict=verdict_of(error))
             if hopeless:
                 break  # the others would not fare better
         else:
             sent += 1
-            counting("sent", 1)
+            order.counting("sent", 1)
             log.info("Twilio accepted the alert to %s as %s", whom, message.sid)
     return sent, uncertain
+
+
+def _renew(store: AlertStore, permits: Sequence[Permit]) -> Flow[bool]:
+    """Keep the permits; False where others may have one by now."""
+    kept = True
+    for permit in permits:
+        try:
+            kept = (yield from store.renew(permit)) and kept
+        except StoreFailed as error:
+            log.warning("%s was not told that the alert is still being sent: %s", store.name, error)
+    return kept
+
+
+def _close(store: AlertStore, permits: Sequence[Permit], *, sent: bool) -> Flow[None]:
+    """Write down what became of the message."""
+    try:
+        for permit in permits:
+            yield from (store.settle(permit) if sent else store.release(permit))
+    except StoreFailed as error:
+        log.warning(
+            "%s did not take what became of the alert, so another one may be sent: %s", store.name, error
+        )

@@ -1,54 +1,47 @@
-"""The names by which storms are counted, and where they are kept.
+"""Gates that keep a storm of alerts to one message, and the interface of the stores that keep them.
 
-Names of a scope (a key, or a connection)::
-
-    <scope>.gate.claim.<id>         somebody is at the gate
-    <scope>.gate.sent.<id>          a message went out, or is about to; <id> starts with its time
-    <scope>.held.<id of sent>.<id>  one alert held back since that message
+Two stores have it: ``names`` (Airflow's Variables, of which only the names are used) and ``table`` (a table
+of the user's database). Both know three things of a gate: who is about to send (a claim, which lapses after
+``LEASE`` seconds, so that a worker that died with it stands in nobody's way), what was sent, and how many
+were held back.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from airflow_provider_twilio_comms.api.flows import Flow
 from airflow_provider_twilio_comms.exceptions import TwilioError
 
 __all__ = [
     "KEEP",
-    "NEVER",
+    "LEASE",
     "ROOT",
     "AlertStore",
     "Gate",
+    "Permit",
     "StoreFailed",
+    "count_one",
     "new_id",
-    "outlived",
     "scope",
     "time_of",
 ]
 
 ROOT = "twilio_alerts"
-KEEP = 8 * 86_400.0  # seconds for which names are kept; no window is longer
-NEVER = "never"  # in place of the message that something was held back after
+KEEP = 8 * 86_400.0  # seconds for which anything is kept; no window is longer
+# Seconds after which a claim that became no message lapses. The clocks of hosts may differ by half of it;
+# Airflow itself refuses the tokens of a host whose clock is more than ten seconds off ([api_auth]
+# jwt_leeway).
+LEASE = 120.0
 
 
 class StoreFailed(TwilioError):
-    """The place where storms are counted cannot be read or written."""
-
-
-class AlertStore(Protocol):
-    """A set of names that every process sees. Its verbs block, and raise :class:`StoreFailed`."""
-
-    writable: bool
-
-    def names(self, prefix: str) -> Sequence[str]: ...
-
-    def put(self, name: str, note: str) -> None: ...
-
-    def drop(self, name: str) -> None: ...
+    """The place where alerts are counted cannot be read or written."""
 
 
 def scope(*marks: str) -> str:
@@ -58,9 +51,10 @@ def scope(*marks: str) -> str:
 
 @dataclass(frozen=True)
 class Gate:
-    """At most ``limit`` messages in any ``span`` seconds; ``note`` tells a person what it is about.
+    """At most ``limit`` messages in any ``span`` seconds; none is refused where ``span`` is 0.
 
-    ``counted`` says whether those held back here are counted for the next message.
+    ``note`` tells a person what it is about. ``counted`` says whether alerts that are held back here are
+    counted for the next message.
     """
 
     scope: str
@@ -69,38 +63,75 @@ class Gate:
     note: str = ""
     counted: bool = True
 
-    def claim(self, each: str) -> str:
-        return f"{self.scope}.gate.claim.{each}"
 
-    def sent(self, each: str) -> str:
-        return f"{self.scope}.gate.sent.{each}"
+@dataclass
+class Permit:
+    """The right to send one message. ``held`` is how many alerts were held back since the last one.
 
-    def held(self, after: str, each: str = "") -> str:
-        return f"{self.scope}.held.{after}.{each}"
+    ``since`` is when it was asked for, on this process's monotonic clock: others respect it for ``LEASE``
+    seconds from then. ``ends`` marks the message that tells a recovery. ``claims`` and ``told`` are the
+    store's notes.
+    """
+
+    id: str = ""
+    held: int = 0
+    gates: Sequence[Gate] = ()
+    ends: bool = False
+    since: float = field(default_factory=time.monotonic)
+    claims: dict[str, str] = field(default_factory=dict)  # by scope: what stands for us there
+    told: dict[tuple[str, int], int] = field(default_factory=dict)  # by row: how many this message tells of
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was asked for, or renewed."""
+        return time.monotonic() - self.since
+
+
+class AlertStore(Protocol):
+    """A place that every process sees. All of it raises :class:`StoreFailed` where that does not answer.
+
+    ``identity`` tells two stores apart; ``name`` is for people.
+    """
+
+    @property
+    def identity(self) -> Hashable: ...
+
+    @property
+    def name(self) -> str: ...
+
+    def enter(self, gates: Sequence[Gate], holding: Callable[[], int]) -> Flow[Permit | None]:
+        """Get the right to send through all gates, or None: one is shut, or others are about to shut it.
+
+        Then as many alerts as ``holding`` says are counted as held back there.
+        """
+
+    def enter_recovery(self, gate: Gate) -> Flow[Permit | None]:
+        """Get the right to tell that it is over, or None: there was no alert, or its end is being told."""
+
+    def hold(self, gate: Gate, count: int) -> Flow[None]:
+        """Count alerts that are held back."""
+
+    def renew(self, permit: Permit) -> Flow[bool]:
+        """Keep a permit from lapsing; False where it may have lapsed, and others may be sending."""
+
+    def settle(self, permit: Permit) -> Flow[None]:
+        """Write down that the message went out, and clear away what it told of and what nobody asks for."""
+
+    def release(self, permit: Permit) -> Flow[None]:
+        """Give a permit back: nothing was sent, and the next alert may be."""
+
+
+def count_one() -> int:
+    """Count the alert that asks, and no other."""
+    return 1
 
 
 def new_id(moment: float) -> str:
-    """A name's last part: it starts with the time, and nobody else makes the same."""
-    return f"{moment * 1000:.0f}-{secrets.token_hex(4)}"
+    """An id that starts with its time, and that nobody else makes."""
+    return f"{moment * 1e6:.0f}-{secrets.token_hex(4)}"
 
 
 def time_of(each: str) -> float:
-    """The time that an id starts with."""
-    milliseconds = each.partition("-")[0]
-    return int(milliseconds) / 1000 if milliseconds.isdigit() else 0.0
-
-
-def outlived(name: str, gates: Mapping[str, Gate], own: str, moment: float) -> bool:
-    """Whether a name may go, now that the message ``own`` went out through ``gates`` (by scope): it told of
-    all that was held back before it, and the next one may be out. What is older than any window may go.
-    """
-    head, _, rest = name.removeprefix(f"{ROOT}.").partition(".")
-    kind, _, each = rest.rpartition(".")
-    gate = gates.get(f"{ROOT}.{head}")
-    age = moment - time_of(each)
-    if gate is None or kind == "gate.claim" or age > KEEP:
-        return age > KEEP
-    if kind == "gate.sent":
-        return age > gate.span and each != own
-    after = kind.removeprefix("held.")
-    return after == NEVER or not own or after < own
+    """The time that an id starts with, in seconds since 1970."""
+    microseconds = each.partition("-")[0]
+    return int(microseconds) / 1e6 if microseconds.isdigit() else 0.0
