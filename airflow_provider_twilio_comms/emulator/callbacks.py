@@ -124,7 +124,7 @@ def batch(url: str, events: Sequence[Mapping[str, Any]], token: str = AUTH_TOKEN
 
 
 def posted(callback: Callback, at: str | None = None) -> int:
-    """Post a webhook, to ``at`` if that is another address than the public one; returns the last answer's status.
+    """Post a webhook, to ``at`` if that is not the public address; returns the last answer's status.
 
     It is posted again as its overrides say. Raises ``OSError`` where there was no connection.
     """

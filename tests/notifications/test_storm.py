@@ -228,21 +228,12 @@ def test_a_storm_over_many_keys_keeps_to_what_the_connection_may_send_in_an_hour
 def test_without_a_window_each_is_sent_and_nobody_waits_for_another(
     emulator: Running, client: Client, tmp_path: Path
 ) -> None:
-<<<<<<< HEAD
-    lease(0.5)
-    (gate,) = order().gates
-    board.put(gate.claim(new_id(time.time() - 1)), "died")
-    began = time.monotonic()
-    assert client.run(alerted(order(), board)) == 1
-    assert time.monotonic() - began > 0.4
-=======
     boards = [FolderBoard(tmp_path) for _ in range(10)]
     with ThreadPoolExecutor(10) as pool:
         sent = pool.map(lambda board: client.run(send_alert(order(window=0), NameStore(board))), boards)
         assert sum(sent) == 10
     assert max(board.asked / 2 for board in boards) <= 4 + 10  # and what it clears away after the others
     assert not [path for path in tmp_path.iterdir() if ".claim." in path.name]
->>>>>>> alerts
 
 
 def test_a_claim_of_the_dead_lapses_and_the_next_alert_is_sent(
@@ -306,26 +297,8 @@ def test_a_store_that_forgets_is_noticed(client: Client, tmp_path: Path) -> None
         def put(self, name: str, note: str) -> None:
             pass
 
-<<<<<<< HEAD
-    lease(0.2, patience=0.8)
-    with pytest.raises(StoreFailed):
-        client.run(Deduplicator(Forgetful(board.folder), order().gates).entered())
-
-
-@pytest.fixture
-def lease() -> Iterator[Callable[..., None]]:
-    """Lets the dead be forgotten sooner; who waits is patient, as the machine may be busy."""
-    before = deduplication.LEASE, deduplication.PATIENCE
-
-    def set_(seconds: float, patience: float = 30.0) -> None:
-        deduplication.LEASE, deduplication.PATIENCE = seconds, patience
-
-    yield set_
-    deduplication.LEASE, deduplication.PATIENCE = before
-=======
     with pytest.raises(StoreFailed):
         client.run(NameStore(Forgetful(tmp_path)).enter(order().gates, count_one))
->>>>>>> alerts
 
 
 def test_a_message_that_failed_leaves_its_place_to_the_next(
