@@ -161,9 +161,8 @@ class SendOnce(ABC, Generic[P, R]):
             raise RecipientsChanged(
                 f"an earlier try of {self.ledger.owner} began to send another list than this one, and "
                 "Twilio's list does not show this one. This try sent nothing: part of it may have been "
-                "texted. Map "
-                "over what names a list (a path, a partition) rather than over the people, or "
-                "set snapshot_path",
+                "texted. Map over what names a list (a path, a partition) rather than over people, or set "
+                "snapshot_path",
                 field="recipients",
             )
         began = yield from now()
