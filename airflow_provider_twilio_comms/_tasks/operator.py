@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INITIAL_DELAY",
+    "PADDING",
     "Hidden",
     "NumbersStayText",
     "TwilioOperator",
@@ -56,6 +58,7 @@ T = TypeVar("T")
 
 # With LocalExecutor, Airflow 3.3 can fail a task that resumes within seconds of its deferral.
 INITIAL_DELAY = 10.0
+PADDING = timedelta(minutes=10)  # Airflow's own time-out of a deferral is only the backstop
 
 
 class TwilioTask(NumbersStayText):

@@ -14,7 +14,7 @@ from airflow_provider_twilio_comms._core.waiting.base import Ending, Until, Wait
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
 from airflow_provider_twilio_comms._core.waiting.messages import MessageOutcome, MessageWait
 from airflow_provider_twilio_comms._core.waiting.operations import Outcome, Wait
-from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY
+from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, PADDING
 from airflow_provider_twilio_comms.exceptions import DeliveryFailed, TwilioError
 from airflow_provider_twilio_comms.hooks import _metrics
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["MessagesTaskWait", "OperationsTaskWait", "TaskWait"]
 
 E = TypeVar("E", bound=Ending)
-
-PADDING = timedelta(minutes=10)  # the framework's own time-out is only the backstop
 
 
 class TaskWait(ABC, Generic[E]):

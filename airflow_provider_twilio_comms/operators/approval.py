@@ -14,8 +14,13 @@ from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_twilio_comms._tasks.arguments import one_of, seconds
-from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, Hidden, TwilioOperator, failing_fast
-from airflow_provider_twilio_comms._tasks.waiting import PADDING
+from airflow_provider_twilio_comms._tasks.operator import (
+    INITIAL_DELAY,
+    PADDING,
+    Hidden,
+    TwilioOperator,
+    failing_fast,
+)
 from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError, scrub
 from airflow_provider_twilio_comms.hooks import _metrics
 

@@ -107,7 +107,7 @@ class TwilioDeactivatedNumbersOperator(TwilioTask, BaseSensorOperator):
         return {"day": self._date, "count": lines, "bytes": size, "output_path": self.output_path}
 
     def _deferred(self) -> None:
-        from airflow_provider_twilio_comms._tasks.waiting import PADDING
+        from airflow_provider_twilio_comms._tasks.operator import PADDING
         from airflow_provider_twilio_comms.triggers.deactivations import TwilioDeactivationsTrigger
 
         now = time.time()
