@@ -1,8 +1,8 @@
 """Deduplicate alerts: one asks for all that a process has at the same gates at the same time.
 
-A triggerer runs the callbacks of all deadlines, and a task may tell of many things. Of the alerts that say the
-same, the first goes to the store. Those that come while it asks gather, and when it is done the first of them
-asks for all. Whoever does not ask is held back, and they are counted in one request.
+A triggerer runs the callbacks of all deadlines, and a task may tell of many things. Of the alerts that say
+the same, the first goes to the store. Those that come while it asks gather, and when it is done the first of
+them asks for all. Whoever does not ask is held back, and they are counted in one request.
 """
 
 from __future__ import annotations
