@@ -199,7 +199,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         if config.dry_run:
             log.info("Dry run: no alert about %s", alert.what)
             return None
-        to = addresses(self._fill_in(self.to, context), self.default_region)
+        to = addresses(self._render_text(self.to, context), self.default_region)
         recovering = None
         if self.on_recovery and alert.state == "success":
             states = [replace(alert, state=state) for state in ("failed", "up_for_retry")]
@@ -235,7 +235,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         alert: Alert = context["alert"]
         key = f"{alert.dag_id}|{alert.task_id or ''}|{alert.state}"
         if self.dedupe_key is not None:
-            key = str(self._fill_in(self.dedupe_key, context, key))
+            key = str(self._render_text(self.dedupe_key, context, key))
         return Gate(scope("key", self.twilio_conn_id, *to, key), self.window, note=key)
 
     def _compose(
@@ -245,14 +245,14 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         from airflow_provider_twilio_comms._core.sending.message import compose
 
         context = {**context, "alert": alert}
-        options = {name: self._fill_in(value, context) for name, value in self.sender.items() if value}
+        options = {name: self._render_text(value, context) for name, value in self.sender.items() if value}
         if not options:
             options["from_"] = config.default_sender
         if self.content_sid:
-            options["content_sid"] = self._fill_in(self.content_sid, context)
+            options["content_sid"] = self._render_text(self.content_sid, context)
             variables = self.content_variables or {}
             options["content_variables"] = {
-                name: str(self._fill_in(value, context)) for name, value in variables.items()
+                name: str(self._render_text(value, context)) for name, value in variables.items()
             }
         else:
             options["body"] = self._body(context, config)
@@ -267,11 +267,11 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
             template = self.on_recovery if isinstance(self.on_recovery, str) else None
         if template is None:
             return alert.text
-        text = str(self._fill_in(template, context, alert.text)).strip() or alert.text
+        text = str(self._render_text(template, context, alert.text)).strip() or alert.text
         said = not alert.held_back or "held" in template or text == alert.text
         return cut(text, self.max_segments, "" if said else f" ({alert.held})")
 
-    def _fill_in(self, template: Any, context: dict[str, Any], instead: str | None = None) -> Any:
+    def _render_text(self, template: Any, context: dict[str, Any], instead: str | None = None) -> Any:
         """A template's text; where it cannot be rendered and something else will do, that, and a log."""
         if isinstance(template, str) and "{" not in template:
             return template
@@ -295,7 +295,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
                 return True
         if self.send_if is None:
             return True
-        return str(self._fill_in(self.send_if, context, "true")).strip().lower() not in _NO
+        return str(self._render_text(self.send_if, context, "true")).strip().lower() not in _NO
 
     def _is_quiet(self) -> bool:
         if self.quiet_hours is None or self.severity in self.always_for:

@@ -52,17 +52,20 @@ with DAG("bench_storm", schedule=None, start_date=pendulum.datetime(2026, 1, 1),
         """Fail 125 times at once, or one time after the other, when all eight tasks are there."""
         given = context["params"]
         context["exception"] = ValueError("no rows")
+        common = {"from_": "+15005550006", "window": 3600, "alert_store": given["alert_store"]}
+        # What every process imports once takes it a second of two cores, and is not what is measured.
+        TwilioNotifier(to=given["to"], dedupe_key=f"first {number}", quiet_hours="00:00-23:59 UTC", **common)(
+            context
+        )
         counts = count_operations()
         together = threading.Barrier(ALERTS) if given["at_once"] else threading.Barrier(1)
 
         def fail(each: int) -> float:
             alert = TwilioNotifier(
                 to=given["to"],
-                from_="+15005550006",
                 dedupe_key=f"storm {each % given['keys']}",
-                window=3600,
                 max_per_hour=given["max_per_hour"],
-                alert_store=given["alert_store"],
+                **common,
             )
             together.wait()
             began = time.monotonic()
