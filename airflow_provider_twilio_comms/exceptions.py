@@ -143,7 +143,7 @@ class TransportFailed(TwilioError):
     sent: bool
 
     def __init__(self, message: str, *, sent: bool | None = True) -> None:
-        super().__init__(message, sent=sent is not False)
+        super().__init__(message, sent=True if sent is None else sent)
 
 
 class ApiError(TwilioError):

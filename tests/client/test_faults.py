@@ -216,3 +216,21 @@ def test_errors_that_repeating_does_not_mend_are_told_at_once(server: Running, r
     assert (caught.value.status, caught.value.code) == (404, 20404)
     assert (caught.value.request_id or "").startswith("RQ")
     assert server.twilio.journal.to_dict()["total"] == 1
+
+
+@pytest.mark.parametrize("status", ["408 Request Timeout", "425 Too Early", "499 Client Closed Request"])
+def test_a_gateways_4xx_after_forwarding_leaves_a_send_uncertain(
+    connect: Connect, scripted: Scripted, status: str
+) -> None:
+    runner = connect(base_url=scripted.base_url)
+    scripted.says(status, b"<html>upstream request timeout</html>")
+    with pytest.raises(SendUncertain, match=f"Twilio answered {status[:3]}"):
+        runner.run(SEND)
+    assert len(scripted.requests) == 1
+
+
+def test_a_gateways_408_to_a_read_is_tried_again(connect: Connect, scripted: Scripted) -> None:
+    runner = connect(base_url=scripted.base_url)
+    scripted.says("408 Request Timeout")
+    scripted.says("200 OK", b'{"id": "comms_message_1"}')
+    assert runner.run(messages.fetch("comms_message_1")).id == "comms_message_1"
