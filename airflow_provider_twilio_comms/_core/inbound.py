@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from airflow_provider_twilio_comms.api.classic import media, messages
@@ -19,6 +21,8 @@ PAGE = 500  # messages read at a time: an event loop is held up no longer than t
 FEW = 5  # up to so many numbers are asked for one by one; beyond that, one list of everything is cheaper
 OVERLAP = 60.0  # seconds before the newest message that every read covers, since lists lag
 WHOLE = 60.0  # seconds after which all that is wanted is read again, for messages that are later than that
+
+_date = attrgetter("date")
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,7 +55,8 @@ class Inbox:
     """
 
     reads: int = 0
-    _messages: dict[str, InboundMessage] = field(default_factory=dict)
+    _found: list[InboundMessage] = field(default_factory=list)
+    _known: dict[str, InboundMessage] = field(default_factory=dict)
     _since: float = float("inf")
     _receivers: frozenset[str] = frozenset()
     _whole_at: float = float("-inf")
@@ -64,23 +69,26 @@ class Inbox:
         """
         at, wanted = (yield from now()), frozenset(receivers)
         whole = since < self._since or wanted != self._receivers or at - self._whole_at >= WHOLE
-        newest = max((message.date for message in self._messages.values()), default=since)
+        newest = self._found[-1].date if self._found else since
         start = int(since if whole else max(since, newest - OVERLAP))
         listed: list[InboundMessage] = []
         for call in _lists(wanted, datetime.fromtimestamp(start, timezone.utc)):
             yield from every_page(call, lambda rows: listed.extend(self._read(rows)))
         self.reads += 1
-        found = {} if whole else self._messages
         # Newest first, as Twilio lists them: turned round, the order within a second is kept.
-        found.update((message.sid, message) for message in reversed(listed))
-        self._messages = {sid: message for sid, message in found.items() if message.date >= int(since)}
+        read = {message.sid: message for message in reversed(listed)}
+        new = [message for sid, message in read.items() if whole or sid not in self._known]
+        found = new if whole else self._found + new
+        found.sort(key=_date)
+        self._found = found[bisect_left(found, int(since), key=_date) :]
+        self._known = {message.sid: message for message in self._found}
         self._since, self._receivers = since, wanted
         self._whole_at = at if whole else self._whole_at
-        return sorted(self._messages.values(), key=lambda message: message.date)
+        return self._found
 
     def _read(self, rows: Sequence[Message]) -> Iterator[InboundMessage]:
         for row in rows:
-            message = self._messages.get(row.sid) or _inbound(row, self.reads + 1)
+            message = self._known.get(row.sid) or _inbound(row, self.reads + 1)
             if message is not None:
                 yield message
 

@@ -107,7 +107,7 @@ def write(twilio: Running, body: str = "Hi", sender: str = ADA, to: str = OURS, 
         return receive(twilio.twilio, Arrival(from_=sender, to=to, body=body, **others)).sid
 
 
-async def until(true: Any, within: float = 5.0) -> None:
+async def until(true: Any, within: float = 30.0) -> None:
     end = time.monotonic() + within
     while not true():
         assert time.monotonic() < end, "waited in vain"
