@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from airflow_provider_twilio_comms.api.classic import media, messages
 from airflow_provider_twilio_comms.api.classic.messages import Message
-from airflow_provider_twilio_comms.api.flows import Flow, every_item, made, now
+from airflow_provider_twilio_comms.api.flows import Flow, every_item, every_page, made, now
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import ApiError
 
 __all__ = ["InboundMessage", "Inbox", "Origin", "files_of", "origin_of"]
 
+PAGE = 500  # messages read at a time: an event loop is held up no longer than that takes
 FEW = 5  # up to so many numbers are asked for one by one; beyond that, one list of everything is cheaper
 OVERLAP = 60.0  # seconds before the newest message that every read covers, since lists lag
 WHOLE = 60.0  # seconds after which all that is wanted is read again, for messages that are later than that
+
+_date = attrgetter("date")
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,7 +55,8 @@ class Inbox:
     """
 
     reads: int = 0
-    _messages: dict[str, InboundMessage] = field(default_factory=dict)
+    _found: list[InboundMessage] = field(default_factory=list)
+    _known: dict[str, InboundMessage] = field(default_factory=dict)
     _since: float = float("inf")
     _receivers: frozenset[str] = frozenset()
     _whole_at: float = float("-inf")
@@ -63,22 +69,28 @@ class Inbox:
         """
         at, wanted = (yield from now()), frozenset(receivers)
         whole = since < self._since or wanted != self._receivers or at - self._whole_at >= WHOLE
-        newest = max((message.date for message in self._messages.values()), default=since)
+        newest = self._found[-1].date if self._found else since
         start = int(since if whole else max(since, newest - OVERLAP))
-        rows: dict[str, Message] = {}
+        listed: list[InboundMessage] = []
         for call in _lists(wanted, datetime.fromtimestamp(start, timezone.utc)):
-            for row in (yield from every_item(call)):
-                rows.setdefault(row.sid, row)
+            yield from every_page(call, lambda rows: listed.extend(self._read(rows)))
         self.reads += 1
-        found = {} if whole else self._messages
-        for row in reversed(rows.values()):  # newest first, as Twilio lists them: keeps the order of a second
-            known = self._messages.get(row.sid)
-            if (message := known or _inbound(row, self.reads)) is not None:
-                found[row.sid] = message
-        self._messages = {sid: message for sid, message in found.items() if message.date >= int(since)}
+        # Newest first, as Twilio lists them: turned round, the order within a second is kept.
+        read = {message.sid: message for message in reversed(listed)}
+        new = [message for sid, message in read.items() if whole or sid not in self._known]
+        found = new if whole else self._found + new
+        found.sort(key=_date)
+        self._found = found[bisect_left(found, int(since), key=_date) :]
+        self._known = {message.sid: message for message in self._found}
         self._since, self._receivers = since, wanted
         self._whole_at = at if whole else self._whole_at
-        return sorted(self._messages.values(), key=lambda message: message.date)
+        return self._found
+
+    def _read(self, rows: Sequence[Message]) -> Iterator[InboundMessage]:
+        for row in rows:
+            message = self._known.get(row.sid) or _inbound(row, self.reads + 1)
+            if message is not None:
+                yield message
 
 
 class Origin(NamedTuple):
@@ -113,7 +125,7 @@ def _lists(wanted: frozenset[str], start: datetime) -> Iterator[Call[Any]]:
     everything = len(wanted) > FEW or any(not each or each.startswith("MG") for each in wanted)
     for receiver in [None] if everything else sorted(wanted):
         only: Any = {"to": receiver} if receiver else {}
-        yield messages.list(sent_on_or_after=start, page_size=1000, **only)
+        yield messages.list(sent_on_or_after=start, page_size=PAGE, **only)
 
 
 def _inbound(row: Message, read: int) -> InboundMessage | None:

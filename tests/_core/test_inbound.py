@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from airflow_provider_twilio_comms._core.inbound import OVERLAP, Inbox
+from airflow_provider_twilio_comms._core.inbound import OVERLAP, PAGE, Inbox
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
 from airflow_provider_twilio_comms.emulator.server import Running
@@ -38,11 +38,11 @@ def refreshed(emulator: Running, inbox: Inbox, since: float) -> tuple[list[str],
 
 def test_an_inbox_reads_old_pages_of_inbound_messages_once(emulator: Running) -> None:
     since, inbox = time.time() - 5, Inbox()
-    first = write(emulator, 3500)
+    first = write(emulator, 4 * PAGE)
     assert refreshed(emulator, inbox, since) == (first, 4)
     emulator.twilio.clock.advance(2 * OVERLAP)
     second = write(emulator, 2)
-    assert refreshed(emulator, inbox, since) == (first + second, 4), "the newest it knows is as old as that"
+    assert refreshed(emulator, inbox, since) == (first + second, 5), "the newest it knows is as old as that"
     third = write(emulator, 1)
     assert refreshed(emulator, inbox, since) == (first + second + third, 1)
     assert refreshed(emulator, inbox, since + 2 * OVERLAP) == (second + third, 1)

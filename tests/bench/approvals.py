@@ -92,11 +92,12 @@ def measured(url: str) -> Cost:
     quiet = SimpleNamespace(response_received=False, chosen_options=None, responded_by_user=None)
     task_runner.SUPERVISOR_COMMS = SimpleNamespace(send=lambda msg: quiet)  # type: ignore[assignment]
     questions = asked()
-    write(url, MESSAGES)
-    return asyncio.run(_measured(url, questions))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as writer:
+        writer.submit(write, url, MESSAGES).result()
+        return asyncio.run(_measured(url, questions, writer))
 
 
-async def _measured(url: str, questions: list[tuple[Any, str]]) -> Cost:
+async def _measured(url: str, questions: list[tuple[Any, str]], writer: ProcessPoolExecutor) -> Cost:
     from airflow.triggers.shared_stream import SharedStreamManager
 
     streams = SharedStreamManager(log=_Silent())
@@ -114,7 +115,7 @@ async def _measured(url: str, questions: list[tuple[Any, str]]) -> Cost:
     async with sampled() as lags:
         tasks = [asyncio.create_task(wait(n, trigger)) for n, (trigger, _) in enumerate(questions, 1)]
         await asyncio.sleep(WATCHED / 2)
-        await asyncio.to_thread(write, url, 500, MESSAGES)
+        await asyncio.get_running_loop().run_in_executor(writer, write, url, 500, MESSAGES)
         await asyncio.sleep(WATCHED / 2)
         counts = await asyncio.to_thread(control, url, "GET", "requests")
         body = questions[0][1]
