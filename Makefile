@@ -39,7 +39,7 @@ verify: setup ## all the other tests: real Airflow, browser, deployment, chaos, 
 bench: setup ## measure what a send costs, in pairs with the floor below it
 	$(BIN)/python -m tests.bench $(ARGS)
 
-chaos: setup ## kill, freeze and cut off a real Airflow while it sends, and count who was texted twice or lost
+chaos: setup ## break a real Airflow and change its lists while it sends, and count who was texted twice or not at all
 	$(BIN)/python -m tests.chaos $(ARGS)
 
 e2e: setup ## a whole deployment (PostgreSQL, Redis, Celery, two workers, two triggerers), killed and restarted
