@@ -41,7 +41,7 @@ verify: setup ## run the other tests: real Airflow, browser, deployment, chaos, 
 bench: setup ## measure sends, waits and imports, each compared with a baseline
 	$(BIN)/python -m tests.bench $(ARGS)
 
-chaos: setup ## kill, freeze and disconnect a real Airflow while it sends, and count who was texted twice or missed
+chaos: setup ## break a real Airflow and change its lists while it sends, and count who was texted twice or not at all
 	$(BIN)/python -m tests.chaos $(ARGS)
 
 e2e: setup ## test a deployment (PostgreSQL, Redis, Celery, two workers and triggerers) that is killed and restarted

@@ -1,10 +1,12 @@
 """``python -m tests.chaos``: break things while messages are sent, and count who got them.
 
 A run is one send, by the bulk operator or the single one, to a few people of its own, in three requests. It
-is broken in one way, seeded and repeatable as far as processes can be. When the faults are over, what is
-red is cleared, as a person would do it; a send that ended in ``SendUncertain`` is first compared with Twilio,
-and cleared with ``on_unknown="resend"`` only where the named part certainly is not there. Then everybody has
-to have been texted exactly once, by the emulator's own ledger.
+is broken in one way, seeded and repeatable as far as processes can be; in many runs the list, the clock or
+what is cleared changes between the kill and the retry. When the faults are over, what is red is settled as
+a person would do it, and cleared: a send that ended in ``SendUncertain`` is compared with Twilio, and cleared
+with ``on_unknown="resend"`` only where the named part certainly is not there; after ``RecipientsChanged`` the
+list is given back as it was; numbers that Twilio refuses are taken out. Then, by the emulator's own ledger,
+everybody of the plan that was completed has to have been texted once, and nobody of any list twice.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from airflow_provider_twilio_comms.emulator.credentials import AUTH_TOKEN
+from tests.chaos.edits import EDITS
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.field import Field, field
 from tests.chaos.report import failed, table, verdict
@@ -27,6 +30,8 @@ from tests.chaos.run import Kind, Result, Run
 from tests.stack.leaks import leaks
 
 KINDS: tuple[Kind, ...] = ("bulk", "single")
+RUNS = 320
+EVER = 20  # people whom the lists of a run may name
 
 
 class Chaos:
@@ -35,9 +40,12 @@ class Chaos:
     def __init__(self, field: Field, seed: int, runs: int, lanes: int, only: str, brief: bool) -> None:
         self.field, self.seed, self.lanes, self.brief = field, seed, lanes, brief
         rng = random.Random(seed)
-        faults = [fault for fault in FAULTS if only in fault.name and (fault.brief or not brief)]
+        turns = [*FAULTS, *EDITS] if brief else [*FAULTS, *EDITS, *EDITS]
+        faults = [fault for fault in turns if only in fault.name and (fault.brief or not brief)]
         self.rounds = [part for part in ROUNDS if only in part.name and (part.brief or not brief)]
-        singly = max(0, runs - lanes * len(self.rounds)) if faults else 0
+        together = lanes * len(self.rounds)
+        runs = runs or (len(faults) + together if brief else RUNS)
+        singly = max(0, runs - together) if faults else 0
         self.singly = [faults[index % len(faults)] for index in range(singly)]
         rng.shuffle(self.singly)
         self.count = len(self.singly) + lanes * len(self.rounds)
@@ -51,7 +59,7 @@ class Chaos:
         def alone(number: int, fault: Fault) -> Result:
             lane = free.get()
             try:
-                run = self.run(number, fault.name, lane)
+                run = self.run(number, fault.name, lane, fault.kind)
                 return carried_out(run, lambda: fault.script(run))
             finally:
                 free.put(lane)
@@ -73,20 +81,23 @@ class Chaos:
         for task in as_completed([pool.submit(run.finish) for run in runs]):
             self.told(task.result())
 
-    def run(self, number: int, fault: str, lane: int) -> Run:
+    def run(self, number: int, fault: str, lane: int, kind: Kind | None = None) -> Run:
         rng = random.Random(f"{self.seed} {number}")
-        return Run(self.field, fault, rng.choice(KINDS), number, lane, rng, self.brief)
+        either = rng.choice(KINDS)
+        return Run(self.field, fault, kind or either, number, lane, rng, self.brief)
 
     def told(self, result: Result) -> None:
         self.results.append(result)
-        notes = ["uncertain"] * result.uncertain + [f"cleared {result.mended} times"] * bool(result.mended)
+        notes = ["uncertain"] * result.uncertain + ["given back"] * bool(result.changed)
+        notes += [f"cleared {result.mended} times"] * bool(result.mended)
         print(
             f"{len(self.results):>4}/{self.count}  {result.name}  {result.fault}: {result.once} once, "
             f"{result.seconds:.0f} s {' '.join(notes)}",
             flush=True,
         )
         if failed(result):
-            print(f"      FAILED: {result.twice} twice, {result.lost} lost. {result.trouble}", flush=True)
+            why = "; ".join(filter(None, [result.wrong_colour, result.trouble]))
+            print(f"      FAILED: {result.twice} twice, {result.lost} lost. {why}", flush=True)
 
 
 def carried_out(run: Run, script: Callable[[], None]) -> Result:
@@ -104,7 +115,7 @@ def carried_out(run: Run, script: Callable[[], None]) -> Result:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="that of another time")
-    parser.add_argument("--runs", type=int, default=0, help="how many (default: 215, short: 21)")
+    parser.add_argument("--runs", type=int, default=0, help=f"how many (default: {RUNS}; short: each once)")
     parser.add_argument("--short", action="store_true", help="the worst faults only, once each, and smaller")
     parser.add_argument("--lanes", type=int, default=0, help="how many at a time (default: 8, short: 4)")
     parser.add_argument("--only", default="", help="faults with this in their name")
@@ -115,14 +126,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"chaos: seed {given.seed}, {lanes} runs at a time", flush=True)
     began = time.monotonic()
     with field(lanes, given.home, given.sqlite) as battle:
-        runs = given.runs or (21 if given.short else 215)
-        chaos = Chaos(battle, given.seed, runs, lanes, given.only, given.short)
+        chaos = Chaos(battle, given.seed, given.runs, lanes, given.only, given.short)
         results = chaos.everything()
-        people = [f"+1202{run:04d}{person:03d}" for run in range(chaos.count) for person in range(6)]
+        people = [f"+1202{run:04d}{person:03d}" for run in range(chaos.count) for person in range(EVER)]
         texts = [f"It is run {run}." for run in range(chaos.count)]
         leaked = leaks(battle.stack, [*people, *texts, AUTH_TOKEN])
     print(f"\nBroken in {time.monotonic() - began:.0f} s, seed {given.seed}:\n")
-    print(table(results, [*(fault.name for fault in FAULTS), *(part.name for part in ROUNDS)]))
+    print(table(results, [part.name for part in (*FAULTS, *EDITS, *ROUNDS)]))
     for leak in leaked[:10]:
         print(f"leaked into {leak.where}: {leak.context!r}")
     print(verdict(results), flush=True)

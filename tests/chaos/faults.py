@@ -8,19 +8,20 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tests.chaos.field import hit
-from tests.chaos.run import EACH, Run, Script
+from tests.chaos.run import EACH, Kind, Run, Script
 
-__all__ = ["FAULTS", "Fault"]
+__all__ = ["BETWEEN_REPLY_AND_WRITE", "BETWEEN_WRITE_AND_POST", "FAULTS", "Fault"]
 
 TASK, BOTH = ("task",), ("task", "supervisor")
 
 
 class Fault(NamedTuple):
-    """``brief`` ones are in the short form too."""
+    """``brief`` ones are in the short form too; ``kind`` is that of the send, where only one will do."""
 
     name: str
     script: Script
     brief: bool = False
+    kind: Kind | None = None
 
 
 def at(moment: str, act: str) -> Script:
@@ -29,6 +30,7 @@ def at(moment: str, act: str) -> Script:
     def script(run: Run) -> None:
         run.arm(moment.format(part=run.part), act)
         run.start()
+        run.noted("moment")
 
     return script
 
@@ -166,7 +168,7 @@ BETWEEN_REPLY_AND_WRITE = "before {part} accepted"
 FAULTS = [
     Fault("task killed: before the ledger is begun", at("before begun", "die")),
     Fault("task killed: between ledger and POST", at(BETWEEN_WRITE_AND_POST, "die"), brief=True),
-    Fault("task killed: in the POST", in_the_post(kill("task")), brief=True),
+    Fault("task killed: in the POST", in_the_post(kill("task"))),
     Fault("task killed: between reply and ledger", at(BETWEEN_REPLY_AND_WRITE, "die"), brief=True),
     Fault("task killed: between requests", at("after {part} accepted", "die")),
     Fault("task killed: at random", at_random(kill("task"))),
@@ -176,27 +178,27 @@ FAULTS = [
     Fault("supervisor killed: before the ledger", at("before {part} sending", "lose supervisor")),
     Fault("supervisor killed: in the POST", in_the_post(kill("supervisor"))),
     Fault("frozen: before the first read", frozen("before the first read")),
-    Fault("frozen: before the ledger", frozen("before {part} sending"), brief=True),
+    Fault("frozen: before the ledger", frozen("before {part} sending")),
     Fault("frozen: between ledger and POST", frozen(BETWEEN_WRITE_AND_POST), brief=True),
     Fault("frozen: in the POST", in_the_post(freeze)),
     Fault("frozen: between reply and ledger", frozen(BETWEEN_REPLY_AND_WRITE)),
     Fault("frozen: at random", at_random(freeze)),
-    Fault("Twilio: dropped before reading", post("drop_before"), brief=True),
+    Fault("Twilio: dropped before reading", post("drop_before")),
     Fault("Twilio: dropped after accepting", post("drop_after"), brief=True),
     Fault("Twilio: cut in mid-reply", post("cut")),
     Fault("Twilio: reply slower than the timeout", post("slow", seconds=6.0)),
     Fault("Twilio: a storm of 429s", storm, brief=True),
     Fault("Twilio: 429 of a proxy", post("proxy_429")),
     Fault("Twilio: 500 before accepting", post("error_before")),
-    Fault("Twilio: 500 after accepting", post("error_after"), brief=True),
+    Fault("Twilio: 500 after accepting", post("error_after")),
     Fault("Twilio: 502 HTML, not taken", post("bad_gateway")),
     Fault("Twilio: 502 HTML, taken", post("bad_gateway", processed=True)),
     Fault("Twilio: lists lag after a lost reply", lagging_list, brief=True),
-    Fault("Twilio: unreachable while waiting", unreachable, brief=True),
+    Fault("Twilio: unreachable while waiting", unreachable),
     Fault("Twilio: every error while waiting", poll_errors),
     Fault("user: clears while deferred", cleared_while_deferred, brief=True),
     Fault("user: marks success while deferred", marked_while_deferred("success")),
-    Fault("user: marks failed while deferred", marked_while_deferred("failed"), brief=True),
+    Fault("user: marks failed while deferred", marked_while_deferred("failed")),
     Fault("user: clears while sending", at_random(clear)),
     Fault("user: marks failed while sending", at_random(fail)),
 ]

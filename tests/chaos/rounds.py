@@ -104,7 +104,7 @@ def api_server_killed(field: Field, runs: Sequence[Run], rng: random.Random) -> 
 
 
 ROUNDS = [
-    Round("triggerer killed while waiting", long_wait, triggerer_killed, brief=True),
+    Round("triggerer killed while waiting", long_wait, triggerer_killed),
     Round("triggerer frozen while waiting", long_wait, triggerer_frozen),
     Round("scheduler killed with its workers", slow_posts, scheduler_killed),
     Round("scheduler killed, workers live on", slow_posts, scheduler_alone_killed, brief=True),

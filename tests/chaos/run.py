@@ -1,4 +1,4 @@
-"""One run: sent while something breaks, mended afterwards, and counted on Twilio's side."""
+"""One run: sent while something breaks or somebody edits, fixed afterwards, and counted on Twilio's side."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import random
 import re
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from airflow_provider_twilio_comms.demo.processes import StackFailed, until
 from airflow_provider_twilio_comms.demo.rest import RestFailed
 from tests.chaos.field import Field, Patient, alive, hit, read
+from tests.stack.sends import edit
 
 __all__ = ["Kind", "Result", "Run", "Trouble"]
 
@@ -21,7 +22,12 @@ EACH = {"bulk": 2, "single": 1}  # people in a request
 PARTS = 3
 LONG = 240.0  # seconds that anything may take
 MENDINGS = 4  # clears after which a run has to be through
-_UNCERTAIN = re.compile(r"(?:chunk|message) (\d+) of \d+ (?:\([\d,]+ recipients\) )?was given to Twilio")
+REFUSED = ("+15005550001", "+15005550004", "+15005550009")  # whom Twilio refuses a single message
+# "chunk 2 of 3 (2 recipients) was given", "message 1 of 3 was given", "messages 1, 2 were given"
+_UNCERTAIN = re.compile(
+    r"(?:chunk|messages?) ([\d, ]+)(?: of \d+)?(?: \([\d,]+ recipients\))?(?: and \d+ more)? "
+    r"(?:was|were) given to Twilio"
+)
 
 
 class Trouble(Exception):
@@ -30,14 +36,21 @@ class Trouble(Exception):
 
 @dataclass
 class Result:
-    """How a run ended: recipients by how often they were texted, and what had to be done for it."""
+    """How a run ended: recipients by how often they were texted, and what had to be done for it.
+
+    ``lost`` are those of the plan who were never texted. ``wrong_colour`` says when it was green though
+    somebody of the plan was not texted, or red for good with nothing left to do. ``changed`` counts the reds
+    after which the list was given back.
+    """
 
     fault: str
     name: str
     once: int = 0
     twice: int = 0
     lost: int = 0
+    wrong_colour: str = ""
     uncertain: bool = False
+    changed: int = 0
     mended: int = 0
     seconds: float = 0.0
     trouble: str = ""
@@ -61,6 +74,9 @@ class Run:
     def __post_init__(self) -> None:
         self.dag_id = f"chaos_{self.kind}"
         self.people = PARTS * EACH[self.kind]
+        self.first = [self.number_of(person) for person in range(self.people)]
+        self.now = self.first
+        self._fresh = self.people
         self.name = f"{self.number:04d}-{self.kind}"
         self.twilio = self.battle.twilios.each[self.lane]
         self.airflow: Patient = self.battle.airflow()
@@ -78,6 +94,24 @@ class Run:
     def posts(self, kind: str, **fault: Any) -> None:
         """Let the request of the part that breaks go wrong."""
         self.twilio.fault(kind=kind, method="POST", path="/Messages", **{"skip": self.part, **fault})
+
+    def number_of(self, person: int) -> str:
+        return f"+1202{self.number:04d}{person:03d}"
+
+    def fresh(self) -> str:
+        """Somebody whom no list has named yet."""
+        self._fresh += 1
+        return self.number_of(self._fresh - 1)
+
+    def edit(self, people: Sequence[str]) -> None:
+        """Change the list: from now on, a try is given these people."""
+        self.now = list(people)
+        edit(self.battle.notes, self.name, self.now)
+
+    def begin_with(self, people: Sequence[str]) -> None:
+        """Change the list before the first try."""
+        self.edit(people)
+        self.first = self.now
 
     def start(self) -> None:
         conf = {
@@ -106,7 +140,7 @@ class Run:
     def taken(self, people: int) -> None:
         """Wait until Twilio has so many of its people."""
         until(
-            lambda: sum(self.counts()) >= people,
+            lambda: sum(self.texted().values()) >= people,
             timeout=LONG,
             what=f"{people} people of {self.name}",
             interval=0.05,
@@ -119,8 +153,15 @@ class Run:
         """The task, once it is in one of these states."""
         return self.airflow.wait_for_task(self.dag_id, self.name, "send", states, timeout=LONG)
 
-    def clear(self) -> None:
-        self.airflow.clear(self.dag_id, self.name)
+    def ended(self) -> str:
+        return self.airflow.wait_for_run(self.dag_id, self.name, timeout=LONG)
+
+    def clear(self, *task_ids: str) -> None:
+        """Clear these tasks, or all of the run's."""
+        self.airflow.clear(self.dag_id, self.name, *task_ids, downstream=not task_ids)
+
+    def clear_run(self) -> None:
+        self.airflow.clear_run(self.dag_id, self.name)
 
     def mark(self, state: str) -> None:
         self.airflow.mark(self.dag_id, self.name, "send", state)
@@ -148,37 +189,55 @@ class Run:
     # How it ends
 
     def finish(self) -> Result:
-        """Wait for the end, mend what is red once the faults are over, and count."""
+        """Wait for the end, fix what is red once the faults are over, and count."""
         result = Result(self.fault, self.name)
         try:
             self._finish(result)
         except (Trouble, StackFailed) as trouble:
             result.trouble = str(trouble)
-        counts = self.counts()
-        result.once = sum(count == 1 for count in counts)
-        result.twice = sum(count > 1 for count in counts)
-        result.lost = sum(count == 0 for count in counts)
+        texted = self.texted()
+        result.once = sum(count == 1 for count in texted.values())
+        result.twice = sum(count > 1 for count in texted.values())
+        result.lost = len(self._missing())
         result.seconds = time.monotonic() - self.began
         self.airflow.close()
         return result
 
     def _finish(self, result: Result) -> None:
-        state = self._ended()
+        state = self.ended()
         self.twilio.control("DELETE", "faults")
         while state == "failed":
             self._nobody_works()
-            unknown = self._unknown()
-            if unknown:
-                result.uncertain = True
-                self._accounted(unknown)
-                self._decide(unknown)
             if result.mended == MENDINGS:
+                if not self._missing():
+                    result.wrong_colour = f"red after {MENDINGS} clears, with nothing left to do"
                 raise Trouble(f"red after {MENDINGS} clears: {self._log()[-600:]}")
+            self._settle(result)
             result.mended += 1
             self.clear()
             until(lambda: self.state() != "failed", timeout=LONG, what=f"{self.name} to be cleared")
-            state = self._ended()
+            state = self.ended()
         self._nobody_works()
+        if self._missing():
+            result.wrong_colour = f"green, and {len(self._missing())} of the plan were not texted"
+
+    def _settle(self, result: Result) -> None:
+        """What a person does about a red task before clearing it."""
+        log = self._log()
+        unknown = _unknown(log)
+        if unknown:
+            result.uncertain = True
+            self._accounted(unknown)
+            self._decide(unknown)
+        elif "RecipientsChanged" in log:
+            result.changed += 1
+            if self.now == self.first:
+                raise Trouble(f"RecipientsChanged, and the list is as it was: {log[-600:]}")
+            if not self._untexted(self.first) and not self._untexted(self.now):
+                result.wrong_colour = "red for a changed list, with nothing left to do"
+            self.edit(self.first)
+        elif set(self.now) & set(REFUSED):
+            self.edit([number for number in self.now if number not in REFUSED])
 
     def _ended(self) -> str:
         return self.airflow.wait_for_run(self.dag_id, self.name, timeout=LONG)
@@ -197,38 +256,67 @@ class Run:
         task = self.airflow.task(self.dag_id, self.name, "send")
         return self.airflow.log(self.dag_id, self.name, "send", max(1, task["try_number"]))
 
-    def _unknown(self) -> set[int]:
-        """The parts of which the last try says that nobody can tell whether they were sent."""
-        log = self._log()
-        return {int(part) - 1 for part in _UNCERTAIN.findall(log)} if "SendUncertain" in log else set()
-
     def _accounted(self, unknown: Collection[int]) -> None:
         """Of an uncertain send: what is not named is known, and what is named is there as a whole or not."""
-        each = EACH[self.kind]
-        for part in range(PARTS):
-            counts = self.counts()[part * each : (part + 1) * each]
+        people, texted = self._given(self._last("began")), self.texted()
+        for part, members in enumerate(_parts(people, EACH[self.kind])):
+            counts = {texted.get(number, 0) for number in members if number not in REFUSED}
             if part in unknown:
-                wrong = set(counts) not in ({0}, {1})
+                wrong = counts not in ({0}, {1})
             elif self.kind == "bulk" and part > min(unknown):
-                wrong = set(counts) != {0}  # nothing after it was sent
+                wrong = counts != {0}  # nothing after it was sent
             else:
-                wrong = set(counts) != {1}
+                wrong = bool(counts) and counts != {1}
             if wrong:
                 raise Trouble(f"uncertain of {sorted(unknown)}, and part {part} was sent to {counts}")
 
     def _decide(self, unknown: Collection[int]) -> None:
         """What a person does who looks at Twilio: send again what certainly is not there."""
-        counts = self.counts()
-        there = {part for part in unknown if counts[part * EACH[self.kind]]}
+        parts = _parts(self._given(self._last("began")), EACH[self.kind])
+        there = {part for part in unknown if not self._untexted(parts[part])}
         decision = self.battle.notes / f"{self.name}.decision"
         decision.unlink(missing_ok=True)
         if there != set(unknown):
             decision.write_text("resend")
 
-    def counts(self) -> list[int]:
-        """How often each of its people was texted, in order."""
-        ledger = self.twilio.ledger()
-        return [ledger.get(f"+1202{self.number:04d}{person:03d}", 0) for person in range(self.people)]
+    # Who was texted
+
+    def texted(self) -> dict[str, int]:
+        """How often each of its people was texted, whichever list named them."""
+        own = self.number_of(0)[:-3]
+        return {number: count for number, count in self.twilio.ledger().items() if number.startswith(own)}
+
+    def _last(self, what: str) -> int:
+        """The last try that left such a note; 0 if none did."""
+        notes = self.battle.notes.glob(f"{self.name}.*.{what}")
+        return max((int(note.name.split(".")[-2]) for note in notes), default=0)
+
+    def _given(self, on_try: int) -> list[str]:
+        """The list that a try was given."""
+        note = read(self.battle.notes / f"{self.name}.{on_try}.began")
+        return note["people"] if note else self.first
+
+    def _missing(self) -> list[str]:
+        """Whoever is not texted of the plan: that of the last try that sent anything, or noted the end.
+
+        A complete send is not begun again, whatever its list says by then.
+        """
+        return self._untexted(self._given(self._last("sent") or self._last("began")))
+
+    def _untexted(self, people: Sequence[str]) -> list[str]:
+        texted = self.texted()
+        return [number for number in people if number not in texted]
+
+
+def _parts(people: Sequence[str], each: int) -> list[Sequence[str]]:
+    return [people[first : first + each] for first in range(0, len(people), each)]
+
+
+def _unknown(log: str) -> set[int]:
+    """The parts of which a try's log says that nobody can tell whether they were sent."""
+    if "SendUncertain" not in log:
+        return set()
+    return {int(part) - 1 for named in _UNCERTAIN.findall(log) for part in named.split(",")}
 
 
 Script = Callable[[Run], None]

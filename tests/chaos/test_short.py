@@ -10,10 +10,10 @@ import pytest
 
 pytestmark = pytest.mark.stack
 
-VERDICT = re.compile(r"^chaos: runs=21 duplicates=0 lost=0 uncertain=\d+$", re.MULTILINE)
+VERDICT = re.compile(r"^chaos: runs=22 duplicates=0 lost=0 wrong_colour=0 uncertain=\d+$", re.MULTILINE)
 
 
-def test_nobody_is_texted_twice_and_nobody_is_lost() -> None:
+def test_nobody_is_texted_twice_nobody_is_lost_and_no_colour_is_wrong() -> None:
     command = [sys.executable, "-m", "tests.chaos", "--short", "--seed", "4"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr

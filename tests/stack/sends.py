@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from airflow_provider_twilio_comms.demo.processes import StackFailed, until
 from airflow_provider_twilio_comms.demo.stack import Stack
 
-__all__ = ["Send"]
+__all__ = ["Send", "edit"]
 
 _numbers = itertools.count(9000)
+
+
+def edit(notes: Path, run_id: str, people: Sequence[str]) -> None:
+    """Write down who is to be texted from a run's next try on."""
+    notes.mkdir(exist_ok=True)
+    draft = notes / f"{run_id}.draft"
+    draft.write_text(json.dumps(list(people)))
+    draft.replace(notes / f"{run_id}.people")
 
 
 @dataclass
@@ -35,6 +45,20 @@ class Send:
         conf = {"run": self.number, "people": self.people, "options": self.options, **self.conf}
         self.run_id = self.stack.airflow.trigger(self.dag_id, conf)
         return self
+
+    def edit(self, people: Sequence[str]) -> None:
+        """Change the list: from now on, a try is given these people."""
+        edit(self.notes, self.run_id, people)
+
+    @property
+    def notes(self) -> Path:
+        """The folder in which the tries leave notes."""
+        return self.stack.home / "chaos"
+
+    def called(self) -> Path:
+        """The note of the first try, once it calls; whoever touches its ``.answer`` lets it go on."""
+        note = self.notes / f"{self.run_id}.1.moment"
+        return until(lambda: note if note.exists() else None, timeout=60, what=f"{note.name}")
 
     def deferred(self) -> Send:
         self.stack.airflow.wait_for_task(self.dag_id, self.run_id, "send", ("deferred",))

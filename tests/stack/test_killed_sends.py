@@ -1,4 +1,4 @@
-"""A bulk send whose worker and triggerer die, and which is cleared: all once, and nobody written down."""
+"""Sends whose workers and triggerer die, that are cleared, and whose lists change: all once, nobody kept."""
 
 from __future__ import annotations
 
@@ -34,3 +34,31 @@ def test_everyone_is_texted_once_whatever_dies_and_nobody_is_written_down(stack:
     assert cleared.counts() == [1] * 6
     needles = [*(number for send in sends for number in send.to), *(send.text for send in sends)]
     assert leaks(stack, [*needles, *credentials(stack)]) == []
+
+
+def test_a_list_that_grows_between_two_tries_is_red_until_it_is_given_back(stack: Stack) -> None:
+    crash = {"moment": "after 1 accepted", "act": "call and die"}
+    send = Send(stack, "chaos_bulk", conf=crash).start()
+    moment = send.called()
+    send.edit(["+12029999999", *send.to])
+    moment.with_suffix(".answer").touch()
+    assert send.ended() == "failed"
+    assert "the recipients (6 then, 7 now)" in send.says("RecipientsChanged")
+    assert send.counts() == [1, 1, 1, 1, 0, 0]
+    send.edit(send.to)
+    assert send.cleared() == "success"
+    assert send.counts() == [1] * 6
+    send.edit(["+12029999999"])
+    assert send.cleared() == "success"
+    assert stack.emulator is not None
+    assert "+12029999999" not in stack.emulator.ledger()
+
+
+def test_a_clear_of_another_task_sends_nothing_again(stack: Stack) -> None:
+    crash = {"moment": "after 1 accepted", "act": "call and die"}
+    send = Send(stack, "chaos_single", options={"on_clear": "resend"}, conf=crash).start()
+    moment = send.called()
+    stack.airflow.clear(send.dag_id, send.run_id, "other", downstream=False)
+    moment.with_suffix(".answer").touch()
+    assert send.ended() == "success"
+    assert send.counts() == [1] * 6

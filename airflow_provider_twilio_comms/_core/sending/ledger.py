@@ -97,6 +97,9 @@ class Head(msgspec.Struct, omit_defaults=True):
 class Entry(msgspec.Struct, omit_defaults=True, frozen=True):
     """A part that was begun: ``place`` is its key, ``part`` its number in the plan of then.
 
+    ``ends`` says that nothing was left to send after it, which holds though the try dies before it can note
+    that the send is complete.
+
     ``who`` is a hash of the address, where the part is one message. ``since`` is when its request was about
     to be made, in seconds since 1970; ``held`` until when Twilio holds it.
     """
@@ -109,6 +112,7 @@ class Entry(msgspec.Struct, omit_defaults=True, frozen=True):
     part: int = 0
     who: str | None = None
     held: float = 0.0
+    ends: bool = False
     old: bool = False  # begun by the version before, whose tags hold no fingerprint
     place: int = -1
 
@@ -190,7 +194,14 @@ class Ledger:
     @property
     def done(self) -> Done | None:
         """The counts of a send that is complete; None where something is still to be sent."""
-        return self.head.done if self.head else None
+        if self.head is None:
+            return None
+        if self.head.done or not any(entry.ends for entry in self.entries()):
+            return self.head.done
+        taken = [entry for entry in self.entries() if entry.state == "accepted"]
+        rejected = self.head.outline.rejected if self.head.outline else 0
+        held = max(entry.held for entry in taken)
+        return Done(len(taken), sum(entry.count for entry in taken), rejected, held)
 
     @property
     def others(self) -> bool:

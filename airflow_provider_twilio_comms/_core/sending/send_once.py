@@ -101,6 +101,7 @@ class SendOnce(ABC, Generic[P, R]):
     shared: SharedKey | None = None
     ask: bool = False
     snapshot: str | None = None
+    last: bool = False  # whether the part that is being sent is the last one
 
     noun: ClassVar[str] = "part"
     tagged: ClassVar[bool] = False  # whether Twilio's list can be asked for what was sent under a key
@@ -168,6 +169,7 @@ class SendOnce(ABC, Generic[P, R]):
         began = yield from now()
         self.ledger.begin(outline, began, self.snapshot)
         for part, entry in zip(parts, matched, strict=True):
+            self.last = part is parts[-1]
             yield from self.each(part, entry, began)
             time = yield from now()
             self.told(part, time - began)
@@ -175,12 +177,16 @@ class SendOnce(ABC, Generic[P, R]):
         return self.ids
 
     def finish(self, outline: Outline) -> None:
-        """Note that every part is settled: a later try need not look again for what was only assumed."""
-        if self.assumed:
+        """Note that every part is settled, for the key first: whoever finds the send complete only waits."""
+        if not self.complete():
             return
-        self.ledger.finish(outline.recipients, outline.rejected)
         if self.shared is not None:
             self.shared.finish(self.ids)
+        self.ledger.finish(outline.recipients, outline.rejected)
+
+    def complete(self) -> bool:
+        """Tell whether nothing is open so far: a later try looks again for what was only assumed."""
+        return not self.assumed
 
     def stop(self) -> None:
         """Post nothing more. May be called at any time, as from a signal's handler."""
@@ -293,7 +299,8 @@ class SendOnce(ABC, Generic[P, R]):
     def accept(self, part: P, entry: Entry, identity: str | None) -> None:
         log.info("Twilio accepted %s %d as %s", self.noun, part.number + 1, identity)  # first of all
         self.count(part, identity)
-        self._write(replace(entry, state="accepted", operation_id=identity))
+        ends = self.last and self.shared is None and self.complete()
+        self._write(replace(entry, state="accepted", operation_id=identity, ends=ends))
         self.counting("accepted", part.count)
 
     def told(self, part: P, seconds: float) -> None:
@@ -338,12 +345,15 @@ class SendOnce(ABC, Generic[P, R]):
         """Look for a part until an absence counts, and take it as sent if it is there.
 
         ``known`` says that the request was certainly made at ``since``; otherwise any time before it will do.
-        A look that fails leaves it as uncertain as it was.
+        That time may be of a clock that is ahead: an absence counts ``lag`` after the first look at the
+        latest. A look that fails leaves it as uncertain as it was.
         """
         checks = _checks()
         pause = 0.0
+        end = since + self.lag
         while True:
             time = yield from waited(pause)
+            end = min(end, time + self.lag)
             try:
                 found = yield from self.look(part, entry, since if known else None)
             except SendUncertain:
@@ -354,9 +364,9 @@ class SendOnce(ABC, Generic[P, R]):
                 self.accept(part, entry, next((each for each in found if each), None))
                 log.info("%s was found at Twilio", self.name(part))
                 return True
-            if time >= since + self.lag:
+            if time >= end:
                 return False
-            pause = min(next(checks), max(0.1, since + self.lag - time))
+            pause = min(next(checks), max(0.1, end - time))
 
 
 def _not_taken(error: Exception) -> bool:

@@ -91,9 +91,10 @@ class SharedKey:
         return None
 
     def finish(self, ids: list[str]) -> None:
-        """Note that everything is sent."""
-        if self._note is not None:
-            self._put(msgspec.structs.replace(self._note, done=True, ids=ids))
+        """Note that everything is sent, also where an earlier try took the key."""
+        note = self._note or self._read(0.0)
+        if note is not None and note.owner == self.owner:
+            self._put(msgspec.structs.replace(note, done=True, ids=ids))
 
     def _write(self, outline: Outline, time: float) -> Flow[Note | None]:
         """Write a note and look whether it held; None where it did not."""

@@ -173,10 +173,9 @@ class MessageSend(SendOnce[Part, Message]):
                 lost.append(entry)
         return lost, free
 
-    def finish(self, outline: Outline) -> None:
+    def complete(self) -> bool:
         """Not where messages failed, nor where a killed task takes back what is scheduled."""
-        if not self.failures and not self._revive:
-            super().finish(outline)
+        return super().complete() and not self.failures and not self._revive
 
     def look_for_others(self, parts: Sequence[Part]) -> Flow[bool]:
         yield from ()
@@ -267,12 +266,17 @@ class MessageSend(SendOnce[Part, Message]):
         return bool(self.message.options.get("shorten_urls"))
 
     def _start(self, since: float | None, ahead: timedelta | None) -> Flow[datetime]:
-        """When, by Twilio's clock, the message was made at the earliest. ``ahead`` is how far it is ahead."""
-        if since is None:
-            time = yield from now()
+        """When, by Twilio's clock, the message was made at the earliest. ``ahead`` is how far it is ahead.
+
+        A time that is yet to come was noted by a clock that differs from this try's, so neither says
+        anything: then any message since the run began may be it.
+        """
+        time = yield from now()
+        wrong = since is not None and since > time
+        if since is None or wrong:
             since = self._earliest or time - DAY
         moment = datetime.fromtimestamp(since, timezone.utc)
-        return moment + ahead - SECOND if ahead is not None else moment - timedelta(seconds=SKEW)
+        return moment - timedelta(seconds=SKEW) if ahead is None or wrong else moment + ahead - SECOND
 
     def _expected(self) -> Flow[tuple[str, ...]]:
         """The texts as which Twilio may show the message. A template that has none is never found."""

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from airflow_provider_twilio_comms._core.sending.ledger import HEADS, send_id
+from airflow_provider_twilio_comms._core.sending.ledger import HEADS, Outline, send_id
+from airflow_provider_twilio_comms._core.sending.shared_keys import SharedKey
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.exceptions import (
     RateLimited,
     RecipientsChanged,
     SendUncertain,
 )
+from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from tests.conftest import environment
 from tests.fakes import MemoryStore, context
 from tests.operators.bulk_sends import bulk, people, stopped_after
@@ -133,6 +135,29 @@ def test_everything_sent_and_too_old_is_waited_for(emulator: Running) -> None:
     assert bulk(people(3), max_age=60).execute(old) == first
 
 
+@pytest.mark.parametrize("kind", ["bulk", "single"])
+@pytest.mark.parametrize("fewer", [0, 1])
+def test_a_send_that_died_before_it_noted_its_end_is_complete(
+    emulator: Running, kind: str, fewer: int
+) -> None:
+    def refuse(key: str, value: Any) -> None:
+        if key == HEADS and any("done" in head for head in value.values()):
+            raise ConnectionError("killed")
+
+    numbers = [ADA, EVE]
+    store = MemoryStore(refuse)
+
+    def send(to: list[str]) -> Any:
+        return bulk(to, recipients_per_request=1) if kind == "bulk" else message(to=to)
+
+    with pytest.raises(ConnectionError):
+        send(numbers).execute(context(store))
+    store.refuse = lambda key, value: None
+    result = send(numbers[:fewer]).execute(context(store, try_number=2))
+    assert len(result["operation_ids" if kind == "bulk" else "sids"]) == 2
+    assert taken(emulator) == {ADA: 1, EVE: 1}
+
+
 # Clears and generations
 
 
@@ -199,6 +224,26 @@ def test_the_same_key_content_and_people_are_sent_once_in_whichever_airflow(emul
     assert texted(emulator) == [5, 1]
 
 
+class MemoryNotes(dict[str, str]):
+    """Airflow's Variables."""
+
+    def read(self, name: str) -> str | None:
+        return self.get(name)
+
+    def write(self, name: str, text: str) -> None:
+        self[name] = text
+
+
+def test_a_key_that_a_killed_try_took_is_done_with_the_retry(emulator: Running) -> None:
+    notes, outline = MemoryNotes(), Outline("content", "people", "plan", 1, 3)
+    hook = TwilioHook()
+    assert hook.run(SharedKey(notes, "spring", "monday", settle=0.0).take(outline)) is None
+    SharedKey(notes, "spring", "monday").finish(["an id"])  # by another try, which did not take it
+    note = hook.run(SharedKey(notes, "spring", "tuesday", patience=0.0).take(outline))
+    assert note
+    assert note.ids == ["an id"]
+
+
 @pytest.mark.parametrize("changed", [{"content": "Another text"}, {"recipients": people(4, first=1)}])
 def test_another_send_under_the_same_key_is_an_error(emulator: Running, changed: dict[str, Any]) -> None:
     bulk(people(4), send_key="spring").execute(context(MemoryStore(), run_id="monday"))
@@ -233,6 +278,40 @@ def test_a_clock_that_is_ahead_finds_its_chunk(emulator: Running) -> None:
             store.values[key] = json.dumps({**entry, "since": entry["since"] + 600})
     assert bulk(people(3)).execute(context(store, try_number=2))
     assert texted(emulator) == [3, 1]
+
+
+def moved(store: MemoryStore, seconds: float) -> None:
+    """As if the clock of the worker that was killed had been so far ahead."""
+    for key, value in store.values.items():
+        entry = json.loads(value)
+        if entry.get("state") == "sending":
+            store.values[key] = json.dumps({**entry, "since": entry["since"] + seconds})
+
+
+@pytest.mark.parametrize("seconds", [600, -600])
+def test_a_message_is_found_whichever_way_the_clock_was_wrong(emulator: Running, seconds: float) -> None:
+    store = MemoryStore()
+    break_posts(emulator, "drop_after")
+    emulator.twilio.change(list_lag=3600.0)
+    with pytest.raises(SendUncertain):
+        message().execute(context(store))
+    emulator.twilio.change(list_lag=0.0)
+    moved(store, seconds)
+    assert message().execute(context(store, try_number=2))
+    assert taken(emulator) == {ADA: 1}
+
+
+def test_a_clock_that_was_ahead_keeps_no_later_try_waiting(emulator: Running) -> None:
+    store = MemoryStore()
+    break_bulk(emulator, "drop_before")
+    with pytest.raises(SendUncertain):
+        bulk(people(3)).execute(context(store))
+    moved(store, 600)
+    looks = emulator.twilio.journal.to_dict()["total"]
+    with pytest.raises(SendUncertain):
+        bulk(people(3)).execute(context(store, try_number=2))
+    assert emulator.twilio.journal.to_dict()["total"] - looks < 10
+    assert texted(emulator) == [0, 0]
 
 
 def test_a_look_that_fails_leaves_the_send_uncertain(emulator: Running) -> None:
@@ -310,7 +389,6 @@ def test_a_resumed_task_that_lost_its_xcom_asks_the_ledger(emulator: Running) ->
     result = task.execute(context(store))
     assert result
     from airflow_provider_twilio_comms._core.waiting.operations import Outcome, observed
-    from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
     (identity,) = result["operation_ids"]
     operation = TwilioHook().run(observed(identity))
@@ -398,7 +476,6 @@ def test_a_ledger_of_the_version_before_texts_nobody_twice(emulator: Running) ->
 def test_an_open_chunk_of_the_version_before_is_found_by_its_old_tag(emulator: Running) -> None:
     from airflow_provider_twilio_comms.api.comms import messages
     from airflow_provider_twilio_comms.api.flows import made
-    from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
     fresh, store = MemoryStore(), MemoryStore()
     break_bulk(emulator, "drop_before")

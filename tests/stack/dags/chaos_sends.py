@@ -1,13 +1,16 @@
-"""Sends that can be broken at chosen moments: what a run does, to whom, and where it breaks says its conf.
+"""Sends that can be broken at chosen moments. A run's conf says to whom it sends and where it breaks:
 
 ``run``         a number; the run's people are those of it
-``people``      how many
+``people``      how many, where no file ``<run id>.people`` (a JSON list of numbers) says who they are
 ``connection``  the connection
 ``options``     attributes of the operator, such as ``unknown_after``
-``moment``      when something happens: a write to the ledger, such as ``after 1 sending``
+``moment``      when something happens: before or after a write to the ledger, which is ``1 sending``,
+                ``1 accepted`` (and so on) of a part, or the head's, ``begun`` or ``done``
 ``act``         what happens then, on the try ``on_try`` (default: the first)
+``clock``       seconds by which the clock of the try ``clock_try`` is ahead while it sends
 
-Each try leaves notes with its process ids in ``$AIRFLOW_HOME/chaos``, for whoever wants to kill them.
+Each try leaves notes in ``$AIRFLOW_HOME/chaos``: its process ids, for whoever wants to kill them, the people
+that it was given, and that it has sent a part, or was about to note a complete send.
 """
 
 from __future__ import annotations
@@ -20,8 +23,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Context
 
+from airflow_provider_twilio_comms._core.sending.ledger import HEADS
 from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
 
@@ -29,6 +34,7 @@ FOLDER = Path(os.environ.get("AIRFLOW_HOME", ".")) / "chaos"
 SENDER = "+15005550006"
 EACH = 2  # people in a request of the bulk send
 PATIENCE = 120.0  # seconds for which a try that called waits for an answer
+_right_time = time.time
 
 
 def number(run: int, person: int) -> str:
@@ -43,15 +49,25 @@ class Try:
         self.conf: dict[str, Any] = dict(dag_run.conf or {})
         self.name = f"{dag_run.run_id}.{ti.try_number}"
         self.armed = ti.try_number == self.conf.get("on_try", 1)
+        self.ahead = self.conf.get("clock", 0) if ti.try_number == self.conf.get("clock_try", 1) else 0
         self.decision = FOLDER / f"{dag_run.run_id}.decision"
+        self.people = FOLDER / f"{dag_run.run_id}.people"
 
-    def note(self, what: str) -> Path:
+    def note(self, what: str, **more: Any) -> Path:
         FOLDER.mkdir(exist_ok=True)
         note = FOLDER / f"{self.name}.{what}"
         draft = note.with_suffix(".draft")
-        draft.write_text(json.dumps({"task": os.getpid(), "supervisor": os.getppid()}))
+        draft.write_text(json.dumps({"task": os.getpid(), "supervisor": os.getppid(), **more}))
         draft.replace(note)
         return note
+
+    def begin(self) -> list[str]:
+        """Read who is to be texted, note it, and move the clock where the conf says so."""
+        numbers: list[str] = json.loads(self.people.read_text()) if self.people.exists() else self.numbers()
+        self.note("began", people=numbers)
+        if self.ahead:
+            time.time = lambda: _right_time() + self.ahead
+        return numbers
 
     def reach(self, moment: str) -> None:
         if not self.armed or moment != self.conf.get("moment"):
@@ -97,12 +113,19 @@ def _call(note: Path) -> None:
         time.sleep(0.02)
 
 
+def _call_and_die(note: Path) -> None:
+    """Let somebody change the world before the next try."""
+    _call(note)
+    _die(note)
+
+
 _ACTS = {
     "die": _die,
     "die with supervisor": _die_with_supervisor,
     "lose supervisor": _lose_supervisor,
     "freeze": _freeze,
     "call": _call,
+    "call and die": _call_and_die,
 }
 
 
@@ -118,11 +141,21 @@ class Watched:
         return self._store.get(key, default)
 
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-        part = key.rpartition(".")[2]
-        write = f"{part} {value['state']}" if "state" in value else part
+        write = _named(key, value)
         self._try.reach(f"before {write}")
+        if write == "done" or write.endswith("accepted"):
+            self._try.note("sent")
         self._store.set(key, value, retention=retention)
+        if write == "done":
+            time.time = _right_time  # deadlines are another subject
         self._try.reach(f"after {write}")
+
+
+def _named(key: str, value: Any) -> str:
+    """A write as a moment calls it."""
+    if key == HEADS:
+        return "done" if any("done" in head for head in value.values()) else "begun"
+    return f"{key.rpartition('.')[2]} {value['state']}"
 
 
 def _watched(context: Context, attempt: Try) -> Any:
@@ -132,10 +165,9 @@ def _watched(context: Context, attempt: Try) -> Any:
 class Bulk(TwilioBulkMessageOperator):
     def execute(self, context: Context) -> Any:
         attempt = Try(context)
-        self.recipients = self.hide(attempt.numbers())
+        self.recipients = self.hide(attempt.begin())
         self.content = self.hide(attempt.text(), rendered=False)
         vars(self).update(attempt.options())
-        attempt.note("began")
         return super().execute(_watched(context, attempt))
 
     def execute_complete(self, context: Context, event: Any) -> Any:
@@ -146,10 +178,9 @@ class Bulk(TwilioBulkMessageOperator):
 class MessageSend(TwilioSendMessageOperator):
     def execute(self, context: Context) -> Any:
         attempt = Try(context)
-        self.to = self.hide(attempt.numbers())
+        self.to = self.hide(attempt.begin())
         self.body = self.hide(attempt.text(), rendered=False)
         vars(self).update(attempt.options())
-        attempt.note("began")
         return super().execute(_watched(context, attempt))
 
     def execute_complete(self, context: Context, event: Any) -> Any:
@@ -170,7 +201,7 @@ COMMON: dict[str, Any] = {
     "wait_for": "delivered",
     "deferrable": True,
     "poll_interval": 1.0,
-    "timeout": timedelta(minutes=10),
+    "timeout": timedelta(minutes=30),
     "retries": 6,
     "retry_delay": timedelta(seconds=1),
 }
@@ -185,11 +216,14 @@ BULK: dict[str, Any] = {
 SINGLE: dict[str, Any] = {"to": [], "body": "none yet", "from_": SENDER}
 SOON: dict[str, Any] = {"deferrable": False, "execution_timeout": timedelta(seconds=8)}
 
+# Beside the send stands another task, which somebody may clear.
 with DAG("chaos_bulk", **LIMITS):
     Bulk(**BULK, **COMMON)
+    EmptyOperator(task_id="other")
 
 with DAG("chaos_single", **LIMITS):
     MessageSend(**SINGLE, **COMMON)
+    EmptyOperator(task_id="other")
 
 with DAG("chaos_timed", **LIMITS):
     Bulk(**BULK, **{**COMMON, **SOON, "retries": 0})
