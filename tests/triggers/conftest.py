@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +15,14 @@ from airflow_provider_twilio_comms.triggers import _poller
 from airflow_provider_twilio_comms.triggers._poller import Poller
 from tests.conftest import environment
 
-__all__ = ["fired"]
+__all__ = ["asked", "fired", "until"]
+
+OPERATIONS = "GET /comms/v1/Messages/Operations"
+
+
+def asked(twilio: Running) -> int:
+    """How many requests for operations have come, single ones and pages of the list."""
+    return sum(count for route, count in twilio.twilio.journal.counts.items() if route.startswith(OPERATIONS))
 
 
 async def fired(trigger: BaseTrigger, within: float = 5.0) -> Any:
@@ -26,6 +33,15 @@ async def fired(trigger: BaseTrigger, within: float = 5.0) -> Any:
 
     (event,) = await asyncio.wait_for(events(), within)
     return event
+
+
+async def until(true: Callable[[], object], within: float = 20.0) -> None:
+    """Wait until something is true."""
+    for _ in range(round(within / 0.01)):
+        if true():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come true")
 
 
 @pytest.fixture(autouse=True)
