@@ -60,6 +60,28 @@ class Folder:
         with write_whole(self._path, "snapshot_path") as file:
             file.write(data)
 
+    @property
+    def name(self) -> str:
+        return str(self._path.name)
+
+    def beside(self) -> list[Folder]:
+        """What lies in the same folder as this one."""
+        return [Folder(each) for each in self._path.parent.iterdir()]
+
+    def files(self) -> list[Folder]:
+        return [Folder(each) for each in self._path.iterdir()]
+
+    def modified(self) -> float:
+        """When it was written, in seconds since 1970."""
+        return float(self._path.fs.modified(self._path.path).timestamp())
+
+    def unlink(self) -> None:
+        self._path.fs.rm_file(self._path.path)
+
+    def rmdir(self) -> None:
+        """Remove the folder, where folders are things of their own."""
+        self._path.fs.rmdir(self._path.path)
+
 
 def folder(path: str, *below: str) -> Folder:
     """A folder for a snapshot."""
