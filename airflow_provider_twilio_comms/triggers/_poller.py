@@ -130,8 +130,10 @@ class _Wanted(Generic[T]):
             self.absent = self.absent or Row()
             self.absent.add(time)
             return True, False
+        self.absent = None
         moved = answer != self.value
-        self.value, self.absent = answer, None
+        if moved:  # else the one that the waits hold too is kept, and not a second one beside it
+            self.value = answer
         return news or moved, moved
 
 

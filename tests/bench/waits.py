@@ -138,17 +138,17 @@ def naive(url: str, count: int) -> Waits:
 def measured(url: str, count: int, wait: Callable[[str, float], Awaitable[None]], ages: float = 0.0) -> Waits:
     """Run so many waits at once on one loop. Each is given its operation, and the time by Twilio's clock."""
     os.environ["AIRFLOW_CONN_TWILIO_DEFAULT"] = json.dumps(connection(url))
+    empty = idle(count)  # first, so that nothing finishes meanwhile
     names = prepared(url, count, ages)
-    return asyncio.run(_measured(url, names, wait))
+    return asyncio.run(_measured(url, names, wait, empty))
 
 
 async def _measured(
-    url: str, names: list[tuple[str, float]], wait: Callable[[str, float], Awaitable[None]]
+    url: str, names: list[tuple[str, float]], wait: Callable[[str, float], Awaitable[None]], empty: float
 ) -> Waits:
     lates: list[float] = []
     ahead = twilios_time(url) - time.time()
     names = [(name, finish - ahead) for name, finish in names]
-    empty = await asyncio.to_thread(idle, len(names))
 
     async def one(name: str, finish: float) -> None:
         await wait(name, time.time() + ahead)
