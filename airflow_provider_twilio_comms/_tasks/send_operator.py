@@ -254,6 +254,9 @@ class TwilioSendOperator(TwilioOperator):
         """The ledger of this send."""
         from airflow_provider_twilio_comms._tasks.task_state import ledger_of
 
+        if self.send_key is not None and not str(self.send_key).strip():
+            fix = "Check the template that renders to it, or leave send_key out"
+            raise InvalidInput.at("send_key", "is empty: nothing was sent", fix)
         return ledger_of(context, self.send_key, anew=self.on_clear == "resend", noun=self.noun)
 
     def settings(self, context: Context, ledger: Ledger, plan: Plan) -> dict[str, Any]:

@@ -109,9 +109,9 @@ def _in_metadata(metadata: Message) -> Iterator[str]:
     links = {each.partition(", ")[0] for each in metadata.get_all("Project-URL", [])}
     if lacking := {"Documentation", "Source", "Issues", "Changelog"} - links:
         yield f"metadata: no link to {sorted(lacking)}"
-    heading = re.search(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
-    if not heading or not re.fullmatch(rf"{re.escape(VERSION)} \(\d{{4}}-\d\d-\d\d\)", heading[1]):
-        yield f"CHANGELOG.md begins with {heading and heading[1]!r}, not with {VERSION} and its date"
+    headings = re.findall(r"^## (?!Unreleased$)(.*)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    if not headings or not re.fullmatch(rf"{re.escape(VERSION)} \(\d{{4}}-\d\d-\d\d\)", headings[0]):
+        yield f"CHANGELOG.md begins with {headings[:1]}, not with {VERSION} and its date"
 
 
 def _sources() -> set[str]:

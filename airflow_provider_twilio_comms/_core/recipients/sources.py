@@ -179,7 +179,9 @@ def _check_columns(columns: Iterable[str], column: str | None) -> None:
     doubled = sorted({name for name in names if name and names.count(name) > 1})
     if doubled:
         problem = f"the file has a column twice: {shown_columns(doubled)}"
-        raise InvalidInput.at("recipients", problem, "Rename or remove one of them")
+        raise InvalidInput.at(
+            "recipients", problem, "Rename or remove one of them; the first line is the header"
+        )
     if column is not None and column not in names:
         raise InvalidInput.at(
             "number_column",

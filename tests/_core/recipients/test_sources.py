@@ -31,7 +31,7 @@ def refusal(path: Path, column: str | None = "phone") -> str:
 def test_a_file_without_a_header_tells_nothing_of_its_rows(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
     said = refusal(tmp_path / name)
-    assert "(it has names that look like data). Name the one" in said
+    assert "names that look like data" in said
     assert not any(secret in said for secret in ("202555", "Ada", "ada", "Lovelace"))
 
 

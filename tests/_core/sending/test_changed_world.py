@@ -202,6 +202,12 @@ def test_equal_keys_without_notes_never_take_each_others_messages(emulator: Runn
     assert texted(emulator) == [2, 1]
 
 
+def test_a_key_that_renders_to_nothing_is_no_default_key(emulator: Running) -> None:
+    with pytest.raises(AirflowFailException, match="send_key: is empty"):
+        bulk(people(2), send_key=" ").execute(context(MemoryStore()))
+    assert texted(emulator) == [0, 0]
+
+
 def break_bulk(emulator: Running, kind: Any, **kwargs: Any) -> None:
     emulator.twilio.faults.add(Fault(kind=kind, **SEND, **kwargs))
 
