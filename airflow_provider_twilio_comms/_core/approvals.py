@@ -18,18 +18,6 @@ from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.api.flows import Flow, every_item
 from airflow_provider_twilio_comms.client.config import Config
 
-__all__ = [
-    "MOST_WRONG",
-    "Ballot",
-    "Tally",
-    "Vote",
-    "hash_voter",
-    "key_of",
-    "open_ballot",
-    "text_of",
-    "texted_codes",
-]
-
 MOST_WRONG = 20  # wrong codes of one person, after which that person is no longer heard
 SLICE = 250  # replies judged at a time: about a millisecond
 SHORTEST, LONGEST = 4, 8  # digits of a code

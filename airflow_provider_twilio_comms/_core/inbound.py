@@ -15,8 +15,6 @@ from airflow_provider_twilio_comms.api.flows import Flow, every_item, every_page
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import ApiError
 
-__all__ = ["InboundMessage", "Inbox", "Origin", "files_of", "origin_of"]
-
 PAGE = 500  # messages read at a time: an event loop is held up no longer than that takes
 FEW = 5  # up to so many numbers are asked for one by one; beyond that, one list of everything is cheaper
 OVERLAP = 60.0  # seconds before the newest message that every read covers, since lists lag

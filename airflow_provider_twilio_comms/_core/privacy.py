@@ -14,8 +14,6 @@ from typing import Literal
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput, scrub
 
-__all__ = ["Redact", "Redaction", "code_of", "derived", "keyed_hash"]
-
 Redact = Literal["none", "numbers", "text", "all"]
 
 

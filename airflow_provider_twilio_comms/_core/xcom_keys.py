@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["MARK", "OUTCOME", "SENT"]
-
 SENT = "twilio_sent"  # what was sent, before anything is waited for
 MARK = "twilio_messages_url"  # where that is to be seen in Twilio's console
 OUTCOME = "twilio_outcome"  # counts and codes: of a task that failed, or that has read receipts

@@ -10,8 +10,6 @@ from airflow.sdk.configuration import conf
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["count_of", "ids_of", "one_of", "or_default", "seconds"]
-
 
 def seconds(value: timedelta | float) -> float:
     return value.total_seconds() if isinstance(value, timedelta) else float(value)

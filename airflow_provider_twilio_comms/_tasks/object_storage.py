@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.api.wire import Call
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
-__all__ = ["Folder", "files_at", "folder", "opened_rejects", "resolved", "stored", "write_whole"]
-
 
 def resolved(recipients: Any) -> Any:
     """Recipients as they are; a path or URI as a file that can be opened."""

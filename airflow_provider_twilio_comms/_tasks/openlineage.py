@@ -9,8 +9,6 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-__all__ = ["announced", "dataset_of_file", "dataset_of_table", "lineage"]
-
 Name = tuple[str, str]  # an OpenLineage data set: its namespace and name
 
 

@@ -29,17 +29,6 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms._core.privacy import Redact, Redaction
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
-__all__ = [
-    "INITIAL_DELAY",
-    "PADDING",
-    "Hidden",
-    "NumbersStayText",
-    "TwilioOperator",
-    "TwilioRedacted",
-    "TwilioTask",
-    "failing_fast",
-]
-
 
 class NumbersStayText:
     """Leaves phone numbers alone: to Python, so to a native template, +15005550006 is an integer."""

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_twilio_comms._core.planning.screening import Screening
 
-__all__ = ["load_suppressed", "moment_of", "planning", "table"]
-
 STEP = 100_000  # rows between two lines of progress
 
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.api.wire import Call, Page
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
-__all__ = ["LogReading", "Reading", "Receipts", "gone_error", "reading"]
-
 T = TypeVar("T")
 S = TypeVar("S")
 

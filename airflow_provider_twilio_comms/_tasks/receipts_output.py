@@ -19,8 +19,6 @@ from airflow_provider_twilio_comms._tasks.sql_loading import loading, sql_hook, 
 from airflow_provider_twilio_comms._tasks.table_files import Table, write_tables
 from airflow_provider_twilio_comms.exceptions import TwilioError
 
-__all__ = ["Copied", "ReceiptsFile", "ReceiptsOutput", "ReceiptsTable", "Writer", "copy_receipts"]
-
 Pages: TypeAlias = Iterable[Sequence[Receipt]]
 
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.api.flows import Flow
     from airflow_provider_twilio_comms.api.wire import Call
 
-__all__ = ["TwilioListOperator", "TwilioResourceOperator", "TwilioSettingsOperator"]
-
 
 class TwilioResourceOperator(TwilioOperator):
     """Base of the operators on one resource.

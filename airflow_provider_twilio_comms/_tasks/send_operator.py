@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms._tasks.object_storage import Folder
     from airflow_provider_twilio_comms.client.config import Config
 
-__all__ = ["REPORT", "TwilioSendOperator"]
-
 REPORT = "preflight"  # the XCom of the report
 SHOWN = 20  # ids that the log names
 Suppressed = str | Sequence[Any] | Mapping[str, Any] | None

@@ -15,8 +15,6 @@ from airflow_provider_twilio_comms.exceptions import TwilioError, scrub
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms._core.sending.shared_keys import Notes
 
-__all__ = ["VariableNotes", "installation_id", "shared_notes"]
-
 T = TypeVar("T")
 ID = "twilio_installation_id"
 PREFIX = "twilio_send_"

@@ -14,8 +14,6 @@ from airflow_provider_twilio_comms._core.recipients.reader import BATCH, Batched
 from airflow_provider_twilio_comms._core.recipients.sources import shown_columns
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["Query", "ordered", "streamed", "tables"]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 FETCH = 2_000  # rows that the database hands over at once

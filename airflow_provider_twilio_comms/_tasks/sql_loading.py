@@ -24,8 +24,6 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError, 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
-__all__ = ["created", "describe", "loading", "sql_hook", "table_name"]
-
 VALUES = 2000  # of one statement: SQL Server takes 2,100, SQLite and PostgreSQL more
 _TYPES = {
     str: "VARCHAR(4000)",

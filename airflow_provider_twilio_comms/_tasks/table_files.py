@@ -15,8 +15,6 @@ from airflow_provider_twilio_comms._tasks.object_storage import write_whole
 from airflow_provider_twilio_comms.api._forms import bare
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["Table", "Take", "write_tables"]
-
 Take: TypeAlias = Callable[[Sequence[Any]], Any]
 GROUP = 50_000  # rows of Parquet's row groups
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_twilio_comms._core.sending.shared_keys import SharedKey
 
-__all__ = ["Progress", "Step", "earliest_start", "ledger_of", "moved_here", "shared_key_of"]
-
 
 def ledger_of(context: Context, send_key: str | None, *, anew: bool, noun: str = "chunk") -> Ledger:
     """The ledger of this task instance; ``anew`` says that a clear of it is meant to send again.

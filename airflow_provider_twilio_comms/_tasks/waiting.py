@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.triggers.messages import TwilioMessagesTrigger
     from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
 
-__all__ = ["MessagesTaskWait", "OperationsTaskWait", "TaskWait", "reread"]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Ending)

@@ -21,8 +21,6 @@ from typing_extensions import get_type_hints
 from airflow_provider_twilio_comms.api._times import timestamp
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["Field", "Named", "Paged", "bare", "fields", "one_of", "pairs", "sid", "valid"]
-
 V = TypeVar("V")
 
 

@@ -18,8 +18,6 @@ import msgspec
 from airflow_provider_twilio_comms.api._times import when
 from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, next_query, unreadable
 
-__all__ = ["Elsewhere", "Resource", "elsewhere", "nothing", "one", "paged"]
-
 R = TypeVar("R", bound="Resource")
 Query = Sequence[tuple[str, str]]
 

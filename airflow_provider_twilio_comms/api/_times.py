@@ -13,8 +13,6 @@ import pendulum
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["timestamp", "when"]
-
 
 def timestamp(field: str, moment: datetime) -> str:
     """Format as ``YYYY-MM-DDTHH:MM:SSZ`` in UTC. Raises :class:`InvalidInput` for a naive datetime."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from airflow_provider_twilio_comms.api.flows import Download
 from airflow_provider_twilio_comms.exceptions import ApiError, ServerFailed, TransportFailed
 
-__all__ = ["BLOCK", "broken", "emptied", "unkept"]
-
 BLOCK = 256 * 1024  # bytes of a file that are held at a time
 
 

@@ -17,8 +17,6 @@ from airflow_provider_twilio_comms.api.wire import Call, checked
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.exceptions import ServerFailed, TransportFailed
 
-__all__ = ["LARGEST", "WHOLE", "Request", "RequestBuilder", "lost", "too_large"]
-
 T = TypeVar("T")
 
 EARLY = 60.0  # seconds before its end at which an access token is no longer used

@@ -12,8 +12,6 @@ from airflow_provider_twilio_comms.api.flows import Flow, made
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.exceptions import ApiError, AuthenticationFailed, TransportFailed
 
-__all__ = ["connection_checked"]
-
 
 def connection_checked(config: Config) -> Flow[tuple[bool, str]]:
     """Check the credentials; yields True if they work, and a sentence that says so."""

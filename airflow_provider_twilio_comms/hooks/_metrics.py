@@ -16,19 +16,6 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from airflow_provider_twilio_comms.exceptions import scrub
 
-__all__ = [
-    "METRICS",
-    "TAGS",
-    "Metric",
-    "arrived",
-    "count",
-    "counting",
-    "gauge",
-    "polled",
-    "ready",
-    "timing",
-]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 

@@ -8,8 +8,6 @@ from typing import Any
 from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["accessors", "at_least_one", "quiet_hours_of", "window_of"]
-
 LONGEST = timedelta(days=7)
 
 

@@ -15,8 +15,6 @@ from urllib.parse import quote
 
 from airflow_provider_twilio_comms._core.alerts.alert import Alert, clean_error
 
-__all__ = ["alert_of"]
-
 
 def alert_of(context: Mapping[str, Any], severity: str | None = None) -> Alert:
     """What an alert is about. Raises nothing."""

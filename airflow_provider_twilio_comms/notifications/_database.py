@@ -19,8 +19,6 @@ from airflow_provider_twilio_comms.exceptions import scrub
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
-__all__ = ["HookDatabase"]
-
 T = TypeVar("T")
 
 # Seconds between tries: a storm is also when a database has no connection to spare, or a lock is held.

@@ -14,8 +14,6 @@ from airflow.sdk import Variable
 from airflow_provider_twilio_comms._core.alerts.store import StoreFailed
 from airflow_provider_twilio_comms.exceptions import scrub
 
-__all__ = ["VariableBoard"]
-
 T = TypeVar("T")
 _ABOUT = "Counts the alerts of TwilioNotifier; may be deleted at any time"
 

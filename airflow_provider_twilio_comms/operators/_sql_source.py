@@ -14,8 +14,6 @@ from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMess
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms._tasks.sql import Query
 
-__all__ = ["TwilioSqlSource"]
-
 
 class TwilioSqlSource(TwilioBulkMessageOperator):
     """Base of the operators whose recipients are rows.

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms._core.waiting.base import Budget, Waiting
     from airflow_provider_twilio_comms._tasks.waiting import TaskWait
 
-__all__ = ["TwilioSensor"]
-
 AGAIN = 20.0  # seconds, at most, between the looks of one poke
 
 

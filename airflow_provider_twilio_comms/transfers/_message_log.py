@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms._tasks.reading import LogReading
     from airflow_provider_twilio_comms._tasks.task_state import Step
 
-__all__ = ["TwilioLogOperator", "TwilioLogToObjectStorageOperator"]
-
-
 # Twilio's lists lag, by a time that it does not state. The triggers reckon with ten minutes.
 LOOKBACK = timedelta(minutes=15)
 

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["WatermarkStore", "accessors"]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 MOST = 3000  # marks that are kept: the store takes 64 KiB

@@ -18,8 +18,6 @@ from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.exceptions import TwilioError
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
-__all__ = ["PolledConnection"]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 REREAD = 300.0  # seconds after which a connection is read again though all goes well

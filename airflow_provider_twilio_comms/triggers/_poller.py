@@ -31,8 +31,6 @@ from airflow_provider_twilio_comms.exceptions import (
 from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.triggers._connection import REREAD, PolledConnection
 
-__all__ = ["Look", "Poller", "Source", "Watch"]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 FEW = 5  # so many are asked for one by one; beyond that a page of the list is cheaper

@@ -7,8 +7,6 @@ from typing import Any, Protocol
 
 from airflow.triggers.shared_stream import SharedStreamProducer
 
-__all__ = ["Producer", "Rounds"]
-
 
 class Rounds(Protocol):
     """The poll behind a stream."""

@@ -15,8 +15,6 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_twilio_comms._core.waiting.base import Budget, Ending, Waiting
 from airflow_provider_twilio_comms.triggers._poller import Look, Poller, Source
 
-__all__ = ["WaitingTrigger", "undisturbed"]
-
 T = TypeVar("T")
 KILLING = 25.0  # seconds that a trigger may take to do what a kill asks for; Airflow waits for 30
 TOLD = 0.01  # seconds between two lines of progress, for each trigger that waits along

@@ -28,8 +28,6 @@ from airflow_provider_twilio_comms.exceptions import TwilioError
 from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.triggers._connection import PolledConnection
 
-__all__ = ["Round", "WatchingTrigger"]
-
 T = TypeVar("T")
 GATHER = 0.5  # seconds between two looks for somebody to poll for
 

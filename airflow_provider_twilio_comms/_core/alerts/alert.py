@@ -9,8 +9,6 @@ from datetime import datetime
 from airflow_provider_twilio_comms._core.alerts.segments import cut, fits, plain
 from airflow_provider_twilio_comms.exceptions import scrub
 
-__all__ = ["Alert", "clean_error"]
-
 ROOM = 40  # characters of an error that say more than a longer link does
 _WORDS = {
     "up_for_retry": "failed, to be tried again",

@@ -21,8 +21,6 @@ from airflow_provider_twilio_comms._core.alerts.store import (
 )
 from airflow_provider_twilio_comms.api.flows import Flow, waited
 
-__all__ = ["enter"]
-
 
 @dataclass
 class _Group:

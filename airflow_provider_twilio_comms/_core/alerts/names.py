@@ -45,8 +45,6 @@ from airflow_provider_twilio_comms._core.alerts.store import (
 )
 from airflow_provider_twilio_comms.api.flows import Flow, aside, now, waited
 
-__all__ = ["NameBoard", "NameStore"]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 ROUNDS = 3  # claims that one alert puts up at most, one after the other

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 
 from airflow_provider_twilio_comms.api.sms_encoding import segments
 
-__all__ = ["clusters", "cut", "fits", "plain"]
-
 # What people and programs write, and GSM-7 lacks; one such character would halve the room of a text.
 _PLAIN = str.maketrans(
     {

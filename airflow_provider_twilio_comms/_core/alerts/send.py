@@ -20,8 +20,6 @@ from airflow_provider_twilio_comms.exceptions import (
     TwilioError,
 )
 
-__all__ = ["Order", "send_alert"]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 

@@ -18,20 +18,6 @@ from typing import Protocol
 from airflow_provider_twilio_comms.api.flows import Flow
 from airflow_provider_twilio_comms.exceptions import TwilioError
 
-__all__ = [
-    "KEEP",
-    "LEASE",
-    "ROOT",
-    "AlertStore",
-    "Gate",
-    "Permit",
-    "StoreFailed",
-    "count_one",
-    "new_id",
-    "scope",
-    "time_of",
-]
-
 ROOT = "twilio_alerts"
 KEEP = 8 * 86_400.0  # seconds for which anything is kept; no window is longer
 # Seconds after which a claim that became no message lapses. The clocks of hosts may differ by half of it;

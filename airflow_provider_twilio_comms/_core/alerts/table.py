@@ -21,8 +21,6 @@ from airflow_provider_twilio_comms._core.alerts import store
 from airflow_provider_twilio_comms._core.alerts.store import KEEP, Gate, Permit, StoreFailed, new_id
 from airflow_provider_twilio_comms.api.flows import Flow, aside, now
 
-__all__ = ["Database", "Duplicate", "Session", "TableStore"]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 CREATE = """CREATE TABLE IF NOT EXISTS twilio_alerts (

@@ -14,8 +14,6 @@ from airflow_provider_twilio_comms._core.recipients.phone_numbers import UNKNOWN
 from airflow_provider_twilio_comms.api import pricing
 from airflow_provider_twilio_comms.api.flows import Flow, fetched
 
-__all__ = ["Span", "priced", "prices"]
-
 
 class Span(NamedTuple):
     """A country's lowest and highest price of a segment."""

@@ -19,8 +19,6 @@ import msgspec
 from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet, numbers_of
 from airflow_provider_twilio_comms._core.recipients.reader import Address, Reject
 
-__all__ = ["EqualRows"]
-
 _EQUAL = "is the same as an earlier row"
 PARTS = 64  # of the hashes, so that the set of one part is small whatever the length of the list
 _KEY = (1 << 64) - 1

@@ -9,8 +9,6 @@ from typing import Any, Literal
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["Limits", "OnDuplicate"]
-
 OnDuplicate = Literal["equal", "keep", "first", "last"]
 
 

@@ -24,8 +24,6 @@ from airflow_provider_twilio_comms._core.sending.ledger import Outline
 from airflow_provider_twilio_comms.api.comms.messages import MAX_BODY, MAX_RECIPIENTS
 from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients
 
-__all__ = ["Chunk", "Plan", "Spooled", "planned", "spooled"]
-
 _MASK = (1 << 64) - 1
 IN_MEMORY = 8_000_000  # bytes of encoded recipients, before they go to a temporary file
 SHOWN = 5  # invalid recipients that an error names

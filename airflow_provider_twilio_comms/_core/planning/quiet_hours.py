@@ -12,8 +12,6 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["QuietHours", "Schedule"]
-
 
 class QuietHours(NamedTuple):
     """From ``start`` to ``end``, exclusive, on every day; over midnight where ``end`` is the earlier one.

@@ -16,8 +16,6 @@ from airflow_provider_twilio_comms._core.recipients.phone_numbers import Countri
 from airflow_provider_twilio_comms._core.recipients.reader import Address, Profile, Read, Reject
 from airflow_provider_twilio_comms.api.sms_encoding import segments
 
-__all__ = ["Counts", "Screening", "latest"]
-
 EXACT = 20_000  # texts that Liquid itself renders; of more, one in STEP is rendered and counts for all
 STEP = 20
 RECHECK = 20_000  # rows between two counts of a list that is longer than its limit, equal rows included

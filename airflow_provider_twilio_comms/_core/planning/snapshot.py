@@ -22,8 +22,6 @@ from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet
 from airflow_provider_twilio_comms._core.sending.ledger import Ledger
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["Folder", "barred", "leave_out", "load", "remove_old", "save"]
-
 VERSION = 2
 
 

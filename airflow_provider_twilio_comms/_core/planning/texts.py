@@ -10,8 +10,6 @@ from airflow_provider_twilio_comms.api import content
 from airflow_provider_twilio_comms.api.flows import Flow, made
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["Template", "Text", "filled", "renderer", "template_of", "undefaulted"]
-
 
 def undefaulted(content: Mapping[str, Any]) -> frozenset[str]:
     """Find the variables that content, as the API takes it, prints without a default or a test.

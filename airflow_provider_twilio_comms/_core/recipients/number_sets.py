@@ -12,8 +12,6 @@ from typing import Any
 from airflow_provider_twilio_comms._core.recipients.reader import Address, Profile
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["NumberSet", "compile_patterns", "key_of", "keys_of", "numbers_of"]
-
 
 def compile_patterns(patterns: Any) -> Callable[[str], object]:
     """Compile an allow list: a list of patterns such as ``+1500555*``, or a text with commas between them.

@@ -11,8 +11,6 @@ from importlib import import_module
 from typing import Any
 from zoneinfo import ZoneInfo
 
-__all__ = ["UNKNOWN", "Countries", "all_e164", "normalised", "zones_of"]
-
 # The country code 1 is the one whose numbers have one length only; the others are phonenumbers' to know.
 _E164 = r"\+(?:1[2-9]\d{9}|[2-9]\d{6,14})"
 _one = re.compile(_E164, re.ASCII).fullmatch

@@ -8,8 +8,6 @@ from contextlib import closing, nullcontext
 from threading import Event, Thread
 from typing import Any, TypeVar, cast
 
-__all__ = ["prefetch"]
-
 T = TypeVar("T")
 
 

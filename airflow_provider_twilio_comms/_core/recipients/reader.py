@@ -21,20 +21,6 @@ import msgspec
 from airflow_provider_twilio_comms._core.recipients.phone_numbers import all_e164, normalised
 from airflow_provider_twilio_comms.exceptions import scrub
 
-__all__ = [
-    "Address",
-    "Batched",
-    "Connected",
-    "Profile",
-    "Read",
-    "Reader",
-    "Reject",
-    "Rows",
-    "batches",
-    "text_of",
-    "texts_of",
-]
-
 
 def text_of(value: Any) -> str:
     """A value as one would write it in a text.

@@ -21,8 +21,6 @@ import msgspec
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput, scrub
 
-__all__ = ["FILE_KINDS", "File", "lines_of", "rows_of", "shown_columns", "suffix_of"]
-
 FILE_KINDS = (".csv", ".jsonl", ".ndjson", ".parquet")
 
 

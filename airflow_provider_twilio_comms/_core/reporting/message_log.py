@@ -16,8 +16,6 @@ from airflow_provider_twilio_comms.api.classic import messages, usage
 from airflow_provider_twilio_comms.api.wire import Call, Page
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["KEPT", "Interval", "LoggedMessage", "Source", "message_log", "usage_records"]
-
 _STAMP = "%Y%m%dT%H%M%SZ"
 _ZERO = (
     "Since Airflow 3 a cron schedule has no data interval of its own: use CronDataIntervalTimetable (or set "

@@ -14,8 +14,6 @@ from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.api._times import when
 from airflow_provider_twilio_comms.api.comms.messages import Message
 
-__all__ = ["FAILED", "Receipt", "Tally", "receipt_of"]
-
 FAILED = frozenset({"FAILED", "UNDELIVERED"})
 
 

@@ -13,8 +13,6 @@ from airflow_provider_twilio_comms._core.recipients.reader import Reader, batche
 from airflow_provider_twilio_comms._core.reporting.receipts import FAILED
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["chosen", "hashed", "joined", "plain"]
-
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 

@@ -11,8 +11,6 @@ from airflow_provider_twilio_comms.api.flows import Flow, every_item, made, remo
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import ApiError, ServerFailed
 
-__all__ = ["NOT_YET", "File", "deleted", "fetched", "files_of", "there"]
-
 NOT_YET = 30114  # https://www.twilio.com/docs/api/errors/30114
 
 

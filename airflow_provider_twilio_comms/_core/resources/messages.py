@@ -8,8 +8,6 @@ from airflow_provider_twilio_comms.api.flows import Flow, made, now, waited
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import ApiError
 
-__all__ = ["when_finished"]
-
 IN_FLIGHT = 20009
 PAUSES = (1.0, 5.0, 15.0, 60.0)  # seconds between attempts; the last one repeats
 

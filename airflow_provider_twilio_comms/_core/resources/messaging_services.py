@@ -18,8 +18,6 @@ from airflow_provider_twilio_comms.api.wire import Call, Page
 from airflow_provider_twilio_comms.client.retry import untouched
 from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, ServerFailed, TransportFailed
 
-__all__ = ["POOLS", "Changes", "Declared", "Pool", "applied", "deleted"]
-
 THERE_ALREADY = 21710
 CHECKS = (1.0, 2.0, 4.0, 8.0)  # seconds between looks for a service whose reply was lost
 

@@ -21,8 +21,6 @@ from airflow_provider_twilio_comms.api.flows import Flow, every_item, made, now,
 from airflow_provider_twilio_comms.client.retry import untouched
 from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, ServerFailed, TransportFailed
 
-__all__ = ["Bought", "Purchase", "bought", "released"]
-
 TAKEN = 21422  # https://www.twilio.com/docs/api/errors/21422
 CHECKS = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds between looks; the last one repeats
 

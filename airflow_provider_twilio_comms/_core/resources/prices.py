@@ -11,8 +11,6 @@ import msgspec
 from airflow_provider_twilio_comms.api import pricing
 from airflow_provider_twilio_comms.api.flows import Flow, every_item, made
 
-__all__ = ["Row", "every_price"]
-
 
 class Row(msgspec.Struct, frozen=True):
     """One price: from or to the numbers of a carrier, with a sender of one type."""

@@ -8,8 +8,6 @@ from typing import Any
 from airflow_provider_twilio_comms.api.flows import Flow, made
 from airflow_provider_twilio_comms.api.wire import Call
 
-__all__ = ["different", "updated"]
-
 
 def different(resource: Any, wanted: Mapping[str, Any]) -> list[str]:
     """The settings that are not as wanted. To Twilio, None and "" are the same."""

@@ -32,8 +32,6 @@ from airflow_provider_twilio_comms.api.flows import Flow, fetched, made
 from airflow_provider_twilio_comms.api.wire import Call, Page
 from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, RecipientsChanged, SendUncertain
 
-__all__ = ["KEY_TAG", "TAG", "BulkRequest", "BulkSend"]
-
 _CHANNELS: dict[str, tuple[Channel, SenderChannel]] = {
     "phone": ("PHONE", "SMS"),
     "sms": ("PHONE", "SMS"),

@@ -9,8 +9,6 @@ from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.api.flows import Flow, made
 from airflow_provider_twilio_comms.exceptions import ApiError
 
-__all__ = ["TOO_LATE", "canceled"]
-
 TOO_LATE = 30409
 
 

@@ -7,8 +7,6 @@ from typing import Protocol
 from airflow_provider_twilio_comms.api.error_codes import Verdict
 from airflow_provider_twilio_comms.exceptions import TransportFailed
 
-__all__ = ["Counting", "uncounted", "verdict_of"]
-
 
 class Counting(Protocol):
     """Hears that so many messages were ``sent``, ``accepted`` ...; tags are words of a short list. Raises

@@ -23,8 +23,6 @@ from tenacity import Retrying, stop_after_delay, wait_random_exponential
 
 from airflow_provider_twilio_comms.exceptions import RecipientsChanged, TwilioError
 
-__all__ = ["Done", "Entry", "Head", "Ledger", "Outline", "Store", "send_id"]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 HEADS = "twilio.ledger"

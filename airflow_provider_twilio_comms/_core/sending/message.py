@@ -21,17 +21,6 @@ from airflow_provider_twilio_comms.api.classic.messages import Message, Options
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import InvalidInput, Refused
 
-__all__ = [
-    "Addressee",
-    "AddresseeReader",
-    "OutgoingMessage",
-    "addressees_of",
-    "addresses",
-    "compose",
-    "keyed",
-    "listed",
-]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 

@@ -38,8 +38,6 @@ from airflow_provider_twilio_comms.exceptions import (
     TwilioError,
 )
 
-__all__ = ["LAG", "SKEW", "Found", "Part", "SendOnce"]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 LAG = 90.0  # seconds by which a list may be late, and after which an absence counts

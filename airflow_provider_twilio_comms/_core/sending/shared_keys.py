@@ -17,8 +17,6 @@ from airflow_provider_twilio_comms._core.sending.ledger import Outline
 from airflow_provider_twilio_comms.api.flows import Flow, now, waited
 from airflow_provider_twilio_comms.exceptions import RecipientsChanged, TwilioError
 
-__all__ = ["KEPT", "Note", "Notes", "SharedKey"]
-
 KEPT = 7 * 86_400.0  # seconds for which Twilio's lists go back
 SETTLE = 2.0  # seconds between a write and the look whether it held
 

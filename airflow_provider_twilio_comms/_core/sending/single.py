@@ -38,8 +38,6 @@ from airflow_provider_twilio_comms.exceptions import (
     TwilioError,
 )
 
-__all__ = ["AHEAD", "MessageSend", "Part", "alike", "rendered"]
-
 TRIAL = "Sent from your Twilio trial account - "
 
 _link = re.compile(r"https?://\S+")

@@ -14,21 +14,6 @@ from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 from airflow_provider_twilio_comms.api.flows import Flow, now, waited
 from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, Refused, TwilioError
 
-__all__ = [
-    "LEAST",
-    "Budget",
-    "Ending",
-    "Failures",
-    "Row",
-    "Status",
-    "Until",
-    "Waiting",
-    "finished",
-    "is_configuration",
-    "polled",
-    "retry_after",
-]
-
 T = TypeVar("T")
 
 

@@ -11,8 +11,6 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.api.comms.operations import Stats
 
-__all__ = ["Amount", "Criteria", "OnUnknown", "WaitFor", "amount_of", "at_most"]
-
 Amount: TypeAlias = "float | int"
 WaitFor = Literal["accepted", "processed", "delivered"]
 OnUnknown = Literal["fail", "resend", "assume_sent"]

@@ -28,17 +28,6 @@ from airflow_provider_twilio_comms.exceptions import (
     WaitTimedOut,
 )
 
-__all__ = [
-    "MessageOutcome",
-    "MessageStatus",
-    "MessageWait",
-    "Seen",
-    "by_verdict",
-    "checked_until",
-    "judge",
-    "seen",
-]
-
 # What is as good as a status, or better. A status that is not here is waited for as it stands.
 _AS_GOOD = {
     "sent": frozenset({"sent", "delivered", "read"}),

@@ -22,8 +22,6 @@ from airflow_provider_twilio_comms.exceptions import (
     WaitTimedOut,
 )
 
-__all__ = ["Outcome", "Wait", "by_verdict", "explained", "failure_codes", "judge", "observed", "total"]
-
 SHOWN = 5  # operations that an error names
 KEPT = 7 * 24 * 3600.0  # seconds for which Twilio can be asked for an operation
 

@@ -13,8 +13,6 @@ from typing import Any, Literal, get_args
 from airflow_provider_twilio_comms.api._times import timestamp
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["Content", "Sender", "checked_content", "checked_sender", "checked_tags", "schedule"]
-
 Content = dict[str, Any]
 Sender = dict[str, Any]
 SenderChannel = Literal["SMS", "RCS", "WHATSAPP"]

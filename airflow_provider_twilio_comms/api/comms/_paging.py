@@ -13,8 +13,6 @@ from airflow_provider_twilio_comms.api._times import timestamp
 from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, decoded, next_query, unreadable
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["filters", "listing"]
-
 R = TypeVar("R")
 Query = Sequence[tuple[str, str]]
 
