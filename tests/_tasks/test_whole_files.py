@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import os
 import signal
@@ -58,7 +59,7 @@ STEPS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}  # Python's n
 def attempt(
     kind: str, given: dict[str, Any], connection: str, notes: str, url: str, root: str, step: int
 ) -> None:
-    """A try of a task in a process of its own, which is killed before it takes a step below ``root``."""
+    """A try in a process of its own, killed at a step: at a reply, or before a change below ``root``."""
     from airflow_provider_twilio_comms.operators.receipts import TwilioReceiptsOperator
     from airflow_provider_twilio_comms.transfers.messages_to_object_storage import (
         TwilioMessagesToObjectStorageOperator,
@@ -66,15 +67,18 @@ def attempt(
 
     taken = 0
 
-    def hook(event: str, args: tuple[Any, ...]) -> None:
+    def count() -> bool:
         nonlocal taken
-        if event not in STEPS or not str(args[0]).startswith(root):
-            return
-        if event == "open" and not (isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)):
-            return
         taken += 1
         if taken == step:
             os.kill(os.getpid(), signal.SIGKILL)
+        return True
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        if event not in STEPS or not str(args[0]).startswith(root):
+            return
+        if event != "open" or (isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)):
+            count()
 
     if url:
         attached(url)
@@ -82,6 +86,9 @@ def attempt(
     with environment(AIRFLOW_CONN_TWILIO_DEFAULT=connection):
         if step:
             sys.addaudithook(hook)
+            requests = logging.getLogger("urllib3.connectionpool")  # which tells of each reply of Twilio's
+            requests.setLevel(logging.DEBUG)
+            requests.addFilter(lambda record: count())
         task(task_id="task", **given).execute(context(FileStore(Path(notes))))
 
 
