@@ -56,12 +56,12 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         alert = TwilioNotifier(to="{{ var.value.on_call }}", from_="+15005550006", on_recovery=True)
         DAG("orders", on_failure_callback=alert, on_success_callback=alert)
 
-    What is said, to whom, by whom, when and under which key are templates, rendered when the alert is sent:
+    The text, recipients, sender, condition and key are templates, rendered when the alert is sent:
     with Airflow's context (of which a deadline has ``dag_run`` and ``deadline`` only), ``var``, ``conn`` and
     ``alert``: an :class:`~airflow_provider_twilio_comms._core.alerts.alert.Alert`, which knows ``dag_id``,
     ``task_id``, ``state``, ``try_number``, ``tries``, ``error``, ``link``, ``held_back`` ... everywhere.
 
-    What was sent and how many were held back is kept in Airflow's Variables, whose names start with
+    The store of what was sent and held back is Airflow's Variables, whose names start with
     ``twilio_alerts``, because tasks, the DAG processor and the triggerer can all write those (it takes
     Airflow 3.3), or in the table ``twilio_alerts`` of the database that ``alert_store`` names. A failed
     message is logged, and never fails anything; one whose outcome nobody knows is not repeated.
@@ -186,7 +186,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         return TableStore(HookDatabase(conn_id)) if conn_id else NameStore(VariableBoard(writable=writable))
 
     def _order(self, context: dict[str, Any], config: Config) -> Order | None:
-        """What is to be sent, and what may keep it back; None where the author wants nothing sent."""
+        """Put together the alert and its gates; None where the author wants nothing sent."""
         from airflow_provider_twilio_comms._core.alerts.send import Order
         from airflow_provider_twilio_comms._core.sending.message import addresses
         from airflow_provider_twilio_comms.notifications._context import alert_of
@@ -216,7 +216,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         )
 
     def _gates(self, context: dict[str, Any], to: Sequence[str]) -> list[Gate]:
-        """A deadline's own, since each triggerer runs its callback; the key's; the connection's."""
+        """List a deadline's own gate, since each triggerer runs its callback; the key's; the connection's."""
         from airflow_provider_twilio_comms._core.alerts.store import KEEP, Gate, scope
 
         alert: Alert = context["alert"]
@@ -241,7 +241,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
     def _compose(
         self, context: dict[str, Any], config: Config, to: Sequence[str], alert: Alert
     ) -> OutgoingMessage:
-        """The message, once it is known how many others it stands for."""
+        """Write the message, once it is known how many others it stands for."""
         from airflow_provider_twilio_comms._core.sending.message import compose
 
         context = {**context, "alert": alert}
@@ -272,7 +272,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         return cut(text, self.max_segments, "" if said else f" ({alert.held})")
 
     def _render_text(self, template: Any, context: dict[str, Any], instead: str | None = None) -> Any:
-        """A template's text; where it cannot be rendered and something else will do, that, and a log."""
+        """Render a template; where that fails and something else will do, log it and return that."""
         if isinstance(template, str) and "{" not in template:
             return template
         try:
