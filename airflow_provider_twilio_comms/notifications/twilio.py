@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -16,6 +17,7 @@ from airflow.sdk import BaseNotifier
 
 from airflow_provider_twilio_comms._core.sending.counters import verdict_of
 from airflow_provider_twilio_comms._tasks.operator import NumbersStayText
+from airflow_provider_twilio_comms.client._sharing import Shared
 from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError, scrub
 from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.notifications._arguments import (
@@ -40,6 +42,10 @@ if TYPE_CHECKING:
 __all__ = ["TwilioNotifier"]
 
 log: logging.Logger = logging.getLogger(__name__)
+
+# Alerts of one process at the same time use one hook, and read the connection once: each read would wait for
+# whatever else the process asks of Airflow.
+_hooks: Shared[TwilioHook] = Shared()
 
 HOUR = 3600.0
 _NO = frozenset({"", "false", "0", "no", "none", "off"})
@@ -144,19 +150,32 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
     def notify(self, context: Context) -> None:
         """Send the alert, in a worker or the DAG processor."""
         with self._log_errors():
-            hook = self._hook()
-            hook.run(self._alert(context, hook, writable="deadline" not in context))
+            hook = _hooks.enter(self._hook_key, lambda: self._hook(read=True))
+            try:
+                hook.run(self._alert(context, hook, writable="deadline" not in context))
+            finally:
+                _hooks.leave(self._hook_key)
 
     async def async_notify(self, context: Context) -> None:
         """Send the alert, on the triggerer's event loop."""
         with self._log_errors():
-            hook = await asyncio.to_thread(self._hook)  # what it imports takes its time
-            await hook.arun(self._alert(context, hook))
+            hook = await asyncio.to_thread(_hooks.enter, self._hook_key, self._hook)  # its imports take time
+            try:
+                await hook.arun(self._alert(context, hook))
+            finally:
+                _hooks.leave(self._hook_key)
 
-    def _hook(self) -> TwilioHook:
+    @property
+    def _hook_key(self) -> Hashable:
+        return os.getpid(), self.twilio_conn_id
+
+    def _hook(self, *, read: bool = False) -> TwilioHook:
         from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
-        return TwilioHook(self.twilio_conn_id)
+        hook = TwilioHook(self.twilio_conn_id)
+        if read:
+            _ = hook.config
+        return hook
 
     @contextmanager
     def _log_errors(self) -> Iterator[None]:
