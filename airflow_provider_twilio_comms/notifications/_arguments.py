@@ -1,4 +1,4 @@
-"""What a notifier's arguments may be, checked when the DAG is parsed."""
+"""Check a notifier's arguments when the DAG is parsed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LONGEST = timedelta(days=7)
 
 
 def accessors() -> dict[str, Any]:
-    """What a template expects of any context, and a deadline's lacks."""
+    """Get ``var`` and ``conn``, which a template expects of any context, and a deadline's lacks."""
     try:
         from airflow.sdk.execution_time.context import ConnectionAccessor, VariableAccessor
     except ImportError:
@@ -38,7 +38,7 @@ def at_least_one(name: str, value: int | None) -> int | None:
 
 
 def quiet_hours_of(given: str | None) -> QuietHours | None:
-    """The quiet hours of those on duty, who share one time zone. Raises :class:`InvalidInput`."""
+    """Parse the quiet hours of those on duty, who share one time zone. Raises :class:`InvalidInput`."""
     if given is None:
         return None
     hours = QuietHours.parse(given)

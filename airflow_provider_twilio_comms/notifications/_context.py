@@ -1,4 +1,4 @@
-"""What happened, read from whatever context Airflow gives; nothing in it is sure to be there.
+"""Read an alert from whatever context Airflow gives; nothing in it is sure to be there.
 
 A task's callback knows everything; one that the DAG processor runs for it has no ``dag_run`` and no
 ``exception``; a DAG's has a ``reason``, and a task instance that is only the last one; a deadline's holds
@@ -17,7 +17,7 @@ from airflow_provider_twilio_comms._core.alerts.alert import Alert, clean_error
 
 
 def alert_of(context: Mapping[str, Any], severity: str | None = None) -> Alert:
-    """What an alert is about. Raises nothing."""
+    """Read what an alert is about. Raises nothing."""
     run, deadline = context.get("dag_run"), context.get("deadline")
     ti = context.get("ti") or context.get("task_instance")
     if "reason" in context or deadline:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -16,6 +17,7 @@ from airflow.sdk import BaseNotifier
 
 from airflow_provider_twilio_comms._core.sending.counters import verdict_of
 from airflow_provider_twilio_comms._tasks.operator import NumbersStayText
+from airflow_provider_twilio_comms.client._sharing import Shared
 from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError, scrub
 from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.notifications._arguments import (
@@ -41,6 +43,10 @@ __all__ = ["TwilioNotifier"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
+# Alerts of one process at the same time use one hook, and read the connection once: each read would wait for
+# whatever else the process asks of Airflow.
+_hooks: Shared[TwilioHook] = Shared()
+
 HOUR = 3600.0
 _NO = frozenset({"", "false", "0", "no", "none", "off"})
 
@@ -56,12 +62,12 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         alert = TwilioNotifier(to="{{ var.value.on_call }}", from_="+15005550006", on_recovery=True)
         DAG("orders", on_failure_callback=alert, on_success_callback=alert)
 
-    What is said, to whom, by whom, when and under which key are templates, rendered when the alert is sent:
+    The text, recipients, sender, condition and key are templates, rendered when the alert is sent:
     with Airflow's context (of which a deadline has ``dag_run`` and ``deadline`` only), ``var``, ``conn`` and
     ``alert``: an :class:`~airflow_provider_twilio_comms._core.alerts.alert.Alert`, which knows ``dag_id``,
     ``task_id``, ``state``, ``try_number``, ``tries``, ``error``, ``link``, ``held_back`` ... everywhere.
 
-    What was sent and how many were held back is kept in Airflow's Variables, whose names start with
+    The store of what was sent and held back is Airflow's Variables, whose names start with
     ``twilio_alerts``, because tasks, the DAG processor and the triggerer can all write those (it takes
     Airflow 3.3), or in the table ``twilio_alerts`` of the database that ``alert_store`` names. A failed
     message is logged, and never fails anything; one whose outcome nobody knows is not repeated.
@@ -144,19 +150,32 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
     def notify(self, context: Context) -> None:
         """Send the alert, in a worker or the DAG processor."""
         with self._log_errors():
-            hook = self._hook()
-            hook.run(self._alert(context, hook, writable="deadline" not in context))
+            hook = _hooks.enter(self._hook_key, lambda: self._hook(read=True))
+            try:
+                hook.run(self._alert(context, hook, writable="deadline" not in context))
+            finally:
+                _hooks.leave(self._hook_key)
 
     async def async_notify(self, context: Context) -> None:
         """Send the alert, on the triggerer's event loop."""
         with self._log_errors():
-            hook = await asyncio.to_thread(self._hook)  # what it imports takes its time
-            await hook.arun(self._alert(context, hook))
+            hook = await asyncio.to_thread(_hooks.enter, self._hook_key, self._hook)  # its imports take time
+            try:
+                await hook.arun(self._alert(context, hook))
+            finally:
+                _hooks.leave(self._hook_key)
 
-    def _hook(self) -> TwilioHook:
+    @property
+    def _hook_key(self) -> Hashable:
+        return os.getpid(), self.twilio_conn_id
+
+    def _hook(self, *, read: bool = False) -> TwilioHook:
         from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
-        return TwilioHook(self.twilio_conn_id)
+        hook = TwilioHook(self.twilio_conn_id)
+        if read:
+            _ = hook.config
+        return hook
 
     @contextmanager
     def _log_errors(self) -> Iterator[None]:
@@ -186,7 +205,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         return TableStore(HookDatabase(conn_id)) if conn_id else NameStore(VariableBoard(writable=writable))
 
     def _order(self, context: dict[str, Any], config: Config) -> Order | None:
-        """What is to be sent, and what may keep it back; None where the author wants nothing sent."""
+        """Put together the alert and its gates; None where the author wants nothing sent."""
         from airflow_provider_twilio_comms._core.alerts.send import Order
         from airflow_provider_twilio_comms._core.sending.message import addresses
         from airflow_provider_twilio_comms.notifications._context import alert_of
@@ -216,7 +235,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         )
 
     def _gates(self, context: dict[str, Any], to: Sequence[str]) -> list[Gate]:
-        """A deadline's own, since each triggerer runs its callback; the key's; the connection's."""
+        """List a deadline's own gate, since each triggerer runs its callback; the key's; the connection's."""
         from airflow_provider_twilio_comms._core.alerts.store import KEEP, Gate, scope
 
         alert: Alert = context["alert"]
@@ -241,7 +260,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
     def _compose(
         self, context: dict[str, Any], config: Config, to: Sequence[str], alert: Alert
     ) -> OutgoingMessage:
-        """The message, once it is known how many others it stands for."""
+        """Write the message, once it is known how many others it stands for."""
         from airflow_provider_twilio_comms._core.sending.message import compose
 
         context = {**context, "alert": alert}
@@ -272,7 +291,7 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         return cut(text, self.max_segments, "" if said else f" ({alert.held})")
 
     def _render_text(self, template: Any, context: dict[str, Any], instead: str | None = None) -> Any:
-        """A template's text; where it cannot be rendered and something else will do, that, and a log."""
+        """Render a template; where that fails and something else will do, log it and return that."""
         if isinstance(template, str) and "{" not in template:
             return template
         try:

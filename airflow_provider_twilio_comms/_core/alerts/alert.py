@@ -26,14 +26,14 @@ _SECRETS = re.compile(
 
 
 def clean_error(text: str) -> str:
-    """The first line of an error, without what looks like a number or a secret."""
+    """Take the first line of an error, and what looks like a number or a secret out of it."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return scrub(_SECRETS.sub(lambda match: f"{match[1] or ''}***", line))
 
 
 @dataclass(frozen=True)
 class Alert:
-    """What a template knows as ``alert``.
+    """An alert, as templates know it under the name ``alert``.
 
     ``state`` is Airflow's word (``failed``, ``up_for_retry``, ``success`` ...), or ``deadline``; ``tries`` is
     how many there are at most; ``links`` are addresses to look at, the most telling first; ``held_back`` is
@@ -82,7 +82,7 @@ class Alert:
 
     @property
     def headline(self) -> str:
-        """What, which state, which try, and how many were held back."""
+        """The name, the state, the try, and how many were held back."""
         done = "recovered" if self.recovered else _WORDS.get(self.state, self.state.replace("_", " "))
         if self.state == "deadline" and self.deadline_time:
             done += f" {self.deadline_time:%Y-%m-%d %H:%M %Z}".rstrip()

@@ -92,7 +92,7 @@ class _Seen:
 
     @property
     def alarmed(self) -> bool:
-        """Whether an alert was sent of which nobody has told the end."""
+        """Tell whether an alert was sent whose end nobody has told."""
         return bool(self.sent) and time_of(self.sent[-1]) > max(map(time_of, self.ended), default=0.0)
 
     def in_force(self, gate: Gate) -> int:
@@ -110,7 +110,7 @@ class _Seen:
         ]
 
     def shut(self, gate: Gate) -> bool:
-        """Whether nobody else gets through: all was sent that may be, or others are about to send it."""
+        """Tell whether nobody else gets through: all was sent that may be, or others are about to send it."""
         return gate.span > 0 and self.in_force(gate) + len(self.standing()) >= gate.limit
 
 
@@ -318,7 +318,7 @@ def _after(moment: float, *seen: float) -> float:
 
 
 def _outlived(name: str, gates: dict[str, Gate], permit: Permit, moment: float) -> bool:
-    """Whether a name may go, now that this message went out."""
+    """Tell whether a name may go, now that this message went out."""
     head, _, rest = name.removeprefix(f"{ROOT}.").partition(".")
     kind, _, each = rest.removeprefix("gate.").partition(".")
     made, gate = time_of(each), gates.get(f"{ROOT}.{head}")

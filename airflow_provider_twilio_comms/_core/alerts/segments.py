@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from airflow_provider_twilio_comms.api.sms_encoding import segments
 
-# What people and programs write, and GSM-7 lacks; one such character would halve the room of a text.
+# Characters that people and programs write, and GSM-7 lacks; one of them would halve the room of a text.
 _PLAIN = str.maketrans(
     {
         **dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", '"'),
@@ -20,7 +20,7 @@ _PLAIN = str.maketrans(
         "\u2022": "*",
     }
 )
-# What belongs to the character before it: variation selectors and marks, skin tones, tags of flags, and the
+# Parts of the character before them: variation selectors and marks, skin tones, tags of flags, and the
 # vowels and ends of a Korean syllable.
 _joins = re.compile("[\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f\u1160-\u11ff]").match
 _flag = re.compile("[\U0001f1e6-\U0001f1ff]").match
@@ -39,7 +39,7 @@ def _base(char: str) -> str:
 
 
 def fits(text: str, bound: int) -> bool:
-    """Whether a text takes no more than so many segments."""
+    """Tell whether a text takes no more than so many segments."""
     return segments(text)[0] <= bound
 
 
@@ -69,7 +69,7 @@ def _shortened(beginning: str, tail: str) -> str:
 
 
 def clusters(text: str) -> Iterator[str]:
-    """What a person sees as one character each: letters with their marks, flags, joined emoji."""
+    """Split a text into what a person sees as single characters: letters with marks, flags, joined emoji."""
     start = 0
     for position in range(1, len(text)):
         if not _together(text, start, position):

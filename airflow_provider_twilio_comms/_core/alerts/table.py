@@ -98,7 +98,7 @@ class _Rows:
         return [row for row in self.rows if row.state == "claimed" and self._within(row, store.LEASE)]
 
     def shut(self, gate: Gate) -> bool:
-        """Whether nobody else gets through: all was sent that may be, or others are about to send it."""
+        """Tell whether nobody else gets through: all was sent that may be, or others are about to send it."""
         sent = [row for row in self._news() if row.state == "sent" and self._within(row, gate.span)]
         return gate.span > 0 and len(sent) + len(self.claimed()) >= gate.limit
 
