@@ -1,4 +1,4 @@
-"""Lists read by a worker: while it works on a page, the next one is on its way."""
+"""Read lists in a worker: while it works on a page, the next one is fetched."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from airflow_provider_twilio_comms._core.reporting.receipts import FAILED, Recei
 from airflow_provider_twilio_comms._tasks.task_state import Progress, Step
 from airflow_provider_twilio_comms.api.comms import messages, operations
 from airflow_provider_twilio_comms.api.comms.messages import Message
+from airflow_provider_twilio_comms.api.comms.operations import Operation
 from airflow_provider_twilio_comms.exceptions import ApiError, OperationGone
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.api.wire import Call, Page
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
-__all__ = ["LogReading", "Reading", "Receipts", "reading"]
+__all__ = ["LogReading", "Reading", "Receipts", "gone_error", "reading"]
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -75,9 +76,9 @@ RECENT = 5  # pages in which a row may come again, where new ones push it on whi
 
 
 class LogReading(Generic[R]):
-    """Hands the rows of an interval to ``take(rows, page)``, a page at a time, and notes each that is done.
+    """Hand the rows of an interval to ``take(rows, page)``, a page at a time, and note each that is done.
 
-    What ``take`` keeps of a page has to bear being told the same page twice.
+    ``take`` may get the same page twice.
     """
 
     def __init__(self, source: Source[R], read: Reading, progress: Progress) -> None:
@@ -133,36 +134,47 @@ PAGE = 1000
 
 
 class Receipts:
-    """``missing`` are the messages that Twilio counts but does not list; ``reasons`` may still be asked."""
+    """Read the receipts of operations.
+
+    ``missing`` are the messages that Twilio counts but does not list, and ``short`` their operations, with
+    the ids of the messages that it does list; ``reasons`` may still be asked for.
+    """
 
     def __init__(self, read: Reading, redaction: Redaction, max_reasons: int) -> None:
         self._read = read
         self._redaction = redaction
         self.reasons: int = max_reasons
         self.missing: int = 0
+        self.short: dict[str, set[str]] = {}
+
+    def look_up(self, operation_ids: Sequence[str]) -> tuple[list[Operation], list[str]]:
+        """The operations that Twilio knows, and the ids of those that it does not (any more)."""
+        found = self._read.each(operations.fetch, operation_ids)
+        gone = [name for name, operation in zip(operation_ids, found, strict=True) if operation is None]
+        return [operation for operation in found if operation is not None], gone
 
     def of(self, operation_ids: Sequence[str]) -> Iterator[list[Receipt]]:
-        """The receipts, some at a time. Raises :class:`OperationGone` before the first of them, where Twilio
-        does not know an operation any more.
+        """The receipts, some at a time. Raises :class:`OperationGone` before the first of them if Twilio does
+        not know an operation any more.
         """
-        known = self._read.each(operations.fetch, operation_ids)
-        gone = [name for name, operation in zip(operation_ids, known, strict=True) if operation is None]
+        known, gone = self.look_up(operation_ids)
         if gone:
-            raise _gone(gone)
+            raise gone_error(gone)
         for operation in known:
-            if operation is not None:
-                yield from self._of(operation)
+            yield from self.pages(operation)
 
-    def _of(self, operation: operations.Operation) -> Iterator[list[Receipt]]:
-        listed = 0
+    def pages(self, operation: Operation) -> Iterator[list[Receipt]]:
+        """The receipts of an operation, some at a time."""
+        listed: set[str] = set()
         for page in self._read.pages(messages.list(operation_id=operation.id, page_size=PAGE)):
-            listed += len(page.items)
+            listed.update(row.id for row in page.items)
             yield self._receipts(operation.id, page.items)
-        if listed < operation.stats.total:
+        if len(listed) < operation.stats.total:
             # Either the list lags, or the seven days ended while it was read.
             if None in self._read.each(operations.fetch, [operation.id]):
-                raise _gone([operation.id])
-            self.missing += operation.stats.total - listed
+                raise gone_error([operation.id])
+            self.missing += operation.stats.total - len(listed)
+            self.short[operation.id] = listed
 
     def _receipts(self, operation_id: str, rows: Sequence[Message]) -> list[Receipt]:
         failed = [row.id for row in rows if row.status in FAILED][: self.reasons]
@@ -172,11 +184,12 @@ class Receipts:
         return [receipt_of(operation_id, row, looked_at.get(row.id), self._redaction) for row in rows]
 
 
-def _gone(names: list[str]) -> OperationGone:
+def gone_error(names: list[str], note: str = "") -> OperationGone:
+    """The error for operations that Twilio does not know; ``note`` tells what there is of them elsewhere."""
     return OperationGone(
         f"Twilio does not know {', '.join(names)} (any more): it keeps the results of an operation for seven "
-        "days, and no list of recipients can be had after that. What is left is the classic message log, "
-        "which goes back 400 days",
+        f"days, and no list of recipients can be had after that. {note}The classic message log, which goes "
+        "back 400 days, is left",
         operation_ids=names,
         stats={},
     )

@@ -44,7 +44,7 @@ class TwilioSettingsOperator(TwilioResourceOperator):
         self.settings = settings
 
     def calls(self) -> tuple[Callable[[str], Call[Any]], Callable[..., Call[Any]]]:
-        """What reads the resource, and what changes it."""
+        """The call that reads the resource, and the one that changes it."""
         raise NotImplementedError
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -67,8 +67,9 @@ class TwilioListOperator(TwilioOperator):
 
     :param limit: read so many rows at most
     :param fields: keep these columns only
-    :param output_path: write the rows to this file, through ``ObjectStoragePath``: JSON lines where its name
-        ends in ``.jsonl`` or ``.ndjson``, Parquet where it ends in ``.parquet`` (a template)
+    :param output_path: write the rows to this file, through ``ObjectStoragePath``: JSON lines if its name
+        ends in ``.jsonl`` or ``.ndjson``, Parquet if it ends in ``.parquet``; an earlier file stays until the
+        new one is whole (a template)
     :param max_rows: more rows than this do not go to XCom: the task fails and asks for ``output_path``
     """
 
@@ -102,9 +103,9 @@ class TwilioListOperator(TwilioOperator):
         return result
 
     def _written(self, path: str) -> dict[str, Any]:
-        from airflow_provider_twilio_comms._tasks.table_files import Table, writing
+        from airflow_provider_twilio_comms._tasks.table_files import Table, write_tables
 
-        with writing(path) as write:
+        with write_tables(path) as write:
             count = self.hook.run(self.read(lambda rows: write(Table.of(rows, self.fields)), self.limit))
         return {"count": count, "output_path": path}
 

@@ -27,7 +27,7 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients,
 from airflow_provider_twilio_comms.links.console import TwilioConsoleLink
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context, ObjectStoragePath
+    from airflow.sdk import Context
 
     from airflow_provider_twilio_comms._core.planning.plan import Plan
     from airflow_provider_twilio_comms._core.planning.screening import Screening
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms._core.recipients.reader import Reader
     from airflow_provider_twilio_comms._core.sending.ledger import Ledger
     from airflow_provider_twilio_comms._core.sending.send_once import SendOnce
+    from airflow_provider_twilio_comms._tasks.object_storage import Folder
     from airflow_provider_twilio_comms.client.config import Config
 
 __all__ = ["REPORT", "TwilioSendOperator"]
@@ -349,7 +350,7 @@ class TwilioSendOperator(TwilioOperator):
         """The folder in which plans are kept, if they are."""
         return self.snapshot_path
 
-    def _remove_old_snapshots(self, folder: ObjectStoragePath) -> None:
+    def _remove_old_snapshots(self, folder: Folder) -> None:
         from airflow_provider_twilio_comms._core.planning import snapshot
 
         days = conf.getfloat("twilio", "snapshot_days", fallback=30.0)
@@ -357,7 +358,7 @@ class TwilioSendOperator(TwilioOperator):
         if removed:
             self.log.info("Removed %d plans that were kept for more than %g days", removed, days)
 
-    def _snapshot_folder(self, ledger: Ledger) -> ObjectStoragePath | None:
+    def _snapshot_folder(self, ledger: Ledger) -> Folder | None:
         """The folder of this task instance's plan, which no other one has."""
         from airflow_provider_twilio_comms._tasks.object_storage import folder
 

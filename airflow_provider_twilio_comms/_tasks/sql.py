@@ -65,12 +65,12 @@ class Query:
         names = [str(column[0]) for column in description]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            problem = f"gives a column twice: {shown_columns(twice)}"
+            problem = f"gives {shown_columns(twice[:1])!r} twice"
             raise InvalidInput.at("sql", problem, "Name the columns apart with AS")
         if self.column is not None and self.column not in names:
             raise InvalidInput.at(
                 "number_column",
-                f"{self.column!r} is no column of the statement, which has {shown_columns(names)}",
+                f"{self.column!r} is no column of the statement (it has {shown_columns(names)})",
                 "Name the one with the numbers",
             )
         return names

@@ -1,7 +1,7 @@
-"""Rows to a table of any database that Airflow has a ``DbApiHook`` for, each of them once.
+"""Load rows into a table of any database that Airflow has a ``DbApiHook`` for, each of them once.
 
-Not by ``DbApiHook.insert_rows``: it commits by itself, and where the database refuses rows it logs them, with
-all their numbers.
+``DbApiHook.insert_rows`` is not used: it commits by itself, and logs rows that the database refuses, with all
+their numbers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError, 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
-__all__ = ["created", "database_hook", "describe", "loading"]
+__all__ = ["created", "describe", "loading", "sql_hook", "table_name"]
 
 VALUES = 2000  # of one statement: SQL Server takes 2,100, SQLite and PostgreSQL more
 _TYPES = {
@@ -42,16 +42,14 @@ _TYPES = {
 def loading(
     conn_id: str, table: str, kind: type[msgspec.Struct], key: str, *, create: bool = False
 ) -> Iterator[Callable[[Sequence[msgspec.Struct]], None]]:
-    """A table to write rows of ``kind`` to, some at a time; those are there all or not at all.
+    """Open a table to write rows of ``kind`` to, some at a time: all of those are written, or none.
 
-    A row replaces the one with the same ``key``, so that writing twice is writing once. Raises
-    :class:`InvalidInput` for a connection or table that cannot be one, :class:`TwilioError` for what the
-    database says, without the rows.
+    A row replaces the one with the same ``key``, in one transaction, so that writing twice is writing once.
+    Raises :class:`InvalidInput` for a connection or table that cannot be one, :class:`TwilioError` for
+    errors of the database, without the rows.
     """
-    table = table.strip()
-    if not re.fullmatch(r"[\w.$\"`\[\]-]+", table):
-        raise InvalidInput.at("table", "is no name of a table", "Give table, or schema.table")
-    hook = database_hook(conn_id)
+    table = table_name(table)
+    hook = sql_hook(conn_id)
     writer = (_Copier if hook.conn_type == "postgres" else _Writer)(hook, table, kind, key)
     with _told(table):
         connection = hook.get_conn()
@@ -64,12 +62,30 @@ def loading(
                 connection.commit()
 
         def write(rows: Sequence[msgspec.Struct]) -> None:
-            with _told(table):
+            try:
                 writer.write(connection, rows)
+            except Exception as error:
+                raise _refused(connection, table, kind, error) from None
 
         yield write
     finally:
         connection.close()
+
+
+_NAME = r'(?:[^\W\d](?:-?[\w$])*|"[^"\0]+"|`[^`\0]+`|\[[^\]\0]+\])'
+
+
+def table_name(given: str) -> str:
+    """A table's name as it may stand in a statement: parts with dots between, plain or quoted.
+
+    Two hyphens would begin a comment, and take the rest of a DELETE with them. Raises :class:`InvalidInput`.
+    """
+    name = given.strip()
+    if not re.fullmatch(rf"{_NAME}(?:\.{_NAME})*", name):
+        raise InvalidInput.at(
+            "table", "is no name of a table", "Give table, or schema.table; quote other names as SQL does"
+        )
+    return name
 
 
 def created(table: str, kind: type[msgspec.Struct], key: str) -> str:
@@ -120,7 +136,7 @@ class _Writer:
         return f"({', '.join([self._mark] * count)})"
 
     def _cell(self, cell: Any, connection: Any) -> Any:
-        """What is neither text nor a whole number as the hook writes it for its driver."""
+        """A value for the driver; what is neither text nor a whole number as the hook writes it."""
         kind = type(cell)
         if kind is str or kind is int or cell is None:
             return cell
@@ -163,7 +179,7 @@ def _parts(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
         yield part
 
 
-def database_hook(conn_id: str, field: str = "sql_conn_id") -> DbApiHook:
+def sql_hook(conn_id: str, field: str = "sql_conn_id") -> DbApiHook:
     """The hook of a connection to a database. Raises :class:`InvalidInput` that names the argument."""
     from airflow.sdk import BaseHook
 
@@ -184,7 +200,7 @@ _CODES = ("pgcode", "sqlstate", "sqlite_errorname", "errno")
 
 @contextmanager
 def _told(table: str) -> Iterator[None]:
-    """What a database says of rows that it refuses names them: tell its kind, its code and no values."""
+    """Report errors of statements that carry no rows: the kind, the code and the first line of the text."""
     try:
         yield
     except TwilioError:
@@ -195,8 +211,48 @@ def _told(table: str) -> Iterator[None]:
 
 def describe(error: Exception) -> str:
     """Say what a database said, without values: its error's kind, its code, and the first line."""
-    kind = f"{type(error).__module__.split('.')[0]}.{type(error).__name__}"
-    code = next((f" {value}" for name in _CODES if (value := getattr(error, name, None))), "")
-    # The first line says what is wrong; values are on those that follow, in quotes or brackets, or last.
+    return f"{_code_of(error)}: {_text_of(error)}"
+
+
+def _refused(connection: Any, table: str, kind: type[msgspec.Struct], error: Exception) -> TwilioError:
+    """The error of a statement that carried rows, without its text, which may hold any of their values.
+
+    A database quotes values as it likes, and a trigger raises whatever text its author wrote. So a statement
+    without rows is tried: if the table or the connection is the trouble it fails as well, and its text is
+    shown. Else the columns that the error mentions are.
+    """
+    names = [column.name for column in msgspec.structs.fields(kind)]
+    try:
+        cursor = connection.cursor()
+        try:
+            cursor.execute(f"SELECT {', '.join(names)} FROM {table} WHERE 1 = 0")
+            cursor.fetchall()
+        finally:
+            cursor.close()
+            connection.rollback()
+    except Exception as problem:
+        reason = _text_of(problem)
+    else:
+        mentioned = [name for name in names if re.search(rf"\b{name}\b", str(error))]
+        columns = f" (it mentions {', '.join(mentioned)})" if mentioned else ""
+        reason = (
+            f"it refused some of them{columns}; its own words may name people, so they are in its log alone"
+        )
+    return TwilioError(
+        f"the database does not take rows for {table}: {_code_of(error)}: {reason}. These rows were not "
+        "written, and those that they replace are as they were"
+    )
+
+
+def _code_of(error: Exception) -> str:
+    """The kind of a database's error and its code, such as ``psycopg2.UniqueViolation 23505``."""
+    codes = [value for name in _CODES if (value := getattr(error, name, None))]
+    numbers = [value for value in error.args[:1] if isinstance(value, int)]  # as MySQL's drivers have it
+    name = f"{type(error).__module__.split('.')[0]}.{type(error).__name__}"
+    return " ".join([name, *map(str, (codes or numbers)[:1])])
+
+
+def _text_of(error: Exception) -> str:
+    """The first line, without what stands in quotes or brackets."""
     problem = re.sub(r"'[^']*'|\([^)]*\)|: \".*", "...", str(error).strip().split("\n")[0])
-    return f"{kind}{code}: {scrub(problem)[:200]}"
+    return scrub(problem)[:200]

@@ -1,23 +1,21 @@
-"""Resources as rows, and files of rows: JSON lines or Parquet, wherever ``ObjectStoragePath`` reaches."""
+"""Tables of resources, and files of them: JSON lines or Parquet, wherever ``ObjectStoragePath`` reaches."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
+from airflow_provider_twilio_comms._tasks.object_storage import write_whole
 from airflow_provider_twilio_comms.api._forms import bare
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-if TYPE_CHECKING:
-    from airflow.sdk import ObjectStoragePath
-
-__all__ = ["Table", "Take", "whole", "writing"]
+__all__ = ["Table", "Take", "write_tables"]
 
 Take: TypeAlias = Callable[[Sequence[Any]], Any]
 GROUP = 50_000  # rows of Parquet's row groups
@@ -40,7 +38,7 @@ class Table:
     ) -> Table:
         """``kind`` gives columns to a table without rows too.
 
-        Raises :class:`InvalidInput` for a column that there is not.
+        Raises :class:`InvalidInput` for an unknown column.
         """
         shape = kind or (items[0] if items else None)
         known = {each.encode_name: each for each in msgspec.structs.fields(shape)} if shape else {}
@@ -52,7 +50,7 @@ class Table:
 
     @property
     def whole(self) -> bool:
-        """Whether every column is wanted, in its place."""
+        """True if every column is wanted, in its place."""
         return (
             not self.items
             or tuple(column.name for column in self.columns) == type(self.items[0]).__struct_fields__
@@ -65,36 +63,18 @@ class Table:
 
 
 @contextmanager
-def whole(target: ObjectStoragePath) -> Iterator[IO[bytes]]:
-    """A file to write. If it cannot be finished, it is taken away again. Local folders above it are made.
+def write_tables(path: str) -> Iterator[Callable[[Table], None]]:
+    """Write tables to a file, one after the other: JSON lines or Parquet, by the end of its name.
 
-    Raises :class:`InvalidInput` where it cannot be opened.
+    The file is there once it is whole; an earlier one stays until then, and for good if the block fails.
     """
-    try:
-        if target.protocol in ("", "file", "local"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-        file = target.open("wb")
-    except OSError as error:
-        problem = f"cannot be written ({error.strerror or type(error).__name__})"
-        raise InvalidInput.at("output_path", problem, "Check it") from error
-    try:
-        with file:
-            yield file
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def writing(path: str) -> Iterator[Callable[[Table], None]]:
-    """A file to write tables to, one after the other: JSON lines or Parquet, by the end of its name."""
     from airflow.sdk import ObjectStoragePath
 
     kinds = {".jsonl": _lines, ".ndjson": _lines, ".parquet": _parquet}
     target = ObjectStoragePath(path.strip())
     if target.suffix not in kinds:
         raise InvalidInput.at("output_path", "is no kind of file known here", f"End it in {', '.join(kinds)}")
-    with whole(target) as file, kinds[target.suffix](file) as write:
+    with write_whole(target) as file, kinds[target.suffix](file) as write:
         yield write
 
 
@@ -135,7 +115,11 @@ def _parquet(file: Any) -> Iterator[Callable[[Table], None]]:
         if table.columns:
             groups.add(pa.table(arrays, [column.encode_name for column in table.columns]))
 
-    yield write
+    try:
+        yield write
+    except BaseException:
+        groups.abandon()
+        raise
     if not groups.end():
         parquet.write_table(pa.table({}), file)
 
@@ -154,12 +138,18 @@ class _Groups:
             self._write()
 
     def end(self) -> bool:
-        """Whether there was anything to write."""
+        """Write the end; returns whether there was anything to write."""
         if self._held:
             self._write()
         if self._writer is not None:
             self._writer.close()
         return self._writer is not None
+
+    def abandon(self) -> None:
+        """Close the writer while the file is open: it would write its end whenever it is collected."""
+        if self._writer is not None:
+            with suppress(Exception):  # the file is thrown away, and what went wrong is known
+                self._writer.close()
 
     def _write(self) -> None:
         joined = self._joined(self._held)
@@ -169,6 +159,6 @@ class _Groups:
 
 
 def _cell(item: Any, column: msgspec.structs.FieldInfo, nested: bool) -> Any:
-    """A value; what is no single value is JSON."""
+    """A value for a column; a nested one as JSON."""
     value = getattr(item, column.name)
     return msgspec.json.encode(value).decode() if nested and value is not None else value

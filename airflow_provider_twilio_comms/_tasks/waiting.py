@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.triggers.messages import TwilioMessagesTrigger
     from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
 
-__all__ = ["MessagesTaskWait", "OperationsTaskWait", "TaskWait"]
+__all__ = ["MessagesTaskWait", "OperationsTaskWait", "TaskWait", "reread"]
+
+log: logging.Logger = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Ending)
 
@@ -52,7 +55,22 @@ class TaskWait(ABC, Generic[E]):
 
     def run(self, hook: TwilioHook, *, to_the_end: bool) -> E | None:
         """Wait in this process: to the end, or just for one look."""
-        return hook.run(finished(self.wait(), self.poll_interval) if to_the_end else polled(self.wait(), {}))
+        wait = self.wait()
+        if not to_the_end:
+            return hook.run(polled(wait))
+        while (outcome := hook.run(finished(wait, self.poll_interval))) is None:
+            hook = reread(hook)
+        return outcome
+
+
+def reread(hook: TwilioHook) -> TwilioHook:
+    """Read a connection again after a failed poll: a new hook where it has changed, else the same one."""
+    fresh = type(hook)(hook.twilio_conn_id)
+    try:
+        return fresh if fresh.config != hook.config else hook
+    except TwilioError as error:
+        log.warning("The connection is used as it was: %s", error)
+        return hook
 
 
 @dataclass(frozen=True)

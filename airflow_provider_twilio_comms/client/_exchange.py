@@ -1,4 +1,4 @@
-"""How one call becomes requests on the wire: address, headers, token, and the reading of the reply.
+"""How one call becomes requests on the wire: address, headers, token, limits, and the reading of the reply.
 
 Pure, and shared by both transports: a generator that yields a ``Request`` to have it exchanged for a
 ``Reply``, or a ``Pause`` to learn the time.
@@ -17,16 +17,18 @@ from airflow_provider_twilio_comms.api.wire import Call, checked
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.exceptions import ServerFailed, TransportFailed
 
-__all__ = ["Request", "RequestBuilder", "lost"]
+__all__ = ["LARGEST", "WHOLE", "Request", "RequestBuilder", "lost", "too_large"]
 
 T = TypeVar("T")
 
 EARLY = 60.0  # seconds before its end at which an access token is no longer used
+LARGEST = 64 * 1024 * 1024  # bytes of a reply; a page of Twilio's largest lists has some 3 MB
+WHOLE = 4.0  # times the connection's timeout that a whole exchange may take, body and reply included
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """What goes on the wire."""
+    """A request as it goes on the wire."""
 
     method: str
     url: str
@@ -42,6 +44,11 @@ def lost(request: Request, sent: bool, what: str) -> TransportFailed:
     """
     sent = sent and request.product != "oauth"
     return TransportFailed(f"{request.method} {request.url.split('/')[2]}: {what}", sent=sent)
+
+
+def too_large(request: Request) -> TransportFailed:
+    """The error of a reply that has no end, or none that is worth waiting for."""
+    return lost(request, True, f"the reply is larger than {LARGEST // 2**20} MiB")
 
 
 @dataclass

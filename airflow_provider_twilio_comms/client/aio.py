@@ -16,7 +16,14 @@ from tenacity import AsyncRetrying
 from airflow_provider_twilio_comms.api.flows import Aside, Done, Download, Flow, Pause, advance, made
 from airflow_provider_twilio_comms.api.wire import Call, Reply
 from airflow_provider_twilio_comms.client._downloads import BLOCK, broken, emptied, unkept
-from airflow_provider_twilio_comms.client._exchange import Request, RequestBuilder, lost
+from airflow_provider_twilio_comms.client._exchange import (
+    LARGEST,
+    WHOLE,
+    Request,
+    RequestBuilder,
+    lost,
+    too_large,
+)
 from airflow_provider_twilio_comms.client._sharing import Shared
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.client.retry import outcome, policy
@@ -35,9 +42,9 @@ class AsyncClient:
 
         self._courier = RequestBuilder(config)
         self._policy = policy(config.max_attempts)
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=min(config.timeout, 10), sock_read=config.timeout
-        )
+        pieces = {"sock_connect": min(config.timeout, 10), "sock_read": config.timeout}
+        timeout = aiohttp.ClientTimeout(total=WHOLE * config.timeout, **pieces)
+        self._of_files = aiohttp.ClientTimeout(total=None, **pieces)  # they may be large, and go to a file
         self._session = aiohttp.ClientSession(
             timeout=timeout,
             connector=aiohttp.TCPConnector(limit=32),
@@ -95,9 +102,13 @@ class AsyncClient:
                 allow_redirects=False,
                 **self._proxy(request),
             ) as response:
-                body = await response.read()
+                body = bytearray()
+                async for block in response.content.iter_any():
+                    body += block
+                    if len(body) > LARGEST:
+                        raise too_large(request)
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                return Reply(response.status, headers, body)
+                return Reply(response.status, headers, bytes(body))
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             never = isinstance(
                 error,
@@ -120,7 +131,9 @@ class AsyncClient:
 
         try:
             address = URL(emptied(download).url, encoded=True)
-            async with self._session.get(address, **_proxy_of(download.url)) as response:
+            async with self._session.get(
+                address, timeout=self._of_files, **_proxy_of(download.url)
+            ) as response:
                 if response.status != 200:
                     raise unkept(download, response.status)
                 async for block in response.content.iter_chunked(BLOCK):
@@ -131,10 +144,14 @@ class AsyncClient:
         return download.into.tell()
 
     def _reason(self, error: Exception, never_connected: bool) -> str:
+        import aiohttp
+
         if never_connected:
             return "the host could not be reached"
-        if isinstance(error, asyncio.TimeoutError):
+        if isinstance(error, aiohttp.ServerTimeoutError):
             return f"no answer within {self._timeout:g} s"
+        if isinstance(error, asyncio.TimeoutError):
+            return f"no whole answer within {WHOLE * self._timeout:g} s"
         return f"the connection broke ({type(error).__name__})"
 
 

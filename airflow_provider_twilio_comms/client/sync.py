@@ -13,7 +13,14 @@ from tenacity import Retrying
 from airflow_provider_twilio_comms.api.flows import Aside, Done, Download, Flow, Pause, advance, made
 from airflow_provider_twilio_comms.api.wire import Call, Reply
 from airflow_provider_twilio_comms.client._downloads import BLOCK, broken, emptied, unkept
-from airflow_provider_twilio_comms.client._exchange import Request, RequestBuilder, lost
+from airflow_provider_twilio_comms.client._exchange import (
+    LARGEST,
+    WHOLE,
+    Request,
+    RequestBuilder,
+    lost,
+    too_large,
+)
 from airflow_provider_twilio_comms.client._sharing import Shared
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.client.retry import outcome, policy
@@ -72,21 +79,39 @@ class Client:
 
     def _exchange(self, request: Request) -> Reply:
         import requests
+        import urllib3
 
         if self._process != os.getpid():  # a fork may not share its parent's connections
             self._session, self._process = _session(), os.getpid()
         body = _Body(request.body) if request.body is not None else None
         prepared = requests.PreparedRequest()
         prepared.prepare(request.method, request.url, dict(request.headers), data=body)
+        began = time.monotonic()
         try:
-            response = self._session.send(
-                prepared, timeout=self._timeout, allow_redirects=False, **self._environment(request)
-            )
-        except requests.RequestException as error:
+            with self._session.send(
+                prepared,
+                timeout=self._timeout,
+                allow_redirects=False,
+                **self._environment(request),
+            ) as response:
+                content = self._read(response, request, began)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             sent = body.touched if body else not _never_connected(error)
             raise lost(request, sent, self._reason(error)) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, headers, response.content)
+        return Reply(response.status_code, headers, content)
+
+    def _read(self, response: requests.Response, request: Request, began: float) -> bytes:
+        """The body, as it comes in: a reply that trickles is given up like one that never comes."""
+        read = getattr(response.raw, "read1", response.raw.read)
+        content, limit = bytearray(), WHOLE * self._timeout[1]
+        while block := read(BLOCK, decode_content=True):
+            content += block
+            if len(content) > LARGEST:
+                raise too_large(request)
+            if time.monotonic() - began > limit:
+                raise lost(request, True, f"no whole answer within {limit:g} s")
+        return bytes(content)
 
     def _download(self, download: Download) -> int:
         import requests
@@ -106,8 +131,9 @@ class Client:
 
     def _reason(self, error: Exception) -> str:
         import requests
+        import urllib3
 
-        if isinstance(error, requests.Timeout):
+        if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
             return f"no answer within {self._timeout[1]:g} s"
         if _never_connected(error):
             return "the host could not be reached"
@@ -119,7 +145,7 @@ class Client:
         """Proxies and certificates as the environment says, read once per host and not for every request."""
         if request.product not in self._settings:
             self._settings[request.product] = dict(
-                self._session.merge_environment_settings(request.url, {}, None, None, None)
+                self._session.merge_environment_settings(request.url, {}, True, None, None)
             )
         return self._settings[request.product]
 

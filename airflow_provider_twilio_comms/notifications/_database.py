@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_twilio_comms._core.alerts.store import StoreFailed
 from airflow_provider_twilio_comms._core.alerts.table import CREATE, Duplicate
-from airflow_provider_twilio_comms._tasks.sql_loading import database_hook, describe
+from airflow_provider_twilio_comms._tasks.sql_loading import describe, sql_hook
 from airflow_provider_twilio_comms.exceptions import scrub
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class HookDatabase:
     def session(self) -> Iterator[_HookSession]:
         """One connection, closed at the end of the block."""
         try:
-            hook = database_hook(self.conn_id, "alert_store")
+            hook = sql_hook(self.conn_id, "alert_store")
         except Exception as error:  # whatever Airflow says of a connection that is not there
             raise StoreFailed(scrub(f"{type(error).__name__}: {error}")) from None
         with closing(_try(hook.get_conn)) as connection:

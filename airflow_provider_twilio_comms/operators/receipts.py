@@ -1,9 +1,8 @@
-"""Every receipt back: what became of each recipient of a bulk send."""
+"""Receipts of bulk sends: the outcome of every recipient."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_twilio_comms._core.xcom_keys import OUTCOME
@@ -21,7 +20,7 @@ from airflow_provider_twilio_comms.hooks import _metrics
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_twilio_comms._core.reporting.receipts import Receipt
+    from airflow_provider_twilio_comms._tasks.receipts_output import Copied, ReceiptsOutput
 
 __all__ = ["TwilioReceiptsOperator", "named"]
 
@@ -34,13 +33,19 @@ class TwilioReceiptsOperator(TwilioRedacted):
     A row is a recipient: operation, message, recipient (as ``redact`` says), channel used, status, Twilio's
     code and what to do about it (``verdict``), times. Of messages that failed the reason is asked for one by
     one, a few at a time; ``code``, ``reason``, ``attempts``, ``sid`` and ``attempted_at`` are known of those.
-    Rows of a table replace those with the same ``message_id``, a file is written anew: running it again, once
-    the last receipts are in, leaves one row for each message.
+    A row replaces the one with the same ``message_id``, an operation's in one transaction; a file is replaced
+    as a whole, once all receipts are in. Running it again, once the last receipts are in, leaves one row for
+    each message of these operations.
 
-    Returns ``{"operation_ids", "rows", "statuses", "codes", "verdicts", "unexplained", "missing"}`` and
-    ``output_path`` or ``table``; assets in ``outlets`` get the same as the ``extra`` of their event.
-    ``unexplained`` counts failures beyond ``max_reasons``, ``missing`` messages that Twilio counts but does
-    not list. Twilio keeps results for seven days: after that the task fails and says so.
+    Twilio keeps results for seven days. Receipts that it does not list any more, and that an earlier run has
+    written to the same file or table, stay as they were; the log says so, and from when they are. The task
+    fails, and changes nothing, only if there are none of such an operation.
+
+    Returns ``{"operation_ids", "rows", "statuses", "codes", "verdicts", "unexplained", "missing", "kept",
+    "kept_from"}`` and ``output_path`` or ``table``; assets in ``outlets`` get the same as the ``extra`` of
+    their event. ``unexplained`` counts failures beyond ``max_reasons``, ``missing`` messages that Twilio
+    counts but does not list, ``kept`` receipts of an earlier run that stay (``rows`` holds them too), and
+    ``kept_from`` is when Twilio last changed one of those, in ISO 8601, or None.
 
     .. code-block:: python
 
@@ -102,41 +107,44 @@ class TwilioReceiptsOperator(TwilioRedacted):
         self.concurrency: int = count_of("concurrency", concurrency, THREADS)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_twilio_comms._core.reporting.receipts import Tally
         from airflow_provider_twilio_comms._tasks.reading import Receipts, reading
+        from airflow_provider_twilio_comms._tasks.receipts_output import copy_receipts
 
-        tally = Tally()
         with failing_fast():
-            ids, redaction = named(self.operation_ids), self.redaction
-            with reading(self.hook, self.concurrency) as read, self._place() as write:
-                receipts = Receipts(read, redaction, self.max_reasons)
-                for rows in receipts.of(ids):
-                    write(rows)
-                    tally.add(rows)
-        return self._told(context, ids, tally.to_dict(), receipts.missing)
+            ids, output = named(self.operation_ids), self._output()
+            with reading(self.hook, self.concurrency) as read:
+                copied = copy_receipts(Receipts(read, self.redaction, self.max_reasons), ids, output)
+        self._tell_kept(copied, ids, output)
+        return self._told(context, ids, copied)
 
-    @contextmanager
-    def _place(self) -> Iterator[Callable[[Sequence[Receipt]], None]]:
-        from airflow_provider_twilio_comms._core.reporting.receipts import Receipt
+    def _output(self) -> ReceiptsOutput:
+        from airflow_provider_twilio_comms._tasks.receipts_output import ReceiptsFile, ReceiptsTable
 
         if self.output_path:
-            from airflow_provider_twilio_comms._tasks.table_files import Table, writing
-
-            with writing(self.output_path) as write:
-                write(Table.of((), kind=Receipt))  # so that a file without rows has columns too
-                yield lambda rows: write(Table.of(rows))
-            return
-        from airflow_provider_twilio_comms._tasks.sql_loading import loading
-
+            return ReceiptsFile(self.output_path)
         assert self.sql_conn_id
         assert self.table
-        with loading(self.sql_conn_id, self.table, Receipt, "message_id", create=self.create_table) as load:
-            yield load
+        return ReceiptsTable(self.sql_conn_id, self.table, self.create_table)
 
-    def _told(self, context: Context, ids: list[str], counts: dict[str, Any], missing: int) -> dict[str, Any]:
+    def _tell_kept(self, copied: Copied, ids: list[str], output: ReceiptsOutput) -> None:
+        if copied.kept:
+            self.log.warning(
+                "Twilio does not list %s receipts of %s any more, or not yet (it keeps them for seven days): "
+                "in %s they stay as they were. The newest of them is from %s",
+                f"{copied.kept:,}",
+                ", ".join(sorted(copied.kept_of)),
+                output,
+                copied.kept_from,
+            )
+        if not ids and copied.untouched:
+            self.log.warning("There are no operations, so %s is left as it is", output)
+
+    def _told(self, context: Context, ids: list[str], copied: Copied) -> dict[str, Any]:
+        counts, missing = copied.tally.to_dict(), copied.missing
         self.log.info(
-            "Wrote %s receipts: %s",
+            "There are %s receipts, %s of them from before: %s",
             f"{counts['rows']:,}",
+            f"{copied.kept:,}",
             ", ".join(f"{name} {count:,}" for name, count in counts["statuses"].items()) or "there are none",
         )
         if counts["unexplained"]:
@@ -150,7 +158,11 @@ class TwilioReceiptsOperator(TwilioRedacted):
         for verdict, count in counts["verdicts"].items():
             _metrics.count("twilio.receipts.failed", count, conn_id=self.twilio_conn_id, verdict=verdict)
         place = {"output_path": self.output_path} if self.output_path else {"table": self.table}
-        result = {"operation_ids": ids, **counts, "missing": missing, **place}
+        kept = {
+            "kept": copied.kept,
+            "kept_from": copied.kept_from.isoformat() if copied.kept_from else None,
+        }
+        result = {"operation_ids": ids, **counts, "missing": missing, **kept, **place}
         context["ti"].xcom_push(OUTCOME, {"operation_ids": ids, "codes": counts["codes"], "complete": True})
         announced(context, self.outlets, result)
         self._rows = counts["rows"]

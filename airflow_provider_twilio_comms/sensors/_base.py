@@ -1,10 +1,11 @@
-"""What the sensors share: their connection, and how a bad end ends them."""
+"""Base of the sensors: their connection, how they poke or defer, and how a bad end ends them."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,12 @@ from airflow_provider_twilio_comms.exceptions import WaitTimedOut
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_twilio_comms._core.waiting.base import Waiting
+    from airflow_provider_twilio_comms._core.waiting.base import Budget, Waiting
     from airflow_provider_twilio_comms._tasks.waiting import TaskWait
 
 __all__ = ["TwilioSensor"]
+
+AGAIN = 20.0  # seconds, at most, between the looks of one poke
 
 
 class TwilioSensor(TwilioTask, BaseSensorOperator):
@@ -30,6 +33,8 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
     :param twilio_conn_id: the connection, of type ``twilio``
     :param deferrable: wait in the triggerer; ``[operators] default_deferrable`` if left out
     """
+
+    budget: Budget | None = None
 
     def __init__(
         self,
@@ -68,11 +73,8 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
         return self.execute_complete(context, outcome)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        from airflow_provider_twilio_comms._core.waiting.base import polled
-
         with failing_fast():
-            self.resumed(self._wait, context)
-            outcome = self.hook.run(polled(self._wait, {}))
+            outcome = self._poke_again(context) if self.reschedule else self._poke_once()
             if outcome is None or outcome.status == "timeout":  # its time is Airflow's to tell
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=self.judged(outcome))
@@ -87,7 +89,38 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
 
     @cached_property
     def _wait(self) -> Waiting[Any, Any]:
-        return self.task_wait.wait()  # kept, since it counts the polls that fail
+        wait = self.task_wait.wait()  # kept, since it counts the polls that fail
+        wait.budget = self.budget or wait.budget
+        return wait
+
+    def _poke_once(self) -> Any:
+        """Look once. The connection is read again after a look that failed, since it may be the reason."""
+        from airflow_provider_twilio_comms._core.waiting.base import polled
+        from airflow_provider_twilio_comms._tasks.waiting import reread
+
+        outcome = self.hook.run(polled(self._wait))
+        if self._wait.is_failing:
+            self.hook = reread(self.hook)
+        return outcome
+
+    def _poke_again(self, context: Context) -> Any:
+        """Look once, and again where no single look is believed: rescheduled, each poke is a process that
+        remembers nothing.
+        """
+        from airflow_provider_twilio_comms._core.waiting.base import LEAST
+        from airflow_provider_twilio_comms.api.flows import waited
+
+        first = context["ti"].get_first_reschedule_date(context)
+        wait = self._wait
+        wait.since = first.timestamp() if first else wait.since
+        wait.budget = replace(wait.budget, hopeless=0.0)
+        for look in range(LEAST):
+            if look:
+                self.hook.run(waited(min(self.poke_interval, AGAIN)))
+            outcome = self._poke_once()
+            if outcome is not None or not wait.is_in_doubt:
+                break
+        return outcome
 
     @contextmanager
     def ending(self) -> Iterator[None]:
@@ -99,15 +132,6 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
             raise self._or_skipped(AirflowSensorTimeout(str(error))) from error
         except AirflowFailException as error:
             raise self._or_skipped(error) from error
-
-    def resumed(self, wait: Waiting[Any, Any], context: Context) -> None:
-        """Tell a wait of its earlier pokes: rescheduled, each is a process that remembers nothing."""
-        from airflow_provider_twilio_comms._core.waiting.base import HOPELESS
-
-        if self.reschedule:
-            first = context["ti"].get_first_reschedule_date(context)
-            wait.since = first.timestamp() if first else wait.since
-            wait.failures = HOPELESS - 1
 
     def _or_skipped(self, error: Exception) -> Exception:
         for name in ("soft_fail", "never_fail"):

@@ -1,4 +1,4 @@
-"""Waiting for single messages that were sent elsewhere."""
+"""The sensor that waits for single messages that were sent elsewhere."""
 
 from __future__ import annotations
 

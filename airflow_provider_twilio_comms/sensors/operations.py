@@ -1,4 +1,4 @@
-"""Waiting for operations that were made elsewhere."""
+"""The sensor that waits for bulk operations that were made elsewhere."""
 
 from __future__ import annotations
 

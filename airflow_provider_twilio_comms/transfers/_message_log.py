@@ -1,4 +1,4 @@
-"""What the transfers from Twilio's lists by date share: an interval, whose rows are copied once."""
+"""Base of the transfers from Twilio's lists by date: copy the rows of an interval, each of them once."""
 
 from __future__ import annotations
 
@@ -25,13 +25,21 @@ if TYPE_CHECKING:
 __all__ = ["TwilioLogOperator", "TwilioLogToObjectStorageOperator"]
 
 
+# Twilio's lists lag, by a time that it does not state. The triggers reckon with ten minutes.
+LOOKBACK = timedelta(minutes=15)
+
+
 class TwilioLogOperator(TwilioRedacted):
     """Base of the operators that copy a list by date.
 
+    Twilio's lists lag: the last messages of an interval may not be in the list yet when the interval is
+    copied. The copy of a later interval brings them, as far as its ``lookback`` reaches, so intervals that
+    follow one another miss nothing if the look-back is longer than the lag.
+
     :param interval_start: from when, included: a datetime, a date or ISO 8601 (a template)
     :param interval_end: until when, not included (a template)
-    :param lookback: seconds, or a timedelta: what lies so long before is read again, since it may have
-        changed
+    :param lookback: seconds, or a timedelta: rows that lie so long before the interval are read again, since
+        they may be new in the list or changed
     """
 
     template_fields: Sequence[str] = (*TwilioRedacted.template_fields, "interval_start", "interval_end")
@@ -41,7 +49,7 @@ class TwilioLogOperator(TwilioRedacted):
         *,
         interval_start: datetime | str = "{{ data_interval_start }}",
         interval_end: datetime | str = "{{ data_interval_end }}",
-        lookback: timedelta | float = 0.0,
+        lookback: timedelta | float = LOOKBACK,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -50,7 +58,7 @@ class TwilioLogOperator(TwilioRedacted):
         self.lookback: timedelta = timedelta(seconds=seconds(lookback))
 
     def source(self) -> Source[Any]:
-        """Which list, and how it becomes rows."""
+        """The list, and how it becomes rows."""
         raise NotImplementedError
 
     def _interval(self, source: Source[Any]) -> Interval:
@@ -60,10 +68,18 @@ class TwilioLogOperator(TwilioRedacted):
         source.check(interval, now)
         if interval.end > now:
             self.log.warning("The interval is not over: what comes after now is not there yet")
+        elif self.lookback < LOOKBACK and now - interval.end < LOOKBACK:
+            self.log.warning(
+                "The interval ended %.0f seconds ago, and Twilio's list may lack its last rows. Copies of "
+                "later intervals do not bring them, as lookback is %.0f seconds: leave it at %.0f or more",
+                (now - interval.end).total_seconds(),
+                self.lookback.total_seconds(),
+                LOOKBACK.total_seconds(),
+            )
         return interval
 
     def _window(self, interval: Interval) -> Interval:
-        """The interval and what lies before it within the look-back, as far as Twilio keeps it."""
+        """The interval and the time before it within the look-back, as far as Twilio keeps messages."""
         from airflow_provider_twilio_comms._core.reporting.message_log import KEPT
         from airflow_provider_twilio_comms._core.reporting.message_log import Interval as Kept
 
@@ -173,27 +189,41 @@ class TwilioLogToObjectStorageOperator(TwilioLogOperator):
         interval: Interval,
         context: Context,
     ) -> Step:
-        """Pages go to a folder of their own until all are there; then the file is, whole, in one step."""
+        """Copy an interval to its file, or go on with that.
+
+        Pages go to a folder of their own until all are there; then the file is written, whole, and the first
+        page is removed before the others: without it a later try knows that the file is there.
+        """
         ti: Any = context["ti"]
         own = f"{ti.dag_id}|{ti.run_id}|{ti.task_id}|{ti.map_index}|{interval.name}"
         staging = folder / "_staging" / hashlib.sha256(own.encode()).hexdigest()[:16]
-        before = log.progress.step(interval.name)
-        if before.pages and not before.done and not (staging / _part(before.pages - 1)).exists():
+        made = folder / self._name(interval)
+        before, there = log.progress.step(interval.name), _names(staging)
+        whole = there >= {_part(page) for page in range(before.pages)}
+        finished = before.done and _part(0) not in there and made.name in _names(folder)
+        if not (whole or finished):  # somebody has cleaned up
             log.progress.forget(interval.name)
         step = log.copied(interval, interval.name, _staged(staging))
-        if (staging / _part(0)).exists():
-            made = staging / self._name(interval)
+        there = _names(staging)
+        if _part(0) in there:
             _joined(staging, step.pages, made, source.kind)
-            made.move(folder / self._name(interval))
-            for page in range(step.pages):
-                (staging / _part(page)).unlink(missing_ok=True)
-            if staging.is_dir():
-                staging.rmdir()
+            staging.fs.rm_file((staging / _part(0)).path)
+        if there:
+            staging.fs.rm(staging.path, recursive=True)
         return step
 
 
+def _names(folder: ObjectStoragePath) -> set[str]:
+    """Names in a folder; an earlier try was another process, so nothing that is remembered of it counts."""
+    folder.fs.invalidate_cache()
+    try:
+        return {str(name).rpartition("/")[2] for name in folder.fs.ls(folder.path, detail=False)}
+    except FileNotFoundError:
+        return set()
+
+
 def _possible(source: Source[Any], interval: Interval) -> bool:
-    """Whether Twilio still has it."""
+    """True if Twilio still has all of it."""
     try:
         source.check(interval, datetime.now(timezone.utc))
     except InvalidInput:
@@ -208,25 +238,25 @@ def _part(page: int) -> str:
 def _staged(staging: ObjectStoragePath) -> Callable[[Sequence[Any], int], None]:
     import msgspec
 
-    from airflow_provider_twilio_comms._tasks.table_files import whole
+    from airflow_provider_twilio_comms._tasks.object_storage import write_whole
 
     encoder = msgspec.json.Encoder()
 
     def stage(rows: Sequence[Any], page: int) -> None:
-        with whole(staging / _part(page)) as file:
+        with write_whole(staging / _part(page)) as file:
             file.write(encoder.encode_lines(rows))
 
     return stage
 
 
 def _joined(staging: ObjectStoragePath, pages: int, made: ObjectStoragePath, kind: type[Any]) -> None:
-    """All pages in one file."""
+    """Write all pages to one file."""
     import msgspec
 
-    from airflow_provider_twilio_comms._tasks.table_files import Table, writing
+    from airflow_provider_twilio_comms._tasks.table_files import Table, write_tables
 
     decoder = msgspec.json.Decoder(kind)
-    with writing(str(made)) as write:
+    with write_tables(str(made)) as write:
         write(Table.of((), kind=kind))
         for page in range(pages):
             with (staging / _part(page)).open("rb") as file:

@@ -17,9 +17,10 @@ class TwilioMessagesToObjectStorageOperator(TwilioLogToObjectStorageOperator):
 
     The file's name tells the interval: ``messages_20260301T000000Z_20260302T000000Z.parquet``. It is there
     whole or not at all, and the same however often and in whatever order intervals are copied: Twilio
-    filters by whole days, and what lies outside the interval is left out. A try that dies continues with the
-    next page. Statuses and prices change after the send: with ``lookback`` the files that lie so long before
-    the interval are made anew as well. Messages without a date of sending are in no interval.
+    filters by whole days, and rows outside the interval are left out. A try that dies continues with the
+    next page. ``lookback`` makes the files that lie so long before the interval anew as well, since Twilio's
+    list lags, and statuses and prices change after the send. Messages without a date of sending are in no
+    interval.
 
     Returns ``{"interval_start", "interval_end", "rows", "counts", "output_path", "refreshed"}`` with the
     counts by status; assets in ``outlets`` get the same as the ``extra`` of their event. Twilio keeps
@@ -41,7 +42,8 @@ class TwilioMessagesToObjectStorageOperator(TwilioLogToObjectStorageOperator):
     :param interval_start: from when, included: a datetime, a date or ISO 8601; the run's data interval, if
         left out (a template)
     :param interval_end: until when, not included (a template)
-    :param lookback: seconds, or a timedelta: files of earlier intervals that far back are made anew
+    :param lookback: seconds, or a timedelta: files of earlier intervals that far back are made anew; 15
+        minutes, for the lag of Twilio's list, if left out
     :param redact: what of a person may be written: ``none``, ``numbers`` (hashes), ``text`` or ``all``
     :param hash_secret: keys the hashes (a template); the connection's, if left out. Never shown
     :param twilio_conn_id: the connection, of type ``twilio``

@@ -22,8 +22,9 @@ class TwilioMessagesToSqlOperator(TwilioLogOperator):
 
     A row replaces the one with the same ``sid``, a page at a time in a transaction of its own: intervals may
     be copied again, and in any order, and leave one row for each message. A try that dies continues with the
-    next page. Statuses and prices change after the send: ``lookback`` reads what lies so long before the
-    interval again. Messages without a date of sending are in no interval.
+    next page. ``lookback`` reads the messages sent so long before the interval again, since Twilio's list
+    lags, and statuses and prices change after the send. Messages without a date of sending are in no
+    interval.
 
     Returns ``{"interval_start", "interval_end", "rows", "counts", "table"}`` with the counts by status, those
     of the look-back included; assets in ``outlets`` get the same as the ``extra`` of their event. Twilio
@@ -48,7 +49,8 @@ class TwilioMessagesToSqlOperator(TwilioLogOperator):
     :param interval_start: from when, included: a datetime, a date or ISO 8601; the run's data interval, if
         left out (a template)
     :param interval_end: until when, not included (a template)
-    :param lookback: seconds, or a timedelta: messages sent that long before are read again
+    :param lookback: seconds, or a timedelta: messages sent that long before are read again; 15 minutes, for
+        the lag of Twilio's list, if left out
     :param redact: what of a person may be written: ``none``, ``numbers`` (hashes), ``text`` or ``all``
     :param hash_secret: keys the hashes (a template); the connection's, if left out. Never shown
     :param twilio_conn_id: the connection, of type ``twilio``

@@ -1,4 +1,4 @@
-"""What was used, day by day, to files."""
+"""Usage records, day by day, to files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ class TwilioUsageRecordsToObjectStorageOperator(TwilioLogToObjectStorageOperator
     :param file_format: ``parquet`` or ``jsonl``
     :param interval_start: from when, included; the run's data interval, if left out (a template)
     :param interval_end: until when, not included (a template)
-    :param lookback: seconds, or a timedelta: files of earlier intervals that far back are made anew
+    :param lookback: seconds, or a timedelta: files of earlier intervals that far back are made anew; 15
+        minutes, for the lag of Twilio's list, if left out
     :param twilio_conn_id: the connection, of type ``twilio``
     """
 

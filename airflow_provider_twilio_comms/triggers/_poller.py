@@ -10,33 +10,41 @@ a bug does.
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import logging
 import random
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
+from airflow_provider_twilio_comms._core.waiting.base import Row, is_configuration, retry_after
 from airflow_provider_twilio_comms.api.flows import Flow
 from airflow_provider_twilio_comms.client.aio import AsyncClient
-from airflow_provider_twilio_comms.exceptions import RateLimited, TransportFailed, TwilioError
+from airflow_provider_twilio_comms.exceptions import (
+    AuthenticationFailed,
+    RateLimited,
+    TransportFailed,
+    TwilioError,
+)
 from airflow_provider_twilio_comms.hooks import _metrics
-from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+from airflow_provider_twilio_comms.triggers._connection import REREAD, PolledConnection
 
-__all__ = ["Poller", "Source", "Watch"]
+__all__ = ["Look", "Poller", "Source", "Watch"]
+
+log: logging.Logger = logging.getLogger(__name__)
 
 FEW = 5  # so many are asked for one by one; beyond that a page of the list is cheaper
 AT_ONCE = 8  # requests under way at a time
-AT_A_TIME = 50  # waiters that are woken before the loop may do something else
+AT_A_TIME = 25  # waiters that are woken before the loop may do something else
+SORTED_AT_A_TIME = 500  # answers that are sorted before the loop may do something else
 LATE = 60.0  # seconds for which a round may still take when somebody's time is up
 GATHER = 0.5  # seconds for which a poll that starts waits for others to join
 SLOWEST = 2.0  # how much the interval may stretch while nothing moves
-SKEW = 300.0  # seconds by which two clocks may differ
 
 T = TypeVar("T")
-Look: TypeAlias = "Mapping[str, T | TwilioError | None]"  # None: Twilio says 404
+Answers: TypeAlias = "dict[str, T | TwilioError | None]"  # None: Twilio says 404
 
 
 class Source(Protocol[T]):
@@ -44,11 +52,28 @@ class Source(Protocol[T]):
 
     name: str
 
-    def listed(self, wanted: Collection[str], start: datetime | None) -> Flow[dict[str, T]]:
-        """Those of the wanted that the list shows, among what was made since ``start``."""
+    def listed(self, known: Mapping[str, T | None]) -> Flow[dict[str, T]]:
+        """Those of the wanted that the list shows, as far as that takes fewer requests than asking singly.
+
+        ``known`` holds how each of them was when last seen, or None.
+        """
 
     def observed(self, name: str) -> Flow[T | None]:
         """One of them; None where Twilio says 404."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Generic[T]):
+    """What is known of a waiter's names: how each was when last seen, and the 404s in a row since then.
+
+    ``error`` is one of the last round, if it failed for any of them and was not told yet; ``confirmed`` is
+    that of :class:`PolledConnection`.
+    """
+
+    seen: Mapping[str, T]
+    absent: Mapping[str, Row]
+    error: TwilioError | None = None
+    confirmed: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -58,16 +83,18 @@ class Watch(Generic[T]):
     names: tuple[str, ...]
     deadline: float
     _poller: Poller[T]
+    _told: int
     _news: bool = False
     _bell: asyncio.Future[None] | None = None
 
-    async def looked(self) -> Look[T]:
+    async def look(self) -> Look[T]:
         """What the poll saw, once there is news, or when time is up. Raises what a bug in the poll raised."""
         if not self._news:
             self._bell = asyncio.get_running_loop().create_future()
             await self._bell
         self._news, self._bell = False, None
-        return self._poller.seen_by(self)
+        told, self._told = self._told, self._poller.round
+        return self._poller.look_of(self.names, told)
 
     @property
     def crowd(self) -> int:
@@ -80,6 +107,36 @@ class Watch(Generic[T]):
             self._bell.set_result(None)
 
 
+@dataclass(eq=False, slots=True)
+class _Wanted(Generic[T]):
+    """One thing that is waited for: by whom, how it was when last seen, and what went wrong since."""
+
+    watches: list[Watch[T]] = field(default_factory=list)
+    value: T | None = None
+    absent: Row | None = None
+    error: TwilioError | None = None
+
+    def take(self, answer: T | TwilioError | None, time: float) -> tuple[bool, bool]:
+        """Take an answer in; tells whether that is news, and whether the thing has moved.
+
+        A failed look and a 404 are news each time, since they are counted; so is the first look after them.
+        """
+        if isinstance(answer, TwilioError):
+            self.error = answer
+            return True, False
+        news = self.error is not None or self.absent is not None
+        self.error = None
+        if answer is None:
+            self.absent = self.absent or Row()
+            self.absent.add(time)
+            return True, False
+        self.absent = None
+        moved = answer != self.value
+        if moved:  # else the one that the waits hold too is kept, and not a second one beside it
+            self.value = answer
+        return news or moved, moved
+
+
 @dataclass(eq=False)
 class Poller(Generic[T]):
     """The poll of one connection's resource at one interval (seconds), on one event loop."""
@@ -87,10 +144,11 @@ class Poller(Generic[T]):
     source: Source[T]
     conn_id: str
     interval: float
+    round: int = 0
     _watches: set[Watch[T]] = field(default_factory=set)
-    _wanted: Counter[str] = field(default_factory=Counter)
-    _since: dict[str, float] = field(default_factory=dict)
-    _seen: dict[str, T | TwilioError | None] = field(default_factory=dict)
+    _wanted: dict[str, _Wanted[T]] = field(default_factory=dict)
+    _confirmed: bool = False
+    _quiet_until: float = 0.0
     _bug: Exception | None = None
     _task: asyncio.Task[None] | None = None
     _sooner: asyncio.Event = field(default_factory=asyncio.Event)
@@ -101,24 +159,18 @@ class Poller(Generic[T]):
     @classmethod
     @asynccontextmanager
     async def joined(
-        cls,
-        source: Source[T],
-        conn_id: str,
-        interval: float,
-        names: Collection[str],
-        since: float,
-        deadline: float,
+        cls, source: Source[T], conn_id: str, interval: float, names: Collection[str], deadline: float
     ) -> AsyncIterator[Watch[T]]:
         """Wait for these along with everyone else, for as long as the block lasts.
 
-        ``since`` is when the oldest was made, or 0 where nobody knows; both are seconds since 1970.
+        ``deadline`` is in seconds since 1970.
         """
         key = (asyncio.get_running_loop(), source, conn_id, interval)
         poller: Poller[T] = cls._running.get(key) or cls._running.setdefault(
             key, cls(source, conn_id, interval)
         )
-        watch = Watch(tuple(names), deadline, poller)
-        poller._join(watch, since)
+        watch = Watch(tuple(dict.fromkeys(names)), deadline, poller, poller.round)
+        poller._join(watch)
         try:
             yield watch
         finally:
@@ -133,63 +185,73 @@ class Poller(Generic[T]):
         """How many wait."""
         return len(self._watches)
 
-    def seen_by(self, watch: Watch[T]) -> Look[T]:
-        """What is known of a watch's names. Raises what a bug in the poll raised."""
+    def look_of(self, names: Iterable[str], told: int) -> Look[T]:
+        """What is known of these. Errors only of a round after the one that was ``told``.
+
+        Raises what a bug in the poll raised.
+        """
         if self._bug is not None:
             raise self._bug
-        return {name: self._seen[name] for name in watch.names if name in self._seen}
+        seen: dict[str, T] = {}
+        absent: dict[str, Row] = {}
+        error = None
+        for name in names:
+            wanted = self._wanted[name]
+            if wanted.value is not None:
+                seen[name] = wanted.value
+            if wanted.absent is not None:
+                absent[name] = wanted.absent
+            error = wanted.error or error
+        return Look(seen, absent, error if self.round > told else None, self._confirmed)
 
-    def _join(self, watch: Watch[T], since: float) -> None:
+    def _join(self, watch: Watch[T]) -> None:
         self._watches.add(watch)
-        self._wanted.update(watch.names)
-        self._since.update(dict.fromkeys(watch.names, since))
+        wanted = [self._wanted.setdefault(name, _Wanted()) for name in watch.names]
+        for each in wanted:
+            each.watches.append(watch)
         self._sooner.set()
-        if self._bug is not None:
-            watch.wake()
+        if self._bug is not None or any(each.value is not None for each in wanted):
+            watch.wake()  # what is known already is no news to the poll, but is to whoever joins late
         if self._task is None:
-            self._task = asyncio.create_task(
-                self._poll(), name=f"twilio {self.source.name} of {self.conn_id}"
+            # In a context of its own: in the triggerer the context tells whose log a line belongs to, and the
+            # poll's lines are no single task's.
+            self._task = contextvars.Context().run(
+                asyncio.create_task, self._poll(), name=f"twilio {self.source.name} of {self.conn_id}"
             )
 
     def _leave(self, watch: Watch[T]) -> None:
         self._watches.discard(watch)
-        self._wanted.subtract(watch.names)
         for name in watch.names:
-            if self._wanted[name] <= 0:
+            watches = self._wanted[name].watches
+            watches.remove(watch)
+            if not watches:
                 del self._wanted[name]
-                self._since.pop(name, None)
-                self._seen.pop(name, None)
 
     async def _end(self) -> None:
         assert self._task is not None
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await _stop([self._task])
 
     async def _poll(self) -> None:
-        await asyncio.to_thread(_metrics.ready)
-        await asyncio.sleep(GATHER)
         try:
-            while True:
-                try:
-                    async with TwilioHook(self.conn_id).connected() as client:
-                        while True:
-                            began = time.time()
-                            look = await self._patiently(client)
-                            self._counted(time.time() - began, look.values())
-                            await self._tell(look)
-                            await self._rest(began)
-                except TwilioError as error:  # the connection cannot be read
-                    self._counted(0.0, [error])
-                    await self._tell(dict.fromkeys(self._wanted, error))
-                    await self._rest(time.time())
+            await asyncio.to_thread(_metrics.ready)
+            await asyncio.sleep(GATHER)
+            async with PolledConnection(self.conn_id) as connection:
+                while True:
+                    began = time.time()
+                    answers = await self._wait_for_round(connection)
+                    if answers is None:
+                        await self._wake(self._due(time.time()))
+                    else:
+                        self._count(time.time() - began, answers.values())
+                        await self._tell(answers)
+                    await self._rest(began)
         except Exception as bug:
             self._bug = bug
             await self._wake(set(self._watches))
 
-    async def _patiently(self, client: AsyncClient) -> Look[T]:
+    async def _wait_for_round(self, connection: PolledConnection) -> Answers[T] | None:
         """A round; whoever's time is long up while it lasts, as in an outage, is told what is known."""
-        round_ = asyncio.create_task(self._round(client))
+        round_ = asyncio.create_task(self._look(connection))
         try:
             while not round_.done():
                 left = min((watch.deadline for watch in self._watches), default=0.0) + LATE - time.time()
@@ -198,51 +260,91 @@ class Poller(Generic[T]):
                     await self._wake(self._due(time.time() - LATE))
             return round_.result()
         finally:
-            round_.cancel()
+            await _stop([round_])
 
-    async def _round(self, client: AsyncClient) -> Look[T]:
-        wanted = list(self._wanted)
-        seen: dict[str, T | TwilioError | None] = {}
-        if len(wanted) > FEW:
-            try:
-                seen.update(await client.run(self.source.listed(set(wanted), self._oldest())))
-            except TwilioError as error:  # the list only saves requests; but an outage is not met with more
-                if isinstance(error, TransportFailed | RateLimited) or getattr(error, "status", 0) >= 429:
-                    return dict.fromkeys(wanted, error)
-        limit = asyncio.Semaphore(AT_ONCE)
+    async def _look(self, connection: PolledConnection) -> Answers[T] | None:
+        """Ask for everything that is waited for; None while Twilio has asked to be left alone.
 
-        async def ask(name: str) -> None:
-            async with limit:
-                try:
-                    seen[name] = await client.run(self.source.observed(name))
-                except TwilioError as error:
-                    seen[name] = error
-
-        await asyncio.gather(*(ask(name) for name in wanted if name not in seen))
-        return seen
-
-    def _oldest(self) -> datetime | None:
-        oldest = min(self._since.values(), default=0.0)
-        return datetime.fromtimestamp(oldest - SKEW, timezone.utc) if oldest else None
-
-    async def _tell(self, seen: Look[T]) -> None:
-        """Wake those for whom there is news, and slow down while nothing moves.
-
-        A failed look and a 404 are news each time: they are counted.
+        After a failure the connection is read again for the next round: it may have been the reason, and
+        may have been put right.
         """
-        moved = {name for name, now in seen.items() if now != self._seen.get(name)}
-        news = moved | {name for name, now in seen.items() if now is None or isinstance(now, TwilioError)}
-        self._calm = 1.0 if moved else min(SLOWEST, self._calm * 1.25)
-        self._seen.update((name, now) for name, now in seen.items() if name in self._wanted)
-        told = {watch for watch in self._watches if not news.isdisjoint(watch.names)}
+        answers: Answers[T]
+        try:
+            client = await connection.client()
+        except TwilioError as error:
+            answers = dict.fromkeys(self._wanted, error)
+        else:
+            if connection.changed:
+                self._quiet_until = 0.0
+            if time.time() < self._quiet_until:
+                return None
+            answers = await self._ask(client)
+        self._confirmed = connection.confirmed
+        errors = [answer for answer in answers.values() if isinstance(answer, TwilioError)]
+        if errors:
+            log.warning(
+                "The poll failed, and is tried again (%s of %s, %d of %d waited for): %s",
+                self.source.name,
+                self.conn_id,
+                len(errors),
+                len(answers),
+                errors[0],
+            )
+            self._quiet_until = max(self._quiet_until, time.time() + max(map(retry_after, errors)))
+            if len(errors) == len(answers) or any(map(is_configuration, errors)):
+                connection.doubt()
+        return answers
+
+    async def _ask(self, client: AsyncClient) -> Answers[T]:
+        answers: Answers[T] = {}
+        known = {name: wanted.value for name, wanted in self._wanted.items()}
+        if len(known) > FEW:
+            try:
+                answers.update(await client.run(self.source.listed(known)))
+            except TwilioError as error:  # the list only saves requests; but an outage is not met with more
+                if _is_outage(error):
+                    return dict.fromkeys(known, error)
+        queue = iter([name for name in known if name not in answers])
+        failed: list[TwilioError] = []  # in a row
+
+        async def ask() -> None:
+            for name in queue:
+                if failed and (_is_for_all(failed[-1]) or len(failed) >= AT_ONCE):
+                    answers[name] = failed[-1]
+                    continue
+                try:
+                    answers[name] = await client.run(self.source.observed(name))
+                    failed.clear()
+                except TwilioError as error:
+                    answers[name] = error
+                    if _is_outage(error) or isinstance(error, AuthenticationFailed):
+                        failed.append(error)
+
+        await _run_together([ask() for _ in range(min(AT_ONCE, len(known) - len(answers)))])
+        return answers
+
+    async def _tell(self, answers: Answers[T]) -> None:
+        """Take in what was seen, wake those for whom there is news, and slow down while nothing moves."""
+        self.round += 1
+        told: set[Watch[T]] = set()
+        any_moved, now = False, time.time()
+        for number, (name, answer) in enumerate(answers.items(), 1):
+            if (wanted := self._wanted.get(name)) is not None:
+                news, moved = wanted.take(answer, now)
+                any_moved = any_moved or moved
+                if news:
+                    told.update(wanted.watches)
+            if number % SORTED_AT_A_TIME == 0:
+                await asyncio.sleep(0)
+        self._calm = 1.0 if any_moved else min(SLOWEST, self._calm * 1.25)
         await self._wake(told | self._due(time.time()))
 
     @property
     def _tags(self) -> dict[str, str]:
         return {"conn_id": self.conn_id, "resource": self.source.name}
 
-    def _counted(self, seconds: float, found: Iterable[Any]) -> None:
-        failed = any(isinstance(each, TwilioError) for each in found)
+    def _count(self, seconds: float, answers: Iterable[Any]) -> None:
+        failed = any(isinstance(each, TwilioError) for each in answers)
         _metrics.polled(seconds, failed=failed, **self._tags)
         self._tell_crowd()
 
@@ -266,9 +368,15 @@ class Poller(Generic[T]):
                 await asyncio.sleep(0)
 
     async def _rest(self, began: float) -> None:
-        """Until the next round is due, counted from the last one's beginning, or somebody's time is up."""
+        """Until the next round is due, counted from the last one's beginning, or somebody's time is up.
+
+        Where Twilio has said when to come back, not before, however long that is; but with a look at the
+        connection now and then.
+        """
         pause = self.interval * self._calm * random.uniform(0.85, 1.0)
         due = max(began + pause, time.time() + pause / 4)
+        if self._quiet_until > due:
+            due = min(self._quiet_until, time.time() + REREAD)
         while True:
             self._sooner.clear()
             first = min((watch.deadline for watch in self._watches), default=due)
@@ -280,3 +388,31 @@ class Poller(Generic[T]):
                 await asyncio.wait_for(self._sooner.wait(), left)
                 await asyncio.sleep(min(GATHER, self.interval))  # those who join together are looked at once
         await asyncio.sleep(0)
+
+
+def _is_for_all(error: TwilioError) -> bool:
+    """Whether every other request would be answered alike, and is better not made."""
+    return isinstance(error, RateLimited) or retry_after(error) > 0 or getattr(error, "status", 0) == 401
+
+
+def _is_outage(error: TwilioError) -> bool:
+    """Whether Twilio, or the way to it, is down or overloaded."""
+    return isinstance(error, TransportFailed | RateLimited) or getattr(error, "status", 0) >= 429
+
+
+async def _run_together(work: Collection[Coroutine[Any, Any, None]]) -> None:
+    """Run all of it to the end; where a part raises, stop the others first. (TaskGroup needs Python 3.11.)"""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        await _stop(tasks)
+
+
+async def _stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel what still runs, and wait until it has ended: nothing is left behind."""
+    running = [task for task in tasks if not task.done()]
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running)

@@ -1,4 +1,4 @@
-"""What every trigger that waits on a poll does, whatever it waits for."""
+"""Base of the triggers that wait on a shared poll, whatever they wait for."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_twilio_comms._core.waiting.base import Ending, Waiting
-from airflow_provider_twilio_comms.exceptions import TwilioError
+from airflow_provider_twilio_comms._core.waiting.base import Budget, Ending, Waiting
 from airflow_provider_twilio_comms.triggers._poller import Look, Poller, Source
 
 __all__ = ["WaitingTrigger", "undisturbed"]
@@ -30,6 +29,7 @@ class WaitingTrigger(BaseTrigger, Generic[T]):
     """
 
     source: ClassVar[Source[Any]]
+    budget: ClassVar[Budget] = Budget()
 
     twilio_conn_id: str
     poll_interval: float
@@ -38,10 +38,10 @@ class WaitingTrigger(BaseTrigger, Generic[T]):
 
     @abstractmethod
     def waiting(self) -> Waiting[T, Ending]:
-        """What is waited for, and when it ends."""
+        """The wait as the domain knows it: for these, until then."""
 
     @abstractmethod
-    def progress(self, known: Mapping[str, T | None]) -> str:
+    def progress(self, known: Mapping[str, T]) -> str:
         """How far it is, in counts."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -55,7 +55,7 @@ class WaitingTrigger(BaseTrigger, Generic[T]):
         yield TriggerEvent(outcome.to_event())
 
     async def on_kill(self) -> None:
-        """Say what goes on at Twilio.
+        """Log what goes on at Twilio.
 
         Airflow calls this when the task was failed, marked or cleared from outside, and also when it waits
         again or another triggerer has taken over.
@@ -68,34 +68,30 @@ class WaitingTrigger(BaseTrigger, Generic[T]):
 
     async def _outcome(self) -> Ending:
         wait = self.waiting()
-        known: dict[str, T | None] = {}
+        wait.budget = self.budget
         silent_until = 0.0
         async with Poller.joined(
-            self.source, self.twilio_conn_id, self.poll_interval, wait.names, wait.since, wait.deadline
+            self.source, self.twilio_conn_id, self.poll_interval, wait.names, wait.deadline
         ) as watch:
             while True:
-                outcome = self._judged(wait, known, await watch.looked())
+                outcome = _judge(wait, await watch.look())
                 if outcome is not None:
                     return outcome
-                if time.time() >= silent_until and (state := self.progress(known)) != self._told:
+                if time.time() >= silent_until and (state := self.progress(wait.known)) != self._told:
                     self._told, silent_until = state, time.time() + TOLD * watch.crowd
                     self.log.info("%s", state)
 
-    def _judged(self, wait: Waiting[T, Ending], known: dict[str, T | None], looked: Look[T]) -> Ending | None:
-        error = None
-        for name, found in looked.items():
-            if isinstance(found, TwilioError):
-                error = found
-            else:
-                known[name] = found
-        if error is not None:
-            self.log.warning("The poll failed, and is tried again: %s", error)
-            return wait.failed(error, known, time.time())
-        return wait.judged(known, time.time())
+
+def _judge(wait: Waiting[T, Ending], look: Look[T]) -> Ending | None:
+    """The outcome, if there is one. A failed poll is logged once, by the poller, not by all who wait."""
+    wait.take(look.seen, look.absent)
+    if look.error is not None:
+        return wait.fail(look.error, time.time(), confirmed=look.confirmed)
+    return wait.judge(time.time())
 
 
 async def undisturbed(work: Coroutine[Any, Any, None]) -> None:
-    """Do what a kill asks for, to its end: Airflow 3.3 cancels a killed trigger anew every second, and with
+    """Carry through what a kill asks for: Airflow 3.3 cancels a killed trigger anew every second, and with
     it an ``on_kill`` that is under way (``cancel_triggers`` in its triggerer_job_runner.py).
     """
     task = asyncio.create_task(asyncio.wait_for(work, KILLING))

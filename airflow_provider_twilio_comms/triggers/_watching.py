@@ -1,4 +1,4 @@
-"""Triggers that watch: one poll for all of a connection and topic, and an event for each new thing.
+"""Base of the triggers that watch: one poll for all of a connection and topic, an event for each new thing.
 
 A round of the poll reaches back as far as the watcher that is furthest behind; each takes from it what it
 has not told yet. What was told is noted in Airflow's asset state store, and only when Airflow has stored the
@@ -21,11 +21,12 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from airflow_provider_twilio_comms._core.waiting.base import retry_after
 from airflow_provider_twilio_comms.client.aio import AsyncClient
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.exceptions import TwilioError
 from airflow_provider_twilio_comms.hooks import _metrics
-from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+from airflow_provider_twilio_comms.triggers._connection import PolledConnection
 
 __all__ = ["Round", "WatchingTrigger"]
 
@@ -35,7 +36,7 @@ GATHER = 0.5  # seconds between two looks for somebody to poll for
 
 @dataclass(frozen=True, repr=False)
 class Round(Generic[T]):
-    """What a look has shown: all that there is ``since`` then for ``wants``; nothing where it failed."""
+    """One look: all that there is ``since`` then for ``wants``; nothing where it failed."""
 
     number: int
     at: float
@@ -69,7 +70,7 @@ class WatchingTrigger(BaseEventTrigger, Generic[T]):
 
     @property
     def wants(self) -> str:
-        """What part of the topic it is about, in the words of :meth:`look`."""
+        """The part of the topic that it is about, in the words of :meth:`look`."""
         return ""
 
     async def begin(self) -> None:
@@ -77,7 +78,7 @@ class WatchingTrigger(BaseEventTrigger, Generic[T]):
 
     @abstractmethod
     async def events(self, look: Round[T]) -> Iterable[TriggerEvent]:
-        """What is to be told of a round that reaches far enough, or of one that failed."""
+        """Events to tell of a round that reaches far enough, or of one that failed."""
 
     def noted(self, number: int) -> None:
         """A round's events are with Airflow: remember what is to be written once they are stored."""
@@ -145,6 +146,8 @@ class _Poll(Generic[T]):
     own: WatchingTrigger[T] | None = None
     memory: dict[str, Any] = field(default_factory=dict)
     number: int = 0
+    refusal: TwilioError | None = None
+    quiet_until: float = 0.0
 
     @property
     def watchers(self) -> list[WatchingTrigger[T]]:
@@ -154,22 +157,16 @@ class _Poll(Generic[T]):
         return list(WatchingTrigger._watchers.get(key, ()))
 
     async def rounds(self) -> AsyncGenerator[Round[T], None]:
-        """Looks for ever. After one that failed the connection is read anew: it may have been mended."""
+        """Look for ever. The connection is read again after a look that failed, and every few minutes."""
         await asyncio.to_thread(_metrics.ready)
-        while True:
-            hook = TwilioHook(self.conn_id)
-            try:
-                async with hook.connected() as client:
-                    look = self._next(config=hook.config)
-                    while look.error is None:
-                        await asyncio.sleep(min(GATHER, self.interval))
-                        if self.watchers:
-                            look = await self._round(client, hook.config)
-                            yield look
-                            await asyncio.sleep(self.interval)
-            except TwilioError as error:  # the connection cannot be read
-                look = self._next(error=error)
-                self._counted(look)
+        async with PolledConnection(self.conn_id) as connection:
+            while True:
+                await asyncio.sleep(min(GATHER, self.interval))
+                if not self.watchers:
+                    continue
+                look = await self._round(connection)
+                if look.error is not None:
+                    connection.doubt()
                 yield look
                 await asyncio.sleep(self.interval)
 
@@ -177,16 +174,22 @@ class _Poll(Generic[T]):
         for watcher in self.watchers:
             await watcher.stored(number)
 
-    async def _round(self, client: AsyncClient, config: Config) -> Round[T]:
-        look = self._next(config=config)
+    async def _round(self, connection: PolledConnection) -> Round[T]:
+        """One look; no request, and the last error again, while Twilio has asked to be left alone."""
+        look = self._next()
         try:
+            client = await connection.client()
+            look = replace(look, config=connection.config)
+            if self.refusal is not None and not connection.changed and time.time() < self.quiet_until:
+                return replace(look, error=self.refusal)
             look = replace(look, found=await self.kind.look(client, look.since, look.wants, self.memory))
         except TwilioError as error:  # an exception would end every watcher of the connection
             look = replace(look, error=error)
-        self._counted(look)
+            self.refusal, self.quiet_until = error, time.time() + retry_after(error)
+        self._count(look)
         return look
 
-    def _counted(self, look: Round[T]) -> None:
+    def _count(self, look: Round[T]) -> None:
         tags = {"conn_id": self.conn_id, "resource": f"{self.kind.topic}-watch"}
         _metrics.polled(time.time() - look.at, failed=look.error is not None, **tags)
 

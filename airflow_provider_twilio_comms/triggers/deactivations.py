@@ -1,4 +1,4 @@
-"""Waiting for a day's report of deactivated numbers without a worker."""
+"""The trigger that waits for a day's report of deactivated numbers without a worker."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_twilio_comms._core.resources.media import there
-from airflow_provider_twilio_comms._core.waiting.base import FLAKY, HOPELESS
+from airflow_provider_twilio_comms._core.waiting.base import Budget, Failures, retry_after
 from airflow_provider_twilio_comms.api.messaging import deactivations
-from airflow_provider_twilio_comms.exceptions import ApiError, TwilioError
+from airflow_provider_twilio_comms.exceptions import TwilioError
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
 __all__ = ["TwilioDeactivationsTrigger"]
 
 
 class TwilioDeactivationsTrigger(BaseTrigger):
-    """Waits until a day's report is there, or time is up, and says so in one event.
+    """Wait until a day's report is there, or time is up, and tell how that ended in one event.
 
-    It is ``{"status"}``: ``done``, ``timeout``, or ``error`` with the ``error``.
+    The event is ``{"status"}``: ``done``, ``timeout``, or ``error`` with the ``error``.
 
     :param day: the day, as ``YYYY-MM-DD``
     :param twilio_conn_id: the connection
@@ -30,6 +30,8 @@ class TwilioDeactivationsTrigger(BaseTrigger):
     :param poll_interval: seconds between polls
     :param not_before: no event before this time, in seconds since 1970
     """
+
+    budget: ClassVar[Budget] = Budget()
 
     def __init__(
         self,
@@ -64,19 +66,22 @@ class TwilioDeactivationsTrigger(BaseTrigger):
         yield TriggerEvent(event)
 
     async def _event(self) -> dict[str, Any]:
-        place, failures = deactivations.fetch(date.fromisoformat(self.day)), 0
+        """Poll with a connection that is read for each poll, and no sooner than Twilio asks for."""
+        place, failures = deactivations.fetch(date.fromisoformat(self.day)), Failures()
+        quiet_until = 0.0
         while True:
             try:
-                if await TwilioHook(self.twilio_conn_id).arun(there(place)):
-                    return {"status": "done"}
-                failures = 0
+                if time.time() >= quiet_until:
+                    if await TwilioHook(self.twilio_conn_id).arun(there(place)):
+                        return {"status": "done"}
+                    failures = Failures()
             except TwilioError as error:
-                failures += 1
                 self.log.warning("The poll failed, and is tried again: %s", error)
-                hopeless = isinstance(error, ApiError) and error.verdict == "configuration"
-                if failures >= (HOPELESS if hopeless else FLAKY):
+                failures.add(error, time.time())
+                if failures.exceed(self.budget, time.time()):
                     return {"status": "error", "error": error.to_dict()}
+                quiet_until = time.time() + retry_after(error)
             left = self.deadline - time.time()
             if left <= 0:
                 return {"status": "timeout"}
-            await asyncio.sleep(min(self.poll_interval, left))
+            await asyncio.sleep(min(max(self.poll_interval, quiet_until - time.time()), left))

@@ -1,10 +1,9 @@
-"""Waiting for single messages without a worker."""
+"""The trigger that waits for single messages without a worker."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from airflow_provider_twilio_comms._core.sending.cancel import canceled
@@ -26,18 +25,20 @@ class _Messages:
 
     name = "messages"
 
-    def listed(self, wanted: Collection[str], start: datetime | None) -> Flow[dict[str, Seen]]:
-        """Newest first, as far back as ``start``, and no further than the list is cheaper than asking singly.
+    def listed(self, known: Mapping[str, Seen | None]) -> Flow[dict[str, Seen]]:
+        """Newest first, as far back as the oldest was made, and no further than asking singly is dearer.
 
         Without a date filter, since that finds no message that is not sent yet.
         """
         found: dict[str, Seen] = {}
+        made_at = [item.created_at for item in known.values() if item and item.created_at]
+        start = min(made_at) if len(made_at) == len(known) else None
         call = messages.list(page_size=PAGE)
-        for _ in range(1 + len(wanted) // WORTH):
+        for _ in range(1 + len(known) // WORTH):
             page = yield from made(call)
-            found.update({row.sid: Seen.of(row) for row in page.items if row.sid in wanted})
+            found.update({row.sid: Seen.of(row) for row in page.items if row.sid in known})
             oldest = page.items[-1].date_created if page.items else None
-            if page.next is None or len(found) == len(wanted) or (start and oldest and oldest < start):
+            if page.next is None or len(found) == len(known) or (start and oldest and oldest < start):
                 break
             call = page.next
         return found
@@ -47,7 +48,7 @@ class _Messages:
 
 
 class TwilioMessagesTrigger(WaitingTrigger[Seen]):
-    """Waits until messages have a status, or time is up, and says so in one event.
+    """Wait until messages have a status, or time is up, and tell how that ended in one event.
 
     Survives what Twilio and its network do for a while, and a restarted triggerer. The event is a
     :class:`~airflow_provider_twilio_comms._core.waiting.messages.MessageOutcome`.
@@ -56,7 +57,8 @@ class TwilioMessagesTrigger(WaitingTrigger[Seen]):
     :param twilio_conn_id: the connection
     :param until: the status to wait for
     :param deadline: when time is up, in seconds since 1970
-    :param since: when the messages were made, in seconds since 1970, or 0
+    :param since: from when on a 404 is tolerated for a minute, in seconds since 1970, or 0. Messages may be
+        of any age
     :param poll_interval: seconds between polls; triggers of one connection and interval share them
     :param not_before: no event before this time, in seconds since 1970
     :param cancel_on_kill: cancel what is still scheduled when the task is failed from outside
@@ -114,6 +116,6 @@ class TwilioMessagesTrigger(WaitingTrigger[Seen]):
     def waiting(self) -> MessageWait:
         return MessageWait(self.sids, self.until, self.deadline, self.since)
 
-    def progress(self, known: Mapping[str, Seen | None]) -> str:
-        counts = Counter(item.status for item in known.values() if item)
+    def progress(self, known: Mapping[str, Seen]) -> str:
+        counts = Counter(item.status for item in known.values())
         return ", ".join(f"{name} {count:,}" for name, count in counts.items())

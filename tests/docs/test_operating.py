@@ -16,7 +16,7 @@ from airflow_provider_twilio_comms._core.sending import ledger, send_once
 from airflow_provider_twilio_comms._core.waiting import base
 from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY
 from airflow_provider_twilio_comms.hooks._metrics import METRICS, TAGS
-from airflow_provider_twilio_comms.triggers import _poller, inbound
+from airflow_provider_twilio_comms.triggers import _connection, _poller, inbound
 from tests.docs.blocks import PAGES, ROOT
 
 PACKAGE = ROOT / "airflow_provider_twilio_comms"
@@ -69,8 +69,10 @@ def test_metrics_and_their_tags_exist() -> None:
 @pytest.mark.parametrize(
     ("page", "words", "number"),
     [
-        ("waiting.md", "Twenty in a row end the wait", base.FLAKY == 20),
-        ("waiting.md", "three if the error is one of configuration", base.HOPELESS == 3),
+        ("waiting.md", "nothing but failures has come for ten minutes", base.FLAKY == 600),
+        ("waiting.md", "after a minute if the error is one of configuration", base.HOPELESS == 60),
+        ("waiting.md", "at least three polls in a row", base.LEAST == 3),
+        ("waiting.md", "and every five minutes", _connection.REREAD == 300),
         ("waiting.md", "may answer 404 for a minute", base.GRACE == 60),
         ("waiting.md", "up to five things are asked for one by one", _poller.FEW == 5),
         ("waiting.md", "stretches to twice its length", _poller.SLOWEST == 2),

@@ -171,6 +171,7 @@ def test_bad_files(
 
 
 def test_rejects_that_cannot_be_written(emulator: Running, tmp_path: Path) -> None:
+    (tmp_path / "no").write_text("a file is no folder")
     message = refused(emulator, [GOOD], rejects_path=str(tmp_path / "no" / "where.jsonl"))
     assert "rejects_path: cannot be written" in message
 

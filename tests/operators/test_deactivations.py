@@ -11,6 +11,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
+from airflow_provider_twilio_comms._core.waiting.base import Budget
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.exceptions import TwilioError
 from airflow_provider_twilio_comms.operators.deactivations import TwilioDeactivatedNumbersOperator
@@ -47,6 +48,12 @@ def test_a_day_that_is_not_over_is_waited_for_without_a_worker(emulator: Running
     assert not (tmp_path / "gone").exists()
 
 
+class Hasty(TwilioDeactivationsTrigger):
+    """Counts polls alone, no seconds."""
+
+    budget = Budget(hopeless=0.0)
+
+
 async def events(trigger: TwilioDeactivationsTrigger) -> list[Any]:
     return [event.payload async for event in trigger.run()]
 
@@ -62,7 +69,7 @@ async def test_the_trigger_waits_for_the_report(emulator: Running) -> None:
 
 async def test_the_trigger_gives_up_on_wrong_credentials(emulator: Running) -> None:
     with environment(AIRFLOW_CONN_TWILIO_DEFAULT=emulator.connection_json(password="0" * 32)):
-        trigger = TwilioDeactivationsTrigger("2026-01-01", "twilio_default", deadline=9e9, poll_interval=0.1)
+        trigger = Hasty("2026-01-01", "twilio_default", deadline=9e9, poll_interval=0.1)
         (event,) = await events(trigger)
     assert (event["status"], event["error"]["type"]) == ("error", "AuthenticationFailed")
 

@@ -8,6 +8,7 @@ import logging
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,14 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from pyarrow import parquet
 
+from airflow_provider_twilio_comms._core.privacy import Redaction
+from airflow_provider_twilio_comms._core.reporting.receipts import Receipt
+from airflow_provider_twilio_comms._tasks.reading import Receipts, reading
+from airflow_provider_twilio_comms._tasks.receipts_output import ReceiptsFile, ReceiptsTable, copy_receipts
+from airflow_provider_twilio_comms.api.comms.operations import Operation
 from airflow_provider_twilio_comms.emulator.faults import Fault
-from airflow_provider_twilio_comms.exceptions import ServerFailed, TwilioError
+from airflow_provider_twilio_comms.exceptions import OperationGone, ServerFailed, TwilioError
+from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.operators.receipts import TwilioReceiptsOperator
 from tests.conftest import environment
 from tests.fakes import context
@@ -24,6 +31,7 @@ from tests.operators.bulk_sends import bulk, people
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
+    from tests.postgres import Postgres
 
 SECRET = "a-secret-of-the-house"
 UNLUCKY = {  # the emulator's table: what a number's end brings
@@ -102,6 +110,8 @@ def test_every_recipient_has_a_row_that_says_what_became_of_them(emulator: Runni
         "verdicts": {"recipient": 2, "retry": 1, "configuration": 1, "unknown": 1, "opt-out": 1},
         "unexplained": 0,
         "missing": 0,
+        "kept": 0,
+        "kept_from": None,
         "output_path": str(path),
     }
 
@@ -205,6 +215,147 @@ def test_after_seven_days_the_error_says_so(emulator: Running, tmp_path: Path) -
         receipts(ids, output_path=str(path)).execute(context())
     assert ids[0] in str(caught.value)
     assert not path.exists() or not path.read_text()
+
+
+WEEK = 7 * 86_400 + 1
+
+
+def newest(rows: list[dict[str, Any]]) -> datetime:
+    return max(datetime.fromisoformat(row["updated_at"].replace("Z", "+00:00")) for row in rows)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_a_file_of_forgotten_receipts_stays_and_the_task_says_from_when_it_is(
+    emulator: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    path = tmp_path / f"all.{ending}"
+    ids = sent(emulator, [*UNLUCKY, *people(5)])
+    first = receipts(ids, output_path=str(path)).execute(context())
+    before = path.read_bytes()
+    emulator.twilio.clock.advance(WEEK)
+    again = receipts(ids, output_path=str(path)).execute(context())
+    assert path.read_bytes() == before
+    assert again == {**first, "kept": 11, "kept_from": again["kept_from"]}
+    if ending == "jsonl":
+        assert datetime.fromisoformat(again["kept_from"]) == newest(lines(path))
+    said = capsys.readouterr().out
+    assert f"11 receipts of {ids[0]}" in said
+    assert f"The newest of them is from {datetime.fromisoformat(again['kept_from'])}" in said
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_forgotten_receipts_stay_beside_new_ones(emulator: Running, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"all.{ending}"
+    old = sent(emulator, [*UNLUCKY, *people(1500)])
+    receipts(old, output_path=str(path), redact="none").execute(context())
+    emulator.twilio.clock.advance(WEEK)
+    new = sent(emulator, people(20))
+    result = receipts([*old, *new], output_path=str(path), redact="none").execute(context())
+    rows = lines(path) if ending == "jsonl" else parquet.read_table(path).to_pylist()
+    assert Counter(row["operation_id"] for row in rows) == {old[0]: 1506, new[0]: 20}
+    assert {row["recipient"] for row in rows if row["code"]} < set(UNLUCKY)
+    assert (result["rows"], result["kept"], result["codes"]["30003"]) == (1526, 1506, 1)
+
+
+def test_a_table_of_forgotten_receipts_stays_and_counts(emulator: Running, database: Path) -> None:
+    old = sent(emulator, [*UNLUCKY, *people(1500)])
+    first = to_table(old).execute(context())
+    before = table(database)
+    emulator.twilio.clock.advance(WEEK)
+    again = to_table(old).execute(context())
+    assert table(database) == before
+    assert again == {**first, "kept": 1506, "kept_from": again["kept_from"]}
+    assert datetime.fromisoformat(again["kept_from"]).tzinfo
+    new = sent(emulator, people(20))
+    both = to_table([*old, *new]).execute(context())
+    assert (both["rows"], both["kept"]) == (1526, 1506)
+    assert len(table(database)) == 1526
+
+
+def test_forgotten_receipts_in_postgres_stay(emulator: Running, postgres: Postgres) -> None:
+    postgres.execute("DROP TABLE IF EXISTS kept_receipts")
+    ids = sent(emulator, [*UNLUCKY, *people(50)])
+    place = {"sql_conn_id": "bookings", "table": "kept_receipts", "create_table": True}
+    first = receipts(ids, **place).execute(context())
+    emulator.twilio.clock.advance(WEEK)
+    again = receipts(ids, **place).execute(context())
+    assert again == {**first, "kept": 56, "kept_from": again["kept_from"]}
+    assert postgres.execute("SELECT count(*) FROM kept_receipts") == [(56,)]
+
+
+def test_what_cannot_be_read_is_left_untouched_and_told(emulator: Running, tmp_path: Path) -> None:
+    ids = sent(emulator, people(3))
+    emulator.twilio.clock.advance(WEEK)
+    for name, content in (("a.jsonl", b'{"half'), ("b.parquet", b"no Parquet"), ("c.jsonl", b"")):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(AirflowFailException, match=r"left as it is|as it was") as caught:
+            receipts(ids, output_path=str(path)).execute(context())
+        assert ids[0] in str(caught.value)
+        assert path.read_bytes() == content
+
+
+def test_an_error_in_a_rerun_leaves_the_file(emulator: Running, tmp_path: Path) -> None:
+    path = tmp_path / "all.jsonl"
+    ids = sent(emulator, people(2500))
+    receipts(ids, output_path=str(path)).execute(context())
+    before = path.read_bytes()
+    for skip in (0, 1, 2):
+        emulator.twilio.faults.add(Fault(kind="error_before", method="GET", skip=skip, times=None))
+        with pytest.raises(ServerFailed):
+            receipts(ids, output_path=str(path)).execute(context())
+        emulator.twilio.faults.clear()
+        assert path.read_bytes() == before
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("place", ["file", "table"])
+def test_an_operation_that_is_forgotten_while_it_is_read_changes_nothing(
+    emulator: Running, tmp_path: Path, database: Path, place: str
+) -> None:
+    class Late(Receipts):
+        def pages(self, operation: Operation) -> Iterator[list[Receipt]]:
+            emulator.twilio.clock.advance(WEEK)
+            return super().pages(operation)
+
+    path = tmp_path / "all.jsonl"
+    ids = sent(emulator, people(1500))
+    task = receipts(ids, output_path=str(path)) if place == "file" else to_table(ids)
+    task.execute(context())
+    before = path.read_bytes() if place == "file" else table(database)
+    output = ReceiptsFile(str(path)) if place == "file" else ReceiptsTable("warehouse", "receipts", False)
+    with reading(TwilioHook(), 4) as read, pytest.raises(OperationGone, match="seven days"):
+        copy_receipts(Late(read, Redaction("all", "key"), 10), ids, output)
+    assert (path.read_bytes() if place == "file" else table(database)) == before
+
+
+def test_receipts_that_a_late_list_lacks_stay(emulator: Running, tmp_path: Path, database: Path) -> None:
+    path = tmp_path / "all.jsonl"
+    ids = sent(emulator, people(7))
+    for task in (receipts(ids, output_path=str(path)), to_table(ids)):
+        first = task.execute(context())
+        emulator.twilio.change(list_lag=60.0)
+        again = task.execute(context())
+        assert again == {**first, "missing": 7, "kept": 7, "kept_from": again["kept_from"]}
+        emulator.twilio.change(list_lag=0.0)
+    assert len(lines(path)) == len(table(database)) == 7
+
+
+def test_an_operation_is_in_a_table_whole_or_not_at_all(emulator: Running, database: Path) -> None:
+    ids = sent(emulator, people(4500), recipients_per_request=2500)
+    fault = Fault(kind="error_before", method="GET", path="/Messages$", skip=4, times=5)
+    emulator.twilio.faults.add(fault)
+    with pytest.raises(ServerFailed):
+        to_table(ids).execute(context())
+    assert dict(table(database, "SELECT operation_id, count(*) FROM receipts GROUP BY 1")) == {ids[0]: 2500}
+
+
+def test_a_send_without_operations_leaves_the_receipts_before(emulator: Running, tmp_path: Path) -> None:
+    path = tmp_path / "all.jsonl"
+    receipts(sent(emulator, people(3)), output_path=str(path)).execute(context())
+    before = path.read_bytes()
+    assert receipts({"operation_ids": []}, output_path=str(path)).execute(context())["rows"] == 0
+    assert path.read_bytes() == before
 
 
 def test_a_send_that_made_no_operation_has_no_receipts(emulator: Running, tmp_path: Path) -> None:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -15,6 +20,7 @@ from airflow.sdk.exceptions import (
     TaskDeferred,
 )
 
+from airflow_provider_twilio_comms._core.waiting.base import LEAST, Budget
 from airflow_provider_twilio_comms.api.comms import messages
 from airflow_provider_twilio_comms.emulator.credentials import AUTH_TOKEN
 from airflow_provider_twilio_comms.emulator.faults import Fault
@@ -30,6 +36,8 @@ from tests.sensors.conftest import Rescheduled
 UNKNOWN = "comms_operation_0" + "0" * 25
 GOOD, LANDLINE, UNREACHABLE, SILENT = "+12025550100", "+12025559006", "+12025559003", "+12025559000"
 OPERATIONS = "Messages/Operations/"
+FETCH = "GET /comms/v1/Messages/Operations/{operationId}"
+NAME = "AIRFLOW_CONN_TWILIO_DEFAULT"
 
 
 def sent(*numbers: str) -> str:
@@ -44,6 +52,21 @@ def sensor(*ids: str, **changes: Any) -> TwilioOperationSensor:
 
 def run(task: TwilioOperationSensor, ti: TaskInstance | None = None) -> Any:
     return task.execute({"ti": ti or TaskInstance()})  # type: ignore[typeddict-item]
+
+
+@contextmanager
+def after_a_look(twilio: Running, change: Callable[[], object]) -> Iterator[None]:
+    """Change something as soon as an operation was looked at once, and before it is looked at again."""
+
+    def wait() -> None:
+        while not twilio.twilio.journal.counts[FETCH]:
+            time.sleep(0.01)
+        change()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    yield
+    thread.join(10)
 
 
 def test_the_result_is_small_and_adds_up() -> None:
@@ -107,15 +130,37 @@ def test_an_operation_that_is_gone_is_told_in_every_mode() -> None:
 
 @pytest.mark.parametrize("mode", ["poke", "reschedule"])
 def test_credentials_that_are_refused_are_told_early(twilio: Running, mode: str) -> None:
-    operation = sent()
+    task = sensor(sent(), mode=mode, poke_interval=0.01)
+    task.budget = Budget(hopeless=0.0)
     bad = twilio.connection_json(password="not-it", max_attempts=1)
     with (
         environment(AIRFLOW_CONN_TWILIO_DEFAULT=bad),
         pytest.raises(AirflowFailException, match="AuthenticationFailed") as caught,
     ):
-        run(sensor(operation, mode=mode, poke_interval=0.01), Rescheduled())
+        run(task, Rescheduled())
+    assert twilio.twilio.journal.counts[FETCH] == LEAST
     assert "not-it" not in str(caught.value)
     assert AUTH_TOKEN not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_a_credential_that_is_rotated_is_taken_up(twilio: Running, mode: str) -> None:
+    task = sensor(sent(), mode=mode, poke_interval=1, timeout=60)
+    bad = twilio.connection_json(password="revoked", max_attempts=1)
+    with (
+        environment(AIRFLOW_CONN_TWILIO_DEFAULT=bad),
+        after_a_look(twilio, lambda: os.environ.update({NAME: twilio.connection})),
+    ):
+        assert run(task, Rescheduled(3600))["status"] == "COMPLETED"
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_a_stray_404_is_not_believed(twilio: Running, mode: str) -> None:
+    operation = sent()
+    twilio.twilio.change(operation_after=3600)
+    task = sensor(operation, mode=mode, poke_interval=1, timeout=9000)
+    with after_a_look(twilio, lambda: twilio.twilio.clock.advance(3600)):
+        assert run(task, Rescheduled(7200))["status"] == "COMPLETED"
 
 
 @pytest.mark.parametrize("mode", ["poke", "reschedule"])

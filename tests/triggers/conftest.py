@@ -15,7 +15,14 @@ from airflow_provider_twilio_comms.triggers import _poller
 from airflow_provider_twilio_comms.triggers._poller import Poller
 from tests.conftest import environment
 
-__all__ = ["fired", "until"]
+__all__ = ["asked", "fired", "until"]
+
+OPERATIONS = "GET /comms/v1/Messages/Operations"
+
+
+def asked(twilio: Running) -> int:
+    """How many requests for operations have come, single ones and pages of the list."""
+    return sum(count for route, count in twilio.twilio.journal.counts.items() if route.startswith(OPERATIONS))
 
 
 async def until(true: Callable[[], Any], within: float = 30.0) -> None:

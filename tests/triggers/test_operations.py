@@ -10,16 +10,19 @@ from typing import Any
 import pytest
 
 from airflow_provider_twilio_comms._core.waiting import base, operations
+from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
 from airflow_provider_twilio_comms._core.waiting.operations import Outcome
 from airflow_provider_twilio_comms.api.comms import messages
 from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
 from airflow_provider_twilio_comms.emulator.credentials import AUTH_TOKEN
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.server import Running
+from airflow_provider_twilio_comms.exceptions import OperationGone
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+from airflow_provider_twilio_comms.triggers._poller import Poller
 from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
 from tests.conftest import environment
-from tests.triggers.conftest import fired
+from tests.triggers.conftest import asked, fired, until
 
 OPERATIONS = "/comms/v1/Messages/Operations"
 UNKNOWN = "comms_operation_0" + "0" * 25
@@ -40,10 +43,20 @@ async def outcome(*ids: str, **changes: Any) -> Outcome:
     return Outcome.from_event(await fired(trigger(*ids, **changes)))
 
 
-def looked(twilio: Running) -> int:
-    return sum(
-        n for route, n in twilio.twilio.journal.counts.items() if route.startswith(f"GET {OPERATIONS}")
-    )
+class Hasty(TwilioOperationsTrigger):
+    """Counts polls alone, no seconds."""
+
+    budget = base.Budget(flaky=0.0, hopeless=0.0, grace=0.0)
+
+
+class Doomed(TwilioOperationsTrigger):
+    """Counts polls alone, no seconds, of those that a person has to put right."""
+
+    budget = base.Budget(hopeless=0.0)
+
+
+async def hasty_outcome(*ids: str, kind: type[TwilioOperationsTrigger] = Hasty, **changes: Any) -> Outcome:
+    return Outcome.from_event(await fired(kind(**trigger(*ids, **changes).serialize()[1])))
 
 
 async def test_done(twilio: Running) -> None:
@@ -51,7 +64,7 @@ async def test_done(twilio: Running) -> None:
     end = await outcome(one, two)
     assert (end.status, sorted(end.operations)) == ("done", sorted([one, two]))
     assert operations.total(end.operations.values()).lost == 2
-    assert looked(twilio) == 2
+    assert asked(twilio) == 2
 
 
 async def test_the_same_operation_named_twice(twilio: Running) -> None:
@@ -64,7 +77,7 @@ async def test_several_polls(twilio: Running) -> None:
     began = time.monotonic()
     assert (await outcome(sent())).status == "done"
     assert time.monotonic() - began >= 0.4
-    assert looked(twilio) >= 2
+    assert asked(twilio) >= 2
 
 
 @pytest.mark.parametrize(("until", "waits"), [("processed", False), ("delivered", True)])
@@ -95,7 +108,7 @@ async def test_the_deadline_is_kept_though_the_next_poll_is_far_off(twilio: Runn
     began = time.monotonic()
     end = await outcome(operation, deadline=time.time() + 0.6, poll_interval=3600)
     assert time.monotonic() - began >= 0.5
-    assert (end.status, looked(twilio)) == ("timeout", 2)  # the first look, and a last one
+    assert (end.status, asked(twilio)) == ("timeout", 2)  # the first look, and a last one
 
 
 async def test_the_last_look_may_find_the_end(twilio: Running) -> None:
@@ -131,6 +144,47 @@ async def test_a_404_on_an_old_one_means_it_is_gone(twilio: Running) -> None:
     assert (end.status, end.missing, list(end.operations)) == ("gone", (UNKNOWN,), [one])
 
 
+async def test_a_stray_404_on_an_operation_that_was_seen_is_not_believed(twilio: Running) -> None:
+    twilio.twilio.change(pace=3600)
+    operation = sent()
+    waiting = asyncio.create_task(outcome(operation, since=time.time() - 3600, poll_interval=0.05))
+    for hidden in (0, 3600):  # it is seen, and then answers 404 for a while
+        twilio.twilio.change(operation_after=hidden)
+        enough = asked(twilio) + 2 * base.LEAST
+        await until(lambda enough=enough: asked(twilio) >= enough)  # type: ignore[misc]
+    assert not waiting.done()
+    twilio.twilio.change(operation_after=0)
+    twilio.twilio.clock.advance(3600)
+    assert (await waiting).status == "done"
+
+
+async def test_an_operation_that_expired_is_judged_as_it_was_last_seen(twilio: Running) -> None:
+    operation = sent("+12025550100", "+12025559000")  # the second one never gets a receipt
+    waiting = asyncio.create_task(hasty_outcome(operation, until="delivered", poll_interval=0.05))
+    await until(lambda: asked(twilio))
+    (poller,) = Poller._running.values()
+    await until(lambda: poller.round)
+    twilio.twilio.clock.advance(8 * 24 * 3600)
+    end = await waiting
+    assert (end.status, end.missing) == ("done", (operation,))
+    assert (end.operations[operation].stats.delivered, end.operations[operation].stats.sent) == (1, 1)
+
+
+async def test_one_that_vanished_under_way_is_gone_with_its_last_counts(twilio: Running) -> None:
+    twilio.twilio.change(pace=3600)
+    operation = sent()
+    waiting = asyncio.create_task(hasty_outcome(operation, poll_interval=0.05))
+    await until(lambda: asked(twilio))
+    (poller,) = Poller._running.values()
+    await until(lambda: poller.round)
+    twilio.twilio.change(operation_after=7200)
+    end = await waiting
+    assert (end.status, end.missing) == ("gone", (operation,))
+    with pytest.raises(OperationGone) as caught:
+        operations.judge(Criteria(), end, [operation])
+    assert caught.value.stats["queued"] == 1
+
+
 async def test_a_canceled_operation_has_ended(twilio: Running) -> None:
     twilio.twilio.change(pace=60)
     operation = sent()
@@ -149,19 +203,19 @@ async def test_an_outage_within_the_budget_is_survived(twilio: Running, kind: st
 async def test_an_outage_beyond_it_is_told(twilio: Running) -> None:
     operation = sent()
     twilio.twilio.faults.add(Fault(kind="error_before", path=OPERATIONS, times=None))
-    end = await outcome(operation, poll_interval=0.01)
+    end = await hasty_outcome(operation, poll_interval=0.01)
     assert end.status == "error"
     assert (end.error or {})["type"] == "ServerFailed"
-    assert looked(twilio) == base.FLAKY
+    assert asked(twilio) == base.LEAST
 
 
 async def test_a_recovery_resets_the_count(twilio: Running) -> None:
     operation = sent("+12025559000")  # no receipt ever comes, so the wait goes on to its deadline
-    nearly = base.FLAKY - 1
+    nearly = base.LEAST - 1
     for skip in (0, 1):  # so many failures, one success, and as many failures again
         twilio.twilio.faults.add(Fault(kind="bad_gateway", path=OPERATIONS, times=nearly, skip=skip))
-    end = await outcome(operation, until="delivered", poll_interval=0.005, deadline=time.time() + 2)
-    assert looked(twilio) > 2 * nearly
+    end = await hasty_outcome(operation, until="delivered", poll_interval=0.005, deadline=time.time() + 2)
+    assert asked(twilio) > 2 * nearly
     assert end.status == "timeout"
 
 
@@ -177,10 +231,10 @@ async def test_what_waiting_does_not_mend_is_told_early(
 ) -> None:
     operation = sent()
     with environment(AIRFLOW_CONN_TWILIO_DEFAULT=twilio.connection_json(max_attempts=1, **connection)):
-        end = await outcome(operation, poll_interval=0.01)
+        end = await hasty_outcome(operation, kind=Doomed, poll_interval=0.01)
     assert (end.status, (end.error or {})["type"]) == ("error", kind)
     assert AUTH_TOKEN not in str(end.error)
-    assert looked(twilio) in (0, base.HOPELESS)
+    assert asked(twilio) in (0, 1 + base.LEAST)
 
 
 async def test_a_connection_that_is_mended_in_time_goes_on(twilio: Running) -> None:
@@ -194,7 +248,7 @@ async def test_a_connection_that_is_mended_in_time_goes_on(twilio: Running) -> N
 
 async def test_a_connection_that_cannot_be_read_is_tried_for_a_while_and_named() -> None:
     """A secrets backend may come back; a connection that was never there does not."""
-    waiter = TwilioOperationsTrigger([UNKNOWN], "nowhere", deadline=time.time() + 60, poll_interval=0.01)
+    waiter = Hasty([UNKNOWN], "nowhere", deadline=time.time() + 60, poll_interval=0.01)
     ended = await fired(waiter)
     assert ended["status"] == "error"
     assert "the connection 'nowhere' cannot be read" in ended["error"]["message"]

@@ -13,8 +13,9 @@ import pytest
 from airflow_provider_twilio_comms.api.comms import messages, operations
 from airflow_provider_twilio_comms.api.flows import Flow
 from airflow_provider_twilio_comms.client import aio
+from airflow_provider_twilio_comms.emulator.clock import Clock
 from airflow_provider_twilio_comms.emulator.faults import Fault
-from airflow_provider_twilio_comms.emulator.server import Running
+from airflow_provider_twilio_comms.emulator.server import Running, running
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.triggers._poller import AT_ONCE, FEW, SLOWEST, Poller, Source
 from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
@@ -83,16 +84,16 @@ async def test_a_list_that_may_not_be_read_is_no_outage(twilio: Running) -> None
     class Forbidden(Source[Any]):  # type: ignore[misc]
         name = "operations"
 
-        def listed(self, wanted: Any, start: Any) -> Flow[dict[str, Any]]:
+        def listed(self, known: Any) -> Flow[dict[str, Any]]:
             yield messages.fetch("comms_message_0" + "0" * 25)  # a 404
             return {}
 
         def observed(self, name: str) -> Flow[Any]:
             return (yield operations.fetch(name))
 
-    async with Poller.joined(Forbidden(), "twilio_default", 0.1, names, 0.0, time.time() + 5) as watch:
-        seen = await watch.looked()
-    assert sorted(seen) == sorted(names)
+    async with Poller.joined(Forbidden(), "twilio_default", 0.1, names, time.time() + 5) as watch:
+        look = await watch.look()
+    assert sorted(look.seen) == sorted(names)
 
 
 async def test_an_outage_is_not_met_with_more_requests(twilio: Running) -> None:
@@ -124,6 +125,36 @@ async def test_a_late_comer_joins_the_poll(twilio: Running) -> None:
     twilio.twilio.clock.advance(60)
     assert (await late)["status"] == "done"
     assert (await task)["status"] == "done"
+
+
+async def test_who_joins_late_is_told_what_the_poll_knows(twilio: Running) -> None:
+    """One waits for a receipt that never comes; the other for what has long been so."""
+    to = [{"address": "+12025559000", "channel": "PHONE"}]
+    name = str(TwilioHook().run(messages.send(to, "Hello")).operation_id)
+    first = asyncio.create_task(fired(trigger(name, until="delivered", poll_interval=3600)))
+    await until(lambda: Poller._running)
+    (poller,) = Poller._running.values()
+    await until(lambda: poller.round)
+    assert (await fired(trigger(name, poll_interval=3600)))["status"] == "done"
+    assert (twilio.twilio.journal.counts[FETCH], first.done()) == (1, False)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+
+
+async def test_old_operations_are_found_in_the_list_too() -> None:
+    """Sensors wait for what was made long before they began."""
+    with (
+        running(clock=Clock(time.time() - 3 * 24 * 3600), pace=0) as twilio,
+        environment(AIRFLOW_CONN_TWILIO_DEFAULT=twilio.connection_json(max_attempts=1)),
+    ):
+        to = [{"address": "+12025559000", "channel": "PHONE"}]  # without a receipt
+        hook = TwilioHook()
+        names = [str(hook.run(messages.send(to, "Hello")).operation_id) for _ in range(40)]
+        end = time.time() + 1.5
+        waits = (fired(trigger(name, until="delivered", deadline=end)) for name in names)
+        assert {each["status"] for each in await asyncio.gather(*waits)} == {"timeout"}
+        counts = twilio.twilio.journal.counts
+        assert (counts[FETCH], counts[LIST] > 2) == (0, True)
 
 
 async def test_a_failing_connection_does_not_delay_another(twilio: Running) -> None:
@@ -183,7 +214,7 @@ async def test_a_bug_in_the_poll_fails_all_who_wait_loudly(twilio: Running) -> N
     class Buggy(Source[Any]):  # type: ignore[misc]
         name = "bugs"
 
-        def listed(self, wanted: Any, start: Any) -> Flow[dict[str, Any]]:
+        def listed(self, known: Any) -> Flow[dict[str, Any]]:
             raise AssertionError
 
         def observed(self, name: str) -> Flow[Any]:
@@ -193,9 +224,9 @@ async def test_a_bug_in_the_poll_fails_all_who_wait_loudly(twilio: Running) -> N
     source = Buggy()
 
     async def wait() -> None:
-        async with Poller.joined(source, "twilio_default", 0.05, ["a"], 0.0, time.time() + 5) as watch:
+        async with Poller.joined(source, "twilio_default", 0.05, ["a"], time.time() + 5) as watch:
             while True:
-                await watch.looked()
+                await watch.look()
 
     found = await asyncio.gather(wait(), wait(), return_exceptions=True)
     assert [type(error) for error in found] == [KeyError, KeyError]
@@ -210,21 +241,21 @@ def scheduled() -> str:
 
 async def test_polls_slow_down_while_nothing_moves(twilio: Running) -> None:
     name, source, end = scheduled(), TwilioOperationsTrigger.source, time.time() + 3600
-    async with Poller.joined(source, "twilio_default", 0.02, [name], time.time(), end) as watch:
-        await watch.looked()
+    async with Poller.joined(source, "twilio_default", 0.02, [name], end) as watch:
+        await watch.look()
         (poller,) = Poller._running.values()
         await until(lambda: poller._calm == SLOWEST)
         twilio.twilio.clock.advance(2 * 24 * 3600)
-        await watch.looked()
+        await watch.look()
         assert poller._calm == 1.0
 
 
 async def test_those_for_whom_nothing_changed_are_left_asleep(twilio: Running) -> None:
     name, source, end = scheduled(), TwilioOperationsTrigger.source, time.time() + 3600
-    async with Poller.joined(source, "twilio_default", 0.02, [name], time.time(), end) as watch:
-        await watch.looked()
+    async with Poller.joined(source, "twilio_default", 0.02, [name], end) as watch:
+        await watch.look()
         twilio.twilio.journal.counts.clear()
-        woken = asyncio.create_task(watch.looked())
+        woken = asyncio.create_task(watch.look())
         await until(lambda: twilio.twilio.journal.counts[FETCH] > 10)
         assert not woken.done()
         woken.cancel()

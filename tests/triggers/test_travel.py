@@ -89,6 +89,56 @@ def test_a_trigger_comes_back_as_it_was(kind: type[BaseTrigger]) -> None:
     assert kind(**json.loads(json.dumps(kwargs))).serialize() == trigger.serialize()
 
 
+# As version 1.0.0 has stored them, where waits of a few days may have begun before an upgrade.
+STORED: list[tuple[str, dict[str, Any]]] = [
+    (
+        "operations.TwilioOperationsTrigger",
+        {
+            "operation_ids": ["comms_operation_01h9krwprkeee8fzqspvwy6nq8"],
+            "twilio_conn_id": "twilio_default",
+            "until": "delivered",
+            "deadline": 1795640400.5,
+            "since": 1795554000.25,
+            "enough": 0.98,
+            "poll_interval": 30.0,
+            "not_before": 1795554010.25,
+        },
+    ),
+    (
+        "messages.TwilioMessagesTrigger",
+        {
+            "sids": ["SM" + "1" * 32],
+            "twilio_conn_id": "twilio_default",
+            "until": "delivered",
+            "deadline": 1795557600.0,
+            "since": 1795554000.0,
+            "poll_interval": 15.0,
+            "not_before": 1795554010.0,
+            "cancel_on_kill": True,
+        },
+    ),
+    (
+        "deactivations.TwilioDeactivationsTrigger",
+        {
+            "day": "2026-11-24",
+            "twilio_conn_id": "twilio_default",
+            "deadline": 1795557600.0,
+            "poll_interval": 900.0,
+            "not_before": 0.0,
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "kwargs"), STORED, ids=[name for name, _ in STORED])
+def test_a_trigger_that_an_earlier_version_stored_is_understood(name: str, kwargs: dict[str, Any]) -> None:
+    module, _, kind = f"{airflow_provider_twilio_comms.triggers.__name__}.{name}".rpartition(".")
+    trigger = getattr(importlib.import_module(module), kind)(**kwargs)
+    path, now = trigger.serialize()
+    assert path == f"{module}.{kind}"
+    assert kwargs.items() <= now.items()
+
+
 @pytest.mark.parametrize("kind", TRIGGERS)
 def test_what_is_stored_is_plain_and_no_secret(kind: type[BaseTrigger]) -> None:
     _, kwargs = made(kind)[0].serialize()

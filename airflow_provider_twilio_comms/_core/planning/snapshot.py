@@ -11,7 +11,7 @@ import hashlib
 import re
 import secrets
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -28,10 +28,20 @@ VERSION = 2
 
 
 class Folder(Protocol):
-    """A folder somewhere, or a file in it: ``ObjectStoragePath``, ``pathlib.Path``."""
+    """A folder somewhere, or a file in it, wherever that is stored."""
 
     @property
-    def parent(self) -> Any: ...
+    def name(self) -> str: ...
+
+    def beside(self) -> Iterable[Folder]: ...
+
+    def files(self) -> Iterable[Folder]: ...
+
+    def modified(self) -> float: ...
+
+    def unlink(self) -> None: ...
+
+    def rmdir(self) -> None: ...
 
     def __truediv__(self, name: str) -> Folder: ...
 
@@ -67,16 +77,17 @@ def save(folder: Folder, plan: Plan) -> str:
 def remove_old(folder: Folder, before: float) -> int:
     """Remove the plans beside this one that were kept before a moment; returns how many."""
     removed = 0
-    for other in list(folder.parent.iterdir()):
+    for other in folder.beside():
         place = other / "manifest.json"
         try:
-            if not _ours.fullmatch(other.name) or place.stat().st_mtime >= before:
+            if not _ours.fullmatch(other.name) or not place.exists() or place.modified() >= before:
                 continue
-            for file in (place, *other.iterdir()):  # the manifest first: without it there is no snapshot
-                if file.name == "manifest.json" or _chunk.fullmatch(file.name):
-                    file.unlink(missing_ok=True)
+            place.unlink()  # first of all: without it there is no snapshot
+            for file in other.files():
+                if _chunk.fullmatch(file.name):
+                    file.unlink()
             other.rmdir()
-        except OSError:  # another task removes it too, or it is no folder
+        except (OSError, NotImplementedError):  # another task removes it too, or holds something else there
             continue
         removed += 1
     return removed

@@ -183,15 +183,15 @@ def _check_columns(columns: Iterable[str], column: str | None) -> None:
     if column is not None and column not in names:
         raise InvalidInput.at(
             "number_column",
-            f"{column!r} is no column of the file, which has {shown_columns(names)}",
-            "Name the one with the numbers",
+            f"{column!r} is no column of the file (it has {shown_columns(names)})",
+            "Name the one with the numbers; the first line has to be the header",
         )
 
 
 def shown_columns(names: Sequence[str]) -> str:
     """Column names as an error may show them; none where one looks like data, for want of a header."""
     if any(scrub(name) != name or not _IDENTIFIER.fullmatch(name.strip()) for name in names):
-        return "names that look like data: is the header missing?"
+        return "names that look like data"
     return ", ".join(names[:20]) or "none"
 
 

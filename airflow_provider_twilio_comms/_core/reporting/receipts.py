@@ -1,9 +1,9 @@
-"""Receipts: what became of each recipient of a bulk send, one row for each."""
+"""Receipts: the outcome of each recipient of a bulk send, one row for each."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -20,7 +20,7 @@ FAILED = frozenset({"FAILED", "UNDELIVERED"})
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
-    """What became of one recipient.
+    """The outcome of one recipient.
 
     ``recipient`` is the number or its hash, ``channel`` the one that was used (SMS, RCS, WHATSAPP).
     ``code``, ``reason``, ``attempts``, ``sid`` (of the last attempt, as in the classic log) and
@@ -47,7 +47,7 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
 
 
 def receipt_of(operation_id: str, row: Message, looked_at: Message | None, redaction: Redaction) -> Receipt:
-    """The receipt of a row of Twilio's list, and of the same message as it was fetched, if it was."""
+    """Make a receipt of a row of Twilio's list, and of the same message as it was fetched, if it was."""
     recipient, channel = _party(row.to, redaction)
     code = verdict = reason = attempts = sid = attempted_at = None
     if looked_at is not None:
@@ -87,7 +87,7 @@ def _plain(moment: datetime | None) -> datetime | None:
 
 
 def _party(to: Any, redaction: Redaction) -> tuple[str | None, str | None]:
-    """Who it went to, and on which channel. A profile is an id already; a group has no one recipient."""
+    """The recipient and their channel. A profile is an id already; a group has no one recipient."""
     parties = to if isinstance(to, list) else [to]
     party = parties[0] if len(parties) == 1 and isinstance(parties[0], dict) else {}
     return redaction.number(party.get("address")) or party.get("profileId"), party.get("channel")
@@ -113,6 +113,12 @@ class Tally:
                     self.codes[str(receipt.code)] += 1
                 elif receipt.attempts is None:
                     self.unexplained += 1
+
+    def counting(self, pages: Iterable[Sequence[Receipt]]) -> Iterator[Sequence[Receipt]]:
+        """Pass pages of receipts on, and count them."""
+        for rows in pages:
+            self.add(rows)
+            yield rows
 
     def to_dict(self) -> dict[str, Any]:
         """Counts only, the most frequent first: fit for XCom and events."""

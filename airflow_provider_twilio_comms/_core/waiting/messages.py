@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -62,14 +63,15 @@ SHOWN = 5  # SIDs and codes that an error names
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What a look at a message tells: no number, no text."""
+    """A message as a look shows it: no number, no text."""
 
     status: str
     code: int | None = None
+    created_at: datetime | None = None
 
     @staticmethod
     def of(message: Message) -> Seen:
-        return Seen(message.status or "unknown", message.error_code)
+        return Seen(message.status or "unknown", message.error_code, message.date_created)
 
 
 class MessageOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -104,7 +106,6 @@ class MessageWait(Waiting[Seen, MessageOutcome]):
     until: str = "delivered"
     deadline: float = 0.0
     since: float = 0.0
-    failures: int = 0
 
     @property
     def names(self) -> list[str]:
@@ -117,10 +118,10 @@ class MessageWait(Waiting[Seen, MessageOutcome]):
         return item.status not in FINAL and not self.reached(item.status)
 
     def settled(self, found: Sequence[Seen]) -> bool:
-        """All of them, or one that has failed: the rest cannot mend it."""
+        """All of them, or one that has failed: the others cannot make up for it."""
         return any(self.lost(item.status) for item in found) or not any(map(self.moving, found))
 
-    def ended(
+    def end(
         self, status: Status, found: dict[str, Seen], missing: tuple[str, ...] = (), error: Problem = None
     ) -> MessageOutcome:
         return MessageOutcome(

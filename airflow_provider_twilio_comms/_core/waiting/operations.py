@@ -25,6 +25,7 @@ from airflow_provider_twilio_comms.exceptions import (
 __all__ = ["Outcome", "Wait", "by_verdict", "explained", "failure_codes", "judge", "observed", "total"]
 
 SHOWN = 5  # operations that an error names
+KEPT = 7 * 24 * 3600.0  # seconds for which Twilio can be asked for an operation
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -60,7 +61,6 @@ class Wait(Waiting[Operation, Outcome]):
     deadline: float = 0.0
     since: float = 0.0
     enough: int | float | None = None
-    failures: int = 0
 
     @property
     def names(self) -> list[str]:
@@ -82,7 +82,14 @@ class Wait(Waiting[Operation, Outcome]):
             return True
         return self.enough is not None and stats.arrived >= amount_of(self.enough, stats.asked)
 
-    def ended(
+    def suffices(self, item: Operation) -> bool:
+        """Once it is processed: then its receipts are as complete as they will be seen to be."""
+        return item.done
+
+    def has_expired(self, item: Operation, time: float) -> bool:
+        return item.created_at is not None and time >= item.created_at.timestamp() + KEPT
+
+    def end(
         self,
         status: Status,
         found: dict[str, Operation],
