@@ -67,7 +67,7 @@ class Airflow:
 
     # DAGs and runs
 
-    def wait_for_dag(self, dag_id: str, timeout: float = 90) -> None:
+    def wait_for_dag(self, dag_id: str, timeout: float = 300) -> None:
         """Wait until the DAG can be triggered; an import error of any file ends the wait at once."""
 
         def parsed() -> bool:
@@ -94,7 +94,7 @@ class Airflow:
         return found
 
     def wait_for_run(
-        self, dag_id: str, run_id: str, states: Collection[str] = ("success", "failed"), timeout: float = 180
+        self, dag_id: str, run_id: str, states: Collection[str] = ("success", "failed"), timeout: float = 300
     ) -> str:
         def reached() -> str | None:
             state = str(self.run(dag_id, run_id)["state"])
@@ -140,7 +140,7 @@ class Airflow:
         *,
         map_index: int = -1,
         min_try: int = 1,
-        timeout: float = 120,
+        timeout: float = 300,
     ) -> dict[str, Any]:
         """Wait for a task instance to be in one of ``states``, at try ``min_try`` or later."""
 

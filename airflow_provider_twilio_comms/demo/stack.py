@@ -130,7 +130,7 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self, timeout: float = 120) -> None:
+    def start(self, timeout: float = 300) -> None:
         """Start everything and wait until every component reports itself healthy."""
         atexit.register(self.stop)
         try:
@@ -172,7 +172,7 @@ class Stack:
         assert self._guardian is not None
         self.components[name] = Component(name, command, self.component_log(name), self._env, self._guardian)
 
-    def wait_healthy(self, timeout: float = 120) -> None:
+    def wait_healthy(self, timeout: float = 300) -> None:
         """Wait until every running component has sent a heartbeat since it was started."""
         try:
             until(self.healthy, timeout=timeout, what="Airflow to be healthy", interval=0.2)
@@ -235,7 +235,7 @@ class Stack:
         return found
 
     def kill_task(
-        self, dag_id: str, run_id: str, task_id: str, *, supervisor: bool = False, timeout: float = 60
+        self, dag_id: str, run_id: str, task_id: str, *, supervisor: bool = False, timeout: float = 300
     ) -> dict[str, Any]:
         """Kill (SIGKILL) a running task's process; return the task instance that was hit.
 
@@ -251,7 +251,7 @@ class Stack:
         task, process = until(running, timeout=timeout, what=f"{task_id} to run", interval=0.02)
         parent = process.parent() if supervisor else None
         send(signal.SIGKILL, [*([parent] if parent else []), process])
-        until(lambda: not self.task_processes(task["id"]), timeout=10, what=f"{task_id} to die")
+        until(lambda: not self.task_processes(task["id"]), timeout=60, what=f"{task_id} to die")
         return task
 
 

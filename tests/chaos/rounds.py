@@ -43,7 +43,7 @@ def calling(run: Run) -> None:
 
 def most(runs: Sequence[Run], there: Callable[[Run], bool], what: str) -> None:
     """Wait until most of the runs are there, or half a minute more is over."""
-    until(lambda: any(map(there, runs)), timeout=120, what=what, interval=0.2)
+    until(lambda: any(map(there, runs)), timeout=300, what=what, interval=0.2)
     deadline = time.monotonic() + 30
     while sum(map(there, runs)) < 0.8 * len(runs) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -87,7 +87,7 @@ def scheduler_alone_killed(field: Field, runs: Sequence[Run], rng: random.Random
     field.stack.kill("scheduler", tree=False)
     field.stack.start_component("scheduler")
     for run in runs:
-        run.airflow.wait_for_run(run.dag_id, run.name, timeout=240)
+        run.airflow.wait_for_run(run.dag_id, run.name, timeout=300)
     send(signal.SIGKILL, members(before))
 
 

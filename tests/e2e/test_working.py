@@ -51,10 +51,10 @@ def test_a_deadline_missed_under_two_triggerers_is_one_text(deployment: Deployme
     deployment.airflow.wait_for_dag("stack_deadline_async")
     run_id = deployment.airflow.trigger("stack_deadline_async")
     deployment.airflow.wait_for_run("stack_deadline_async", run_id, timeout=LONG)
-    until(lambda: texts(deployment.emulator, DEADLINE) or None, timeout=60, what="the deadline's alert")
+    until(lambda: texts(deployment.emulator, DEADLINE) or None, timeout=300, what="the deadline's alert")
     home = deployment.stack.home
     until(
-        lambda: begun_by_both(home) - before or None, timeout=30, what="both triggerers to run the callback"
+        lambda: begun_by_both(home) - before or None, timeout=300, what="both triggerers to run the callback"
     )
     time.sleep(10)  # the slow request, and whatever the other one does after it
     (text,) = texts(deployment.emulator, DEADLINE)

@@ -58,7 +58,7 @@ class Send:
     def called(self) -> Path:
         """The note of the first try, once it calls; whoever touches its ``.answer`` lets it go on."""
         note = self.notes / f"{self.run_id}.1.moment"
-        return until(lambda: note if note.exists() else None, timeout=60, what=f"{note.name}")
+        return until(lambda: note if note.exists() else None, timeout=300, what=f"{note.name}")
 
     def deferred(self) -> Send:
         self.stack.airflow.wait_for_task(self.dag_id, self.run_id, "send", ("deferred",))
@@ -94,7 +94,7 @@ class Send:
         folder = self.stack.task_logs / f"dag_id={self.dag_id}" / f"run_id={self.run_id}"
         return "\n".join(path.read_text() for path in sorted(folder.rglob("*.log*")))
 
-    def says(self, text: str, timeout: float = 60) -> str:
+    def says(self, text: str, timeout: float = 300) -> str:
         """The line of its log that has the text, once there is one."""
 
         def found() -> str | None:

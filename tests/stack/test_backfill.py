@@ -18,7 +18,7 @@ pytestmark = pytest.mark.stack
 
 def recipients(stack: Stack) -> Any:
     assert stack.emulator is not None
-    return requests.get(f"{stack.emulator.url}/_emulator/ledger", timeout=10).json()["recipients"]
+    return requests.get(f"{stack.emulator.url}/_emulator/ledger", timeout=300).json()["recipients"]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_reminders_go_from_the_table_to_the_phones(stack: Stack, bookings: Postg
         done = kinds == {"manual", "scheduled"} and all(run["end_date"] for run in runs)
         return [run["dag_run_id"] for run in runs] if done else None
 
-    runs = until(ended, timeout=240, what="the reminders to end", interval=1)
+    runs = until(ended, timeout=300, what="the reminders to end", interval=1)
     stack.airflow.call("PATCH", f"/dags/{dag}", json={"is_paused": True})
     states = {task["task_id"]: task["state"] for task in stack.airflow.tasks(dag, run_id)}
     assert set(states.values()) == {"success"}, states

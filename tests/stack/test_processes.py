@@ -36,7 +36,7 @@ def guardian() -> Iterator[Guardian]:
 def family(tmp_path: Path, guardian: Guardian) -> Iterator[Component]:
     component = Component("family", [sys.executable, "-c", FAMILY], tmp_path / "log", os.environ, guardian)
     component.start()
-    until(lambda: component.log.read_text().count("ready") == 2, timeout=10, what="two processes")
+    until(lambda: component.log.read_text().count("ready") == 2, timeout=300, what="two processes")
     yield component
     component.kill()
 
@@ -55,7 +55,7 @@ def test_a_killed_leaders_orphan_is_still_found(family: Component) -> None:
     assert not family.alive
     assert len(family.processes()) == 1
     family.start()
-    until(lambda: len(family.processes()) == 3, timeout=10, what="a second generation")
+    until(lambda: len(family.processes()) == 3, timeout=300, what="a second generation")
     family.kill()
     assert family.processes() == []
 
@@ -65,9 +65,9 @@ def test_paused_processes_stand_still_and_can_be_stopped(family: Component) -> N
         return {process.status() for process in family.processes()}
 
     family.pause()
-    until(lambda: states() == {"stopped"}, timeout=10, what="both to stop")
+    until(lambda: states() == {"stopped"}, timeout=300, what="both to stop")
     family.resume()
-    until(lambda: "stopped" not in states(), timeout=10, what="both to go on")
+    until(lambda: "stopped" not in states(), timeout=300, what="both to go on")
     family.pause()
     family.stop(patience=0.5)
     assert family.processes() == []
@@ -77,7 +77,7 @@ def test_an_exit_nobody_asked_for_is_told_with_the_log(tmp_path: Path, guardian:
     command = [sys.executable, "-c", "raise SystemExit('no such database')"]
     component = Component("scheduler", command, tmp_path / "log", os.environ, guardian)
     component.start()
-    until(lambda: not component.alive, timeout=10, what="its end")
+    until(lambda: not component.alive, timeout=300, what="its end")
     with pytest.raises(StackFailed, match=r"scheduler exited with 1(.|\n)*no such database"):
         component.check()
 
@@ -95,6 +95,6 @@ time.sleep(600)
     with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         session = int(process.stdout.readline())
-        until(lambda: len(members([session])) == 2, timeout=10, what="two processes")
+        until(lambda: len(members([session])) == 2, timeout=300, what="two processes")
         process.send_signal(signal.SIGKILL)
-    until(lambda: not members([session]), timeout=15, what="the guardian to act")
+    until(lambda: not members([session]), timeout=300, what="the guardian to act")
