@@ -47,7 +47,7 @@ class Send:
         return self
 
     def edit(self, people: Sequence[int]) -> None:
-        """Change the list: a later try is given these people, of whom those from ``self.people`` on are new."""
+        """Change the list: a later try is given these people; those from ``people`` on are new."""
         edit(self.notes, self.run_id, people)
 
     @property
