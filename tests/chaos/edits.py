@@ -52,7 +52,7 @@ def in_front(run: Run) -> None:
 
 def removed(run: Run) -> None:
     gone = run.rng.choice(run.now)
-    run.edit([number for number in run.now if number != gone])
+    run.edit([person for person in run.now if person != gone])
 
 
 def replaced(run: Run) -> None:
@@ -90,12 +90,12 @@ def another_task_is_cleared(run: Run) -> None:
 
 def refused_taken_out(run: Run) -> None:
     """A list with numbers that Twilio refuses, at any places, which are taken out after the kill."""
-    people = list(run.now)
+    people = [*run.now]
     for number in run.rng.sample(REFUSED, run.rng.choice([1, 2, 3])):
         people.insert(run.rng.randrange(len(people) + 1), number)
     run.begin_with(people)
-    run.part = run.rng.choice([place for place, number in enumerate(people) if number not in REFUSED])
-    killed(lambda run: run.edit([number for number in run.now if number not in REFUSED]), *IN_MIDST)(run)
+    run.part = run.rng.choice([place for place, person in enumerate(people) if person not in REFUSED])
+    killed(lambda run: run.edit([person for person in run.now if person not in REFUSED]), *IN_MIDST)(run)
 
 
 def refused_after_the_end(run: Run) -> None:

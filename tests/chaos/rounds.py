@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from airflow_provider_twilio_comms.demo.processes import StackFailed, members, send, until
@@ -57,6 +58,10 @@ def deferred(run: Run) -> bool:
     return bool(run.airflow.task(run.dag_id, run.name, "send")["state"] == "deferred")
 
 
+def ended(run: Run) -> bool:
+    return run.state() in ("success", "failed")
+
+
 def triggerer_killed(field: Field, runs: Sequence[Run], rng: random.Random) -> None:
     most(runs, deferred, "waiting runs")
     time.sleep(rng.uniform(0, 4))
@@ -86,8 +91,9 @@ def scheduler_alone_killed(field: Field, runs: Sequence[Run], rng: random.Random
     before = field.stack.components["scheduler"].sessions
     field.stack.kill("scheduler", tree=False)
     field.stack.start_component("scheduler")
-    for run in runs:
-        run.airflow.wait_for_run(run.dag_id, run.name, timeout=300)
+    # As long as they live, so may its session at the database, with rows locked: then nobody goes on.
+    with suppress(StackFailed):
+        until(lambda: all(map(ended, runs)), timeout=60, what="the runs to end", interval=1.0)
     send(signal.SIGKILL, members(before))
 
 

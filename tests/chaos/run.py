@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import signal
@@ -18,6 +19,7 @@ from tests.stack.sends import edit
 __all__ = ["Kind", "Result", "Run", "Trouble"]
 
 Kind = Literal["bulk", "single"]
+Person = int | str  # one of the run's own, or a number that is nobody's
 EACH = {"bulk": 2, "single": 1}  # people in a request
 PARTS = 3
 LONG = 240.0  # seconds that anything may take
@@ -74,7 +76,7 @@ class Run:
     def __post_init__(self) -> None:
         self.dag_id = f"chaos_{self.kind}"
         self.people = PARTS * EACH[self.kind]
-        self.first = [self.number_of(person) for person in range(self.people)]
+        self.first: list[Person] = list(range(self.people))
         self.now = self.first
         self._fresh = self.people
         self.name = f"{self.number:04d}-{self.kind}"
@@ -95,20 +97,17 @@ class Run:
         """Let the request of the part that breaks go wrong."""
         self.twilio.fault(kind=kind, method="POST", path="/Messages", **{"skip": self.part, **fault})
 
-    def number_of(self, person: int) -> str:
-        return f"+1202{self.number:04d}{person:03d}"
-
-    def fresh(self) -> str:
+    def fresh(self) -> int:
         """Somebody whom no list has named yet."""
         self._fresh += 1
-        return self.number_of(self._fresh - 1)
+        return self._fresh - 1
 
-    def edit(self, people: Sequence[str]) -> None:
+    def edit(self, people: Sequence[Person]) -> None:
         """Change the list: from now on, a try is given these people."""
         self.now = list(people)
         edit(self.battle.notes, self.name, self.now)
 
-    def begin_with(self, people: Sequence[str]) -> None:
+    def begin_with(self, people: Sequence[Person]) -> None:
         """Change the list before the first try."""
         self.edit(people)
         self.first = self.now
@@ -225,10 +224,11 @@ class Run:
         """What a person does about a red task before clearing it."""
         log = self._log()
         unknown = _unknown(log)
+        decided = {"on_clear": "resume"}  # it is to go on
         if unknown:
             result.uncertain = True
             self._accounted(unknown)
-            self._decide(unknown)
+            decided |= self._decide(unknown)
         elif "RecipientsChanged" in log:
             result.changed += 1
             if self.now == self.first:
@@ -237,7 +237,8 @@ class Run:
                 result.wrong_colour = "red for a changed list, with nothing left to do"
             self.edit(self.first)
         elif set(self.now) & set(REFUSED):
-            self.edit([number for number in self.now if number not in REFUSED])
+            self.edit([person for person in self.now if person not in REFUSED])
+        (self.battle.notes / f"{self.name}.decision").write_text(json.dumps(decided))
 
     def _ended(self) -> str:
         return self.airflow.wait_for_run(self.dag_id, self.name, timeout=LONG)
@@ -260,7 +261,7 @@ class Run:
         """Of an uncertain send: what is not named is known, and what is named is there as a whole or not."""
         people, texted = self._given(self._last("began")), self.texted()
         for part, members in enumerate(_parts(people, EACH[self.kind])):
-            counts = {texted.get(number, 0) for number in members if number not in REFUSED}
+            counts = {texted.get(person, 0) for person in members if person not in REFUSED}
             if part in unknown:
                 wrong = counts not in ({0}, {1})
             elif self.kind == "bulk" and part > min(unknown):
@@ -270,45 +271,42 @@ class Run:
             if wrong:
                 raise Trouble(f"uncertain of {sorted(unknown)}, and part {part} was sent to {counts}")
 
-    def _decide(self, unknown: Collection[int]) -> None:
+    def _decide(self, unknown: Collection[int]) -> dict[str, str]:
         """What a person does who looks at Twilio: send again what certainly is not there."""
         parts = _parts(self._given(self._last("began")), EACH[self.kind])
         there = {part for part in unknown if not self._untexted(parts[part])}
-        decision = self.battle.notes / f"{self.name}.decision"
-        decision.unlink(missing_ok=True)
-        if there != set(unknown):
-            decision.write_text("resend")
+        return {"on_unknown": "resend"} if there != set(unknown) else {}
 
     # Who was texted
 
-    def texted(self) -> dict[str, int]:
+    def texted(self) -> dict[Person, int]:
         """How often each of its people was texted, whichever list named them."""
-        own = self.number_of(0)[:-3]
-        return {number: count for number, count in self.twilio.ledger().items() if number.startswith(own)}
+        own, ledger = f"+1202{self.number:04d}", self.twilio.ledger()
+        return {int(number[-3:]): count for number, count in ledger.items() if number.startswith(own)}
 
     def _last(self, what: str) -> int:
         """The last try that left such a note; 0 if none did."""
         notes = self.battle.notes.glob(f"{self.name}.*.{what}")
         return max((int(note.name.split(".")[-2]) for note in notes), default=0)
 
-    def _given(self, on_try: int) -> list[str]:
+    def _given(self, on_try: int) -> list[Person]:
         """The list that a try was given."""
         note = read(self.battle.notes / f"{self.name}.{on_try}.began")
         return note["people"] if note else self.first
 
-    def _missing(self) -> list[str]:
+    def _missing(self) -> list[Person]:
         """Whoever is not texted of the plan: that of the last try that sent anything, or noted the end.
 
         A complete send is not begun again, whatever its list says by then.
         """
         return self._untexted(self._given(self._last("sent") or self._last("began")))
 
-    def _untexted(self, people: Sequence[str]) -> list[str]:
+    def _untexted(self, people: Sequence[Person]) -> list[Person]:
         texted = self.texted()
-        return [number for number in people if number not in texted]
+        return [person for person in people if person not in texted]
 
 
-def _parts(people: Sequence[str], each: int) -> list[Sequence[str]]:
+def _parts(people: Sequence[Person], each: int) -> list[Sequence[Person]]:
     return [people[first : first + each] for first in range(0, len(people), each)]
 
 

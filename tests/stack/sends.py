@@ -17,8 +17,8 @@ __all__ = ["Send", "edit"]
 _numbers = itertools.count(9000)
 
 
-def edit(notes: Path, run_id: str, people: Sequence[str]) -> None:
-    """Write down who is to be texted from a run's next try on."""
+def edit(notes: Path, run_id: str, people: Sequence[int | str]) -> None:
+    """Write down who is to be texted from a run's next try on: its persons, and numbers that are nobody's."""
     notes.mkdir(exist_ok=True)
     draft = notes / f"{run_id}.draft"
     draft.write_text(json.dumps(list(people)))
@@ -46,8 +46,8 @@ class Send:
         self.run_id = self.stack.airflow.trigger(self.dag_id, conf)
         return self
 
-    def edit(self, people: Sequence[str]) -> None:
-        """Change the list: from now on, a try is given these people."""
+    def edit(self, people: Sequence[int]) -> None:
+        """Change the list: a later try is given these people; those from ``people`` on are new."""
         edit(self.notes, self.run_id, people)
 
     @property

@@ -40,18 +40,18 @@ def test_a_list_that_grows_between_two_tries_is_red_until_it_is_given_back(stack
     crash = {"moment": "after 1 accepted", "act": "call and die"}
     send = Send(stack, "chaos_bulk", conf=crash).start()
     moment = send.called()
-    send.edit(["+12029999999", *send.to])
+    send.edit([6, *range(6)])
     moment.with_suffix(".answer").touch()
     assert send.ended() == "failed"
     assert "the recipients (6 then, 7 now)" in send.says("RecipientsChanged")
     assert send.counts() == [1, 1, 1, 1, 0, 0]
-    send.edit(send.to)
+    send.edit(range(6))
     assert send.cleared() == "success"
     assert send.counts() == [1] * 6
-    send.edit(["+12029999999"])
+    send.edit([6])
     assert send.cleared() == "success"
     assert stack.emulator is not None
-    assert "+12029999999" not in stack.emulator.ledger()
+    assert f"+1202{send.number:04d}006" not in stack.emulator.ledger()
 
 
 def test_a_clear_of_another_task_sends_nothing_again(stack: Stack) -> None:

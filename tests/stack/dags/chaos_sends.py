@@ -1,7 +1,8 @@
 """Sends that can be broken at chosen moments. A run's conf says to whom it sends and where it breaks:
 
 ``run``         a number; the run's people are those of it
-``people``      how many, where no file ``<run id>.people`` (a JSON list of numbers) says who they are
+``people``      how many, where no file ``<run id>.people`` says who they are: a JSON list of a run's persons
+                (0, 1 ...), and of numbers that are nobody's
 ``connection``  the connection
 ``options``     attributes of the operator, such as ``unknown_after``
 ``moment``      when something happens: before or after a write to the ledger, which is ``1 sending``,
@@ -63,11 +64,14 @@ class Try:
 
     def begin(self) -> list[str]:
         """Read who is to be texted, note it, and move the clock where the conf says so."""
-        numbers: list[str] = json.loads(self.people.read_text()) if self.people.exists() else self.numbers()
-        self.note("began", people=numbers)
+        listed: list[int | str] = list(range(self.conf["people"]))
+        if self.people.exists():
+            listed = json.loads(self.people.read_text())
+        self.note("began", people=listed)
         if self.ahead:
             time.time = lambda: _right_time() + self.ahead
-        return numbers
+        run = self.conf["run"]
+        return [number(run, person) if isinstance(person, int) else person for person in listed]
 
     def reach(self, moment: str) -> None:
         if not self.armed or moment != self.conf.get("moment"):
@@ -76,15 +80,12 @@ class Try:
         note = self.note("moment")
         _ACTS[self.conf["act"]](note)
 
-    def numbers(self) -> list[str]:
-        return [number(self.conf["run"], person) for person in range(self.conf["people"])]
-
     def text(self) -> str:
         return f"It is run {self.conf['run']}."
 
     def options(self) -> dict[str, Any]:
-        """What the run wants of its operator; somebody may have decided since about the unknown."""
-        decided = {"on_unknown": self.decision.read_text()} if self.decision.exists() else {}
+        """What the run wants of its operator, and what somebody may have decided since."""
+        decided = json.loads(self.decision.read_text()) if self.decision.exists() else {}
         return {**self.conf.get("options", {}), **decided}
 
 
