@@ -15,7 +15,7 @@ from tests.fakes import MemoryStore, context
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
 
-__all__ = ["bulk", "people", "stopped_after"]
+__all__ = ["break_bulk", "bulk", "people", "stopped_after", "texted"]
 
 
 def people(count: int, first: int = 0) -> list[dict[str, Any]]:
@@ -48,3 +48,14 @@ def stopped_after(
     hasty = emulator.connection_json(max_attempts=1)
     with environment(AIRFLOW_CONN_TWILIO_DEFAULT=hasty), pytest.raises(RateLimited):
         bulk(rows, **kwargs).execute(tried or context(store))
+
+
+def break_bulk(emulator: Running, kind: Any, **kwargs: Any) -> None:
+    """Let a request of a bulk send go wrong in this way."""
+    emulator.twilio.faults.add(Fault(kind=kind, method="POST", path="/Messages$", **kwargs))
+
+
+def texted(emulator: Running) -> list[int]:
+    """How many people got how many messages each at most: ``[6, 1]`` is six people once."""
+    counts = emulator.twilio.ledger.to_dict()["recipients"]
+    return [len(counts), max(counts.values(), default=0)]

@@ -42,7 +42,7 @@ def operation(
     name: str = ONE, status: str = "COMPLETED", made: float | None = None, **stats: int
 ) -> Operation:
     born = None if made is None else datetime.fromtimestamp(made, timezone.utc)
-    return Operation(name, status, Stats(**stats), born)
+    return Operation(name, status, Stats(**(stats or {"total": 1, "recipients": 1, "delivered": 1})), born)
 
 
 class World:

@@ -124,7 +124,8 @@ def checked_tags(tags: Mapping[str, str] | None, limit: int = MAX_TAGS) -> dict[
     """Validate tags: up to ``limit``, of letters, digits and ``. _ ~ -``; a value may be Liquid."""
     tags = dict(tags or {})
     if len(tags) > limit:
-        reason = "" if limit == MAX_TAGS else f", and {MAX_TAGS - limit} are the provider's own"
+        own = MAX_TAGS - limit
+        reason = f", and {own} {'is' if own == 1 else 'are'} the provider's own" if own else ""
         raise InvalidInput.at("tags", f"{len(tags)} given", f"Twilio accepts up to {MAX_TAGS}{reason}")
     for key, value in tags.items():
         if not _TAG.fullmatch(str(key)) or len(key) > 128:
