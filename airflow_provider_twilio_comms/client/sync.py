@@ -103,6 +103,8 @@ class Client:
 
     def _read(self, response: requests.Response, request: Request, began: float) -> bytes:
         """The body, as it comes in: a reply that trickles is given up like one that never comes."""
+        if response.is_redirect:  # requests has read it, to see where it leads
+            return response.content
         read = getattr(response.raw, "read1", response.raw.read)
         content, limit = bytearray(), WHOLE * self._timeout[1]
         while block := read(BLOCK, decode_content=True):
