@@ -28,6 +28,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Context
 
 from airflow_provider_twilio_comms._core.sending.ledger import HEADS
+from airflow_provider_twilio_comms._tasks.operator import Hidden
 from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
 
@@ -163,12 +164,18 @@ def _watched(context: Context, attempt: Try) -> Any:
     return {**context, "task_state_store": Watched(context["task_state_store"], attempt)}
 
 
+def set_options(task: Any, options: dict[str, Any]) -> None:
+    """Give a task other arguments than its DAG did; what is hidden stays so."""
+    for name, value in options.items():
+        setattr(task, name, Hidden(value) if isinstance(getattr(task, name, None), Hidden) else value)
+
+
 class Bulk(TwilioBulkMessageOperator):
     def execute(self, context: Context) -> Any:
         attempt = Try(context)
         self.recipients = self.hide(attempt.begin())
         self.content = self.hide(attempt.text(), rendered=False)
-        vars(self).update(attempt.options())
+        set_options(self, attempt.options())
         return super().execute(_watched(context, attempt))
 
     def execute_complete(self, context: Context, event: Any) -> Any:
@@ -181,7 +188,7 @@ class MessageSend(TwilioSendMessageOperator):
         attempt = Try(context)
         self.to = self.hide(attempt.begin())
         self.body = self.hide(attempt.text(), rendered=False)
-        vars(self).update(attempt.options())
+        set_options(self, attempt.options())
         return super().execute(_watched(context, attempt))
 
     def execute_complete(self, context: Context, event: Any) -> Any:
