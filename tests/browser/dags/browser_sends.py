@@ -17,6 +17,7 @@ with DAG("browser_sends", schedule=None):
             content="Your table is booked.",
             sender="+15005550006",
             wait_for="delivered",
+            on_duplicate="keep",
             poll_interval=1,
             deferrable=False,
         )
