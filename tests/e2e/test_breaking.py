@@ -96,7 +96,7 @@ def test_waits_of_a_triggerer_that_is_killed_or_frozen(deployment: Deployment, w
         interval=1,
     )
     posts = posted(deployment)
-    until(lambda: both_have_some(deployment), timeout=300, what="both triggerers to have some")
+    until(lambda: both_have_some(deployment), timeout=900, what="both triggerers to have some")
     deployment.stack.kill("triggerer")
     second = taken_over(deployment, waits)
     deployment.wait_complete()
@@ -104,7 +104,7 @@ def test_waits_of_a_triggerer_that_is_killed_or_frozen(deployment: Deployment, w
     taken_over(deployment, waits, but=second)
     deployment.stack.resume("triggerer-2")
     until(
-        lambda: stopped(deployment, run_id) >= waits, timeout=300, what="the frozen one to let go", interval=1
+        lambda: stopped(deployment, run_id) >= waits, timeout=900, what="the frozen one to let go", interval=1
     )
     assert deployment.states(run_id).get("deferred") == waits
     assert posted(deployment) == posts
