@@ -49,7 +49,7 @@ def test_leaks_are_found_wherever_they_are(stack: Stack) -> None:
     run_id = stack.airflow.trigger(DAG, {"note": "+44 (7700) 900123 told Zoë", "waiting": 0})
     stack.airflow.wait_for_run(DAG, run_id)
     found = leaks(
-        stack, ["+447700900123", "told Zoë", "+447700900124", "something else", *credentials(stack)]
+        stack, ["+447700900123", "told Zoë", "+447700900124", "told Zoë nothing", *credentials(stack)]
     )
     assert {leak.needle for leak in found} == {"+447700900123", "told Zoë"}
     places = {leak.where for leak in found}
