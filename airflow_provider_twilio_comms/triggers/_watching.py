@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import time
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable, Iterable, Sequence
@@ -27,6 +28,8 @@ from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.exceptions import TwilioError
 from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.triggers._connection import PolledConnection
+
+log: logging.Logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 GATHER = 0.5  # seconds between two looks for somebody to poll for
@@ -106,7 +109,11 @@ class WatchingTrigger(BaseEventTrigger, Generic[T]):
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         await self.begin()
         async with self._watching():
+            failing = False
             async for look in shared_stream:
+                if look.error is not None and not failing:  # later rounds of an outage are the poll's to log
+                    self.log.warning("The poll failed, and is tried again: %s", look.error)
+                failing = look.error is not None
                 covers = look.since <= self.since and (self.wants in look.wants or "" in look.wants)
                 if look.error is None and not covers:
                     continue
@@ -165,6 +172,12 @@ class _Poll(Generic[T]):
                 look = await self._round(connection)
                 if look.error is not None:
                     connection.doubt()
+                    log.warning(
+                        "The poll failed, and is tried again (%s of %s): %s",
+                        self.kind.topic,
+                        self.conn_id,
+                        look.error,
+                    )
                 yield look
                 await asyncio.sleep(self.interval)
 

@@ -112,7 +112,6 @@ class TwilioInboundMessageTrigger(InboundWatcher):
 
     async def events(self, look: Round[InboundMessage]) -> Iterable[TriggerEvent]:
         if look.error is not None or look.config is None:
-            self.log.warning("The poll failed, and is tried again: %s", look.error)
             return []
         new = [
             each for each in look.found if self._is_for_us(each) and self._notes.is_new(each.sid, each.date)

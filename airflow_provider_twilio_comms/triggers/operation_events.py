@@ -97,7 +97,6 @@ class TwilioOperationEventTrigger(WatchingTrigger[Tagged]):
 
     async def events(self, look: Round[Tagged]) -> Iterable[TriggerEvent]:
         if look.error is not None:
-            self.log.warning("The poll failed, and is tried again: %s", look.error)
             return []
         told: list[TriggerEvent] = []
         waiting: dict[str, float] = {}

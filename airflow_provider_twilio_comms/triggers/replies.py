@@ -160,7 +160,6 @@ class TwilioReplyTrigger(InboundWatcher):
     async def _count(self, look: Round[InboundMessage]) -> Vote | None:
         """Judge new replies: a slice at a time, and one trigger at a time, to keep the event loop free."""
         if look.error is not None or look.config is None:
-            self.log.warning("The poll failed, and is tried again: %s", look.error)
             return self._tally.vote
         key, before = key_of(look.config), self._tally.kinds.copy()
         async with _turn():

@@ -24,6 +24,7 @@ from airflow_provider_twilio_comms.triggers._asset_state import MOST, WatermarkS
 from airflow_provider_twilio_comms.triggers._watching import WatchingTrigger
 from airflow_provider_twilio_comms.triggers.inbound import FILES_TRIES, TwilioInboundMessageTrigger
 from airflow_provider_twilio_comms.triggers.operation_events import TwilioOperationEventTrigger
+from tests.conftest import environment
 from tests.triggers.conftest import until
 
 OURS, OTHER, SERVICE = "+15005550006", "+15005550010", "MG" + "07" * 16
@@ -229,6 +230,26 @@ async def test_an_outage_and_a_store_that_is_away_lose_no_inbound_message(twilio
         await asyncio.sleep(0.3)
         assert again == []
     assert sids(told) == [first, second, third]
+
+
+async def test_an_outage_is_logged_by_each_watcher_once_and_by_the_poll_at_each_look(
+    twilio: Running, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hasty = twilio.connection_json(max_attempts=1, timeout=2)
+    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=hasty):
+        async with triggerer() as one:
+            watchers = [one.watch(watcher()) for _ in range(10)]
+            with twilio.twilio.lock:
+                outage = twilio.twilio.faults.add(Fault(kind="bad_gateway", path="/Messages", times=5))
+            await until(lambda: outage.hits == 5)
+            write(twilio)
+            await until(lambda: all(watchers))
+    by_poll = [each.getMessage() for each in caplog.records if "poll failed" in each.getMessage()]
+    printed = [line for line in capsys.readouterr().out.splitlines() if "poll failed" in line]
+    by_watchers = [line for line in printed if TwilioInboundMessageTrigger.__name__ in line]
+    assert len(by_poll) == 5
+    assert all("(inbound of twilio_default)" in line for line in by_poll)
+    assert len(by_watchers) == len(watchers)
 
 
 async def test_media_trouble_hides_no_inbound_message(twilio: Running) -> None:
