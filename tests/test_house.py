@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NAME = "airflow_provider_twilio_comms"
 PACKAGE = ROOT / NAME
 # Modules that only Airflow 3.3 can import.
-LATER = ("plugins/webhooks/store.py", "triggers/_shared_stream.py")
+LATER = ("retry_policy.py", "plugins/webhooks/store.py", "triggers/_shared_stream.py")
 EARLY = importlib.util.find_spec("airflow.triggers.shared_stream") is None
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if not (EARLY and path.as_posix().endswith(LATER))]
 DISTRIBUTION = "airflow-provider-twilio-comms"
@@ -47,7 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("api",),
     ("client",),
     ("_core",),
-    ("hooks", "links"),
+    ("hooks", "links", "retry_policy"),
     ("triggers",),
     ("_tasks",),
     ("operators", "sensors", "notifications"),
@@ -61,7 +61,17 @@ ONLY_IN = {
     "requests": ("client.sync", "demo"),
     "aiohttp": ("client.aio",),
     "phonenumbers": ("_core.recipients.phone_numbers", "emulator"),
-    "airflow": ("hooks", "links", "triggers", "_tasks", *LAYERS[-3], *LAYERS[-2], "plugins", "demo"),
+    "airflow": (
+        "hooks",
+        "links",
+        "retry_policy",
+        "triggers",
+        "_tasks",
+        *LAYERS[-3],
+        *LAYERS[-2],
+        "plugins",
+        "demo",
+    ),
     "starlette": ("plugins", "emulator"),
     "fastapi": ("plugins",),
 }

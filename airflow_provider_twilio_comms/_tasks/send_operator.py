@@ -168,6 +168,10 @@ class TwilioSendOperator(TwilioOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if (
+            getattr(self, "retry_policy", self) is None and "retry_policy" not in kwargs
+        ):  # from Airflow 3.3 on
+            self.retry_policy = _policy()
         self.send_at = send_at
         self.wait_for: str = one_of("wait_for", wait_for, *self.ends)
         self.timeout: float = seconds(self.usual_timeout if timeout is None else timeout)
@@ -454,3 +458,9 @@ class TwilioSendOperator(TwilioOperator):
 def _run_type(context: Context) -> str:
     kind: Any = getattr(context.get("dag_run"), "run_type", None)
     return str(getattr(kind, "value", kind))
+
+
+def _policy() -> Any:
+    from airflow_provider_twilio_comms.retry_policy import TwilioRetryPolicy
+
+    return TwilioRetryPolicy()

@@ -169,6 +169,7 @@ def _errors() -> str:
     return (
         "# Errors and codes\n\nEvery error of the provider is a `TwilioError`:\n\n"
         f"```text\n{textwrap.dedent(tree[0]).rstrip()}\n```\n\n" + "\n".join(sections) + "\n"
+        f"## Retries\n\n::: {NAME}.retry_policy.TwilioRetryPolicy\n\n"
         "## Verdicts\n\n| verdict | meaning |\n|---|---|\n" + "\n".join(verdicts) + "\n\n"
         "A code that is not listed below is judged by its HTTP status: 429 is `retry`, any other 4xx "
         "`configuration`, and everything else `unknown`.\n\n"

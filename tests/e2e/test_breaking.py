@@ -145,7 +145,7 @@ def taken_over(deployment: Deployment, waits: int, but: object = None) -> object
 
 
 def has_let_go(log: Path, since: int) -> bool:
-    """Whether a triggerer says in its log, behind ``since``, that nothing waits in it; it does each minute."""
+    """Whether a triggerer says in its log, behind ``since``, that nothing waits in it; each minute."""
     with log.open("rb") as file:
         file.seek(since)
         return b" 0 triggers currently running" in file.read()

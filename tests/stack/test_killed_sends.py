@@ -62,3 +62,12 @@ def test_a_clear_of_another_task_sends_nothing_again(stack: Stack) -> None:
     moment.with_suffix(".answer").touch()
     assert send.ended() == "success"
     assert send.counts() == [1] * 6
+
+
+def test_a_try_after_too_many_requests_comes_when_twilio_says(stack: Stack) -> None:
+    assert stack.emulator is not None
+    stack.emulator.fault(kind="rate_limited", method="POST", path="/Messages", retry_after=4, times=5)
+    send = Send(stack, "chaos_bulk").start()
+    assert "Twilio says when to come back" in send.says("Retry policy decision")
+    assert send.ended() == "success"
+    assert send.counts() == [1] * 6
