@@ -102,7 +102,8 @@ class TwilioSendOperator(TwilioOperator):
     :param suppress: numbers not to text: numbers; the path or URI of a file of them (one a line, CSV, JSON
         lines or Parquet; a template); ``{"sql", "conn_id"}``, whose first column they are; or a list of these
     :param allowed_recipients: patterns such as ``+1500555*``; whoever is outside is left out
-    :param on_missing_variable: where somebody lacks a variable that has no default: ``warn`` or ``fail``
+    :param on_missing_variable: where somebody lacks a variable that has no default: ``warn`` or ``fail``.
+        One that everybody lacks is always an error: it is misspelt, or meant for Airflow
     :param max_recipients: refuse to send to more than so many
     :param max_segments: refuse to send more than so many segments in all; counts every text
     :param max_cost: refuse to send what may cost more, by the account's price list; counts every text
@@ -420,8 +421,11 @@ class TwilioSendOperator(TwilioOperator):
 
     def _check_plan(self, plan: Plan, screening: Screening, context: Context) -> None:
         """Complete the report, show it, and refuse what is over a limit."""
+        from airflow_provider_twilio_comms._core.planning.texts import absent_variables
         from airflow_provider_twilio_comms._tasks.planning import moment_of, table
 
+        if plan.absent:
+            raise absent_variables(plan.absent)
         if plan.lacking and self.on_missing_variable == "fail":
             names = ", ".join(f"{name} ({count:,})" for name, count in plan.lacking.items())
             problem = f"recipients lack variables that have no default: {names}"

@@ -114,19 +114,22 @@ class OperationsTaskWait(TaskWait[Outcome]):
         try:
             stats = operations.judge(self.criteria, outcome, self.operation_ids, self.recipients)
         except DeliveryFailed as error:
-            found = self._codes(hook, error)
+            found = self._codes(hook, error.stats)
             if type(error) is DeliveryFailed:  # no later try waits for them again
                 lost = operations.total(outcome.operations.values())
                 _metrics.arrived(lost.arrived, operations.by_verdict(lost, found or {}), **tags)
             if found is None:
                 raise
             raise operations.explained(error, found) from None
-        _metrics.arrived(stats.arrived, operations.by_verdict(stats, {}), **tags)
+        found = self._codes(hook, stats.to_dict())
+        _metrics.arrived(stats.arrived, operations.by_verdict(stats, found or {}), **tags)
+        line = operations.result_line(self.criteria, stats, self.recipients, found)
+        log.log(logging.WARNING if stats.lost else logging.INFO, "%s", line)
         return stats
 
-    def _codes(self, hook: TwilioHook, error: DeliveryFailed) -> dict[int, int] | None:
+    def _codes(self, hook: TwilioHook, stats: Mapping[str, int]) -> dict[int, int] | None:
         """How often each code was the reason; None where nothing failed, or nobody can tell."""
-        if not (error.stats.get("failed") or error.stats.get("undelivered")):
+        if not (stats.get("failed") or stats.get("undelivered")):
             return None
         try:
             return hook.run(operations.failure_codes(self.operation_ids))

@@ -71,7 +71,8 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     :param tags: up to eight tags of your own
     :param wait_for: ``accepted``, ``processed``, or ``delivered``
     :param min_delivered: with ``delivered``, the share (0.98) or count (100) that has to arrive; else all
-    :param max_failed: the share or count that may fail
+    :param max_failed: the share (0.02) or count (20) that may fail; if left out, 0.05 with
+        ``wait_for="processed"``
     :param recipients_per_request: at most so many in one request, to go in smaller steps; the same for every
         try, since a request is what is sent once
     """

@@ -41,7 +41,8 @@ class TwilioOperationSensor(TwilioSensor):
     :param operation_ids: one id, several, or a template or XComArg that gives them
     :param until: ``processed`` or ``delivered``
     :param min_delivered: with ``delivered``, the share (0.98) or count (100) that has to arrive; else all
-    :param max_failed: the share or count that may fail
+    :param max_failed: the share (0.02) or count (20) that may fail; if left out, 0.05 with
+        ``until="processed"``
     :param deferrable: wait in the triggerer; ``[operators] default_deferrable`` if left out
     :param twilio_conn_id: the connection, of type ``twilio``
 

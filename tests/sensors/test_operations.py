@@ -72,7 +72,7 @@ def after_a_look(twilio: Running, change: Callable[[], object]) -> Iterator[None
 def test_the_result_is_small_and_adds_up() -> None:
     one, two = sent(GOOD, UNREACHABLE), sent(LANDLINE)
     ti = TaskInstance()
-    result = run(sensor(one, two), ti)
+    result = run(sensor(one, two, max_failed=1.0), ti)
     assert (result["operation_ids"], result["status"]) == ([one, two], "COMPLETED")
     stats = result["stats"]
     assert (stats["recipients"], stats["delivered"], stats["undelivered"], stats["unaddressable"]) == (
@@ -175,8 +175,9 @@ def test_a_flaky_poll_is_none(twilio: Running, mode: str) -> None:
 
 
 ENDS: list[tuple[tuple[str, ...], dict[str, Any], str | None]] = [
-    ((GOOD, UNREACHABLE), {}, None),
-    ((UNREACHABLE, LANDLINE), {}, "all 2 failed"),
+    ((*[GOOD] * 19, UNREACHABLE), {}, None),
+    ((GOOD, UNREACHABLE), {}, r"1 of 2 failed, and max_failed=0.05 \(the default\) allows 0"),
+    ((UNREACHABLE, LANDLINE), {}, "2 of 2 failed"),
     ((UNREACHABLE, LANDLINE), {"max_failed": 2}, None),
     ((GOOD, UNREACHABLE), {"max_failed": 0}, "1 of 2 failed, and max_failed=0 allows 0"),
     ((GOOD, UNREACHABLE), {"max_failed": 0.5}, None),
@@ -241,7 +242,7 @@ def event(operation: str, status: str = "done", **stats: int) -> dict[str, Any]:
     [
         ({"status": "timeout"}, AirflowSensorTimeout, "time is up"),
         ({"status": "gone", "missing": [UNKNOWN]}, AirflowFailException, "does not know"),
-        (event(UNKNOWN, unaddressable=1), AirflowFailException, "all 1 failed"),
+        (event(UNKNOWN, unaddressable=1), AirflowFailException, "1 of 1 failed"),
         (
             {"status": "error", "error": ServerFailed("500", status=500, verdict="unknown").to_dict()},
             ServerFailed,

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 NUMBERS = [f"+1202555010{n}" for n in range(4)]
 UNLUCKY = "+12025559003"  # fails with 30003, which a retry may mend
 SEND: dict[str, Any] = {"content": "Hello", "sender": "+15005550006", "wait_for": "accepted"}
+HASTY = {"deferrable": True, "poll_interval": 0.2, "initial_delay": 0}
 
 
 def transfers(folder: Path) -> None:
@@ -56,7 +57,7 @@ def transfers(folder: Path) -> None:
         ObjectStorageToTwilioOperator(
             task_id="files",
             path=people,
-            **{**SEND, "wait_for": "processed", "deferrable": True, "poll_interval": 0.2, "initial_delay": 0},
+            **{**SEND, "wait_for": "processed", "max_failed": 1.0, **HASTY},
         ),
         bulk,
         TwilioReceiptsOperator(task_id="receipts", operation_ids=bulk.output, output_path=receipts),

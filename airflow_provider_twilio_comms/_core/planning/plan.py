@@ -50,10 +50,10 @@ class Chunk:
 class Plan:
     """What will be sent: ``recipients`` in ``chunks``, ``rejected`` left out, of ``rows`` that were read.
 
-    ``reasons`` says how many were left out why, ``lacking`` how many lack which variable; ``read`` gives a
-    chunk's encoded recipients, joined by commas; ``report`` is the preflight's. ``people`` is a hash that
-    does not depend on their order, ``at_most`` the size of a request, and ``snapshot`` the id of the kept
-    plan.
+    ``reasons`` says how many were left out why, ``lacking`` how many lack which variable, and ``absent``
+    which ones nobody has; ``read`` gives a chunk's encoded recipients, joined by commas; ``report`` is the
+    preflight's. ``people`` is a hash that does not depend on their order, ``at_most`` the size of a request,
+    and ``snapshot`` the id of the kept plan.
     """
 
     chunks: list[Chunk] = field(default_factory=list)
@@ -65,6 +65,7 @@ class Plan:
     people: int = 0
     at_most: int = 1
     snapshot: str | None = None
+    absent: tuple[str, ...] = ()
 
     def outline(self, content: str, by_zone: bool = False) -> Outline:
         """The plan as hashes and counts; ``content`` is a hash of what goes to everyone."""
@@ -150,6 +151,7 @@ def planned(
         )
     plan = Plan(chunks, done, dict(reasons), reader.lacking, spoolfile.read)
     plan.people, plan.at_most = cutter.people, at_most
+    plan.absent = tuple(name for name, count in reader.lacking.items() if count == reader.checked)
     return plan
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from airflow_provider_twilio_comms.api import content
@@ -108,6 +108,59 @@ class _Needs:
         if not deep or expression is None:
             return frozenset()
         return frozenset(name for child in expression.children() for name in self._names(child))
+
+
+# Names that a template has in Airflow: https://airflow.apache.org/docs/apache-airflow/stable/templates-ref.html
+_OF_AIRFLOW = frozenset(
+    {
+        "conn",
+        "conf",
+        "dag",
+        "dag_run",
+        "data_interval_end",
+        "data_interval_start",
+        "ds",
+        "ds_nodash",
+        "exception",
+        "inlet_events",
+        "inlets",
+        "logical_date",
+        "macros",
+        "map_index_template",
+        "outlet_events",
+        "outlets",
+        "params",
+        "prev_data_interval_end_success",
+        "prev_data_interval_start_success",
+        "prev_end_date_success",
+        "prev_start_date_success",
+        "run_id",
+        "start_date",
+        "task",
+        "task_instance",
+        "task_instance_key_str",
+        "task_state_store",
+        "ti",
+        "triggering_asset_events",
+        "try_number",
+        "ts",
+        "ts_nodash",
+        "ts_nodash_with_tz",
+        "var",
+    }
+)
+
+
+def absent_variables(names: Sequence[str]) -> InvalidInput:
+    """Make the error of variables that not a single recipient has."""
+    named = ", ".join(sorted(names))
+    fix = "Correct the name, add the column, or give a default: {{ name | default: '...' }}"
+    if of_airflow := sorted(_OF_AIRFLOW.intersection(names)):
+        fix = (
+            f"{', '.join(of_airflow)}: Airflow fills it in with render_content=True only, since content is a "
+            "Liquid template, rendered by Twilio for each recipient"
+        )
+    return InvalidInput.at("content", f"no recipient has the variable {named}, which has no default", fix)
 
 
 _positional = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")

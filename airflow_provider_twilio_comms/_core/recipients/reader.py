@@ -133,7 +133,8 @@ class Reader:
     """Checks and encodes recipients.
 
     ``column`` is the number's column in flat mappings; ``allows`` says whether an address may be texted;
-    ``needed`` are the template variables without a default, and ``lacking`` counts who lacks which.
+    ``needed`` are the template variables without a default, and ``lacking`` counts who lacks which, of the
+    ``checked`` good ones.
     """
 
     column: str | None = None
@@ -142,6 +143,7 @@ class Reader:
     allows: Callable[[str], bool] | None = None
     needed: frozenset[str] = frozenset()
     lacking: dict[str, int] = field(default_factory=dict)
+    checked: int = 0
 
     def read(self, batch: Sequence[Any], first_row: int) -> Read:
         """Check a batch whose first recipient stands in ``first_row``."""
@@ -258,6 +260,7 @@ class Reader:
         return number, problem
 
     def _count_lacking(self, recipients: Sequence[Any]) -> None:
+        self.checked += len(recipients)
         for name in self.needed:
             without = sum(name not in (recipient.variables or ()) for recipient in recipients)
             if without:

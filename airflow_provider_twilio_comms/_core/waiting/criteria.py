@@ -16,12 +16,15 @@ WaitFor = Literal["accepted", "processed", "delivered"]
 OnUnknown = Literal["fail", "resend", "assume_sent"]
 
 
+USUAL_MAX_FAILED = 0.05  # of a processed send, where the author says nothing
+
+
 @dataclass(frozen=True)
 class Criteria:
     """What a task asks for. An amount is a share (a float, 0.0 to 1.0) or a count (an int).
 
     With ``wait_for="delivered"`` every message has to arrive unless ``min_delivered`` says less. With
-    ``"processed"``, at least one message has to be on its way.
+    ``"processed"``, no more than 5 % may have failed unless ``max_failed`` says otherwise.
     """
 
     wait_for: WaitFor = "processed"
@@ -56,18 +59,33 @@ class Criteria:
             return None
         return 1.0 if self.min_delivered is None else self.min_delivered
 
+    @property
+    def tolerated(self) -> Amount | None:
+        """How much may fail; None where it is what arrives that counts."""
+        usual = USUAL_MAX_FAILED if self.wait_for == "processed" else None
+        return usual if self.max_failed is None else self.max_failed
+
+    @property
+    def asked(self) -> str:
+        """What is asked for, in words."""
+        asked = []
+        if self.wait_for == "delivered":
+            asked.append("all" if self.min_delivered is None else f"at least {_share(self.min_delivered)}")
+        if self.tolerated is not None:
+            asked.append(f"at most {_share(self.tolerated)} failed")
+        return ", ".join(asked)
+
     def shortfall(self, stats: Stats, recipients: int = 0) -> str | None:
         """What is missing of what was sent to so many, in words; None where it is good enough."""
         asked = max(stats.asked, recipients)
-        if self.max_failed is not None and stats.lost > (allowed := at_most(self.max_failed, asked)):
-            return f"{stats.lost:,} of {asked:,} failed, and max_failed={self.max_failed} allows {allowed:,}"
+        if self.tolerated is not None and stats.lost > (allowed := at_most(self.tolerated, asked)):
+            named = f"max_failed={self.tolerated}" + (" (the default)" if self.max_failed is None else "")
+            return f"{stats.lost:,} of {asked:,} failed, and {named} allows {allowed:,}"
         if self.wait_for == "delivered":
             wanted = amount_of(1.0 if self.min_delivered is None else self.min_delivered, asked)
             if stats.arrived < wanted:
                 named = "all" if self.min_delivered is None else f"min_delivered={self.min_delivered}"
                 return f"{stats.arrived:,} of {asked:,} were delivered, and {named} asks for {wanted:,}"
-        elif asked and stats.lost == stats.asked and self.max_failed is None:
-            return f"all {stats.asked:,} failed"
         return None
 
 
@@ -79,3 +97,7 @@ def amount_of(amount: int | float, asked: int) -> int:
 def at_most(amount: int | float, asked: int) -> int:
     """A count as it is; a share of what was asked for, rounded down: 0.02 of 10 is nobody."""
     return amount if isinstance(amount, int) else math.floor(round(amount * asked, 6))
+
+
+def _share(amount: int | float) -> str:
+    return f"{amount:,}" if isinstance(amount, int) else f"{round(100 * amount, 1):g} %"

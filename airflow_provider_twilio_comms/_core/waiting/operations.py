@@ -160,18 +160,33 @@ def _counts(stats: Stats) -> str:
     )
 
 
-def explained(error: DeliveryFailed, found: Mapping[int, int]) -> DeliveryFailed:
-    """The same error, with the codes that were the reason and what they mean."""
-    meanings = [
-        f"{count} x {code}"
+def result_line(criteria: Criteria, stats: Stats, recipients: int, found: Mapping[int, int] | None) -> str:
+    """How a wait ended, in one line: counts, shares, what was asked for, and the main reasons of failures."""
+    asked = max(stats.asked, recipients)
+    share = f"{100 * stats.arrived / asked:.1f} %" if asked else "nobody"
+    line = f"Delivered {stats.arrived:,} of {asked:,} ({share}; asked for {criteria.asked})."
+    if stats.under_way:
+        line += f" Under way {stats.under_way:,}."
+    if stats.lost:
+        line += f" Failed {stats.lost:,}" + (f": {_reasons(found)}." if found else ".")
+        unexplained = stats.lost - sum((found or {}).values())
+        line += f" Twilio was not asked why {unexplained:,} did." if unexplained else ""
+    return line
+
+
+def _reasons(found: Mapping[int, int]) -> str:
+    return ", ".join(
+        f"{count:,} x {code}"
         + (f" ({known.meaning}; {known.verdict.value})" if (known := error_codes.known(code)) else "")
         for code, count in Counter(found).most_common(5)
-    ]
+    )
+
+
+def explained(error: DeliveryFailed, found: Mapping[int, int]) -> DeliveryFailed:
+    """The same error, with the codes that were the reason and what they mean."""
     counted = {str(code): count for code, count in found.items()}
     text = (
-        f"{error.message}. Of {sum(found.values())} looked at: {', '.join(meanings)}"
-        if found
-        else error.message
+        f"{error.message}. Of {sum(found.values())} looked at: {_reasons(found)}" if found else error.message
     )
     return type(error)(text, **{**{name: getattr(error, name) for name in error.fields}, "codes": counted})
 
