@@ -55,7 +55,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("plugins",),
 )
 # What the emulator knows of the package; nothing but the demo, and tests, imports it.
-APART = {"emulator": {"exceptions", "api"}, "demo": {"emulator", *(name for row in LAYERS for name in row)}}
+APART = {
+    "emulator": {"exceptions", "api"},
+    "demo": {"emulator", *(name for row in LAYERS for name in row)},
+    "conformance": {"exceptions", "api", "client", "hooks"},
+}
 # Libraries that only some modules import, wherever in the file; every other library is for all.
 ONLY_IN = {
     "requests": ("client.sync", "demo"),
