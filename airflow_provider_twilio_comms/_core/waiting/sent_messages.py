@@ -30,6 +30,7 @@ from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.api.classic.messages import Message
 from airflow_provider_twilio_comms.api.comms.operations import Stats
 from airflow_provider_twilio_comms.api.flows import Flow, aside, made
+from airflow_provider_twilio_comms.api.wire import Call, Page
 from airflow_provider_twilio_comms.exceptions import (
     DeliveryFailed,
     InvalidInput,
@@ -86,6 +87,17 @@ class SentMessages(msgspec.Struct, frozen=True, rename={"from_": "from"}):
             fix = "Give what TwilioBulkMessageOperator returned with generation='classic'"
             raise InvalidInput.at("messages", f"are not those of a send ({error})", fix) from None
 
+    @staticmethod
+    def all_in(given: Any) -> list[SentMessages]:
+        """Find the descriptions in results of sends, one or several; other things have none."""
+        results = [given] if isinstance(given, Mapping) else given if isinstance(given, list | tuple) else ()
+        return [
+            SentMessages.of(messages)
+            for result in results
+            if isinstance(result, Mapping)
+            for messages in _listed(result.get("messages"))
+        ]
+
     @property
     def asked(self) -> int:
         """Recipients that the send was for."""
@@ -100,6 +112,10 @@ class SentMessages(msgspec.Struct, frozen=True, rename={"from_": "from"}):
         if self.from_ is not None:
             return message.from_ == self.from_ and message.messaging_service_sid is None
         return message.messaging_service_sid == self.messaging_service_sid
+
+
+def _listed(messages: Any) -> list[Any]:
+    return messages if isinstance(messages, list) else [messages] if messages else []
 
 
 class SidSet:
@@ -206,16 +222,26 @@ def count_messages(sends: Sequence[SentMessages], known: Known) -> Flow[list[Tal
 def _walk(sender: str | None, counts: Sequence[_Count]) -> Flow[None]:
     """Read the list until all is found, or back to when the first of these sends began."""
     since = min(count.sent.since for count in counts)
-    call = messages.list(page_size=PAGE, from_=sender) if sender else messages.list(page_size=PAGE)
+    call = list_messages(sender)
     while True:
         page = yield from made(call)
         for message in page.items:
             for count in counts:
                 count.add(message)
-        newest = max((row.date_created for row in page.items if row.date_created), default=None)
-        if page.next is None or (newest and newest < since) or all(each.is_complete for each in counts):
+        if page.next is None or is_before(page, since) or all(each.is_complete for each in counts):
             return
         call = page.next
+
+
+def list_messages(sender: str | None) -> Call[Page[Message]]:
+    """List messages, newest first: those from a number, or, for messaging services, all of the account."""
+    return messages.list(page_size=PAGE, from_=sender) if sender else messages.list(page_size=PAGE)
+
+
+def is_before(page: Page[Message], since: datetime) -> bool:
+    """Tell if all messages of a page were created before a time, so that older pages have none after it."""
+    created = [message.date_created for message in page.items if message.date_created]
+    return bool(created) and max(created) < since
 
 
 class SentOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
