@@ -6,6 +6,7 @@ A field that no call knows is refused too: Twilio would ignore it, and the mista
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any, Literal, NamedTuple, get_origin
@@ -50,11 +51,12 @@ def made(pairs: Pairs, shape: Any, codes: Mapping[str, int]) -> dict[str, Any]:
 
 
 class _Reader(NamedTuple):
-    """A field, its type without limits, and how its texts are read."""
+    """A field, its type without limits, and how its texts are read and checked."""
 
     field: Field
     kind: Any
     form: Literal["text", "json", "list"]
+    is_date: bool
 
 
 @cache
@@ -65,17 +67,18 @@ def _readers(shape: Any) -> dict[str, _Reader]:
 
 def _reader(field: Field) -> _Reader:
     kind = bare(field.hint)[0]
-    origin = get_origin(kind)
+    origin, is_date = get_origin(kind), kind in (date, datetime)
     if not isinstance(origin, type):
-        return _Reader(field, kind, "text")
-    return _Reader(field, kind, "json" if issubclass(origin, Mapping) else "list")
+        return _Reader(field, kind, "text", is_date)
+    return _Reader(field, kind, "json" if issubclass(origin, Mapping) else "list", is_date)
 
 
 def _value(reader: _Reader, texts: Sequence[str], codes: Mapping[str, int]) -> Any:
     field = reader.field
     try:
-        return valid(field.name, _python(reader, texts), field.hint)
-    except (InvalidInput, InvalidOperation, ValueError, msgspec.DecodeError):
+        value = _python(reader, texts)
+        return valid(field.name, value, field.hint) if reader.is_date else msgspec.convert(value, field.hint)
+    except (InvalidInput, InvalidOperation, ValueError, msgspec.MsgspecError):
         code = codes.get(field.wire, 20001)
         raise Problem(400, code, f"The parameter {field.wire} is invalid") from None
 

@@ -171,7 +171,7 @@ def _own(twilio: State, request: Request, sender: str) -> str:
             raise Problem(400, *_FROM["+15005550007"])
         return sender
     channel, _, _ = sender.rpartition(":")
-    named = not channel and any(char.isalpha() for char in sender)
+    named = not channel and sender[0] != "+" and any(char.isalpha() for char in sender)
     if twilio.options.check_senders and not named and not twilio.part(Inventory).owns(sender):
         code, message = (
             (63007, "Channel could not find the 'From' address") if channel else _FROM["+15005550007"]
