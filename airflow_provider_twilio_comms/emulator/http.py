@@ -51,6 +51,10 @@ class Request:
     def __repr__(self) -> str:
         return f"<Request {self.method} /{self.product}{self.path}>"
 
+    def by(self, caller: Caller | None) -> Request:
+        """The same request, once its caller is known."""
+        return Request(self.method, self.product, self.path, self.query, self.headers, self.body, caller)
+
     @property
     def values(self) -> dict[str, str]:
         """The query as a mapping; a repeated key has its last value."""
