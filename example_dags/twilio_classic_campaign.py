@@ -30,7 +30,10 @@ with DAG(
         content="Hello {{ name | default: 'there' }}, your order {{ order_number }} is ready to collect.",
         sender="+15005550006",
         messages_per_second=50,
-        wait_for="accepted",
+        wait_for="delivered",
+        min_delivered=0.9,
+        deferrable=True,
+        poll_interval=5,
         on_invalid_recipient="skip",
         retries=2,
         retry_delay=pendulum.duration(seconds=5),
@@ -40,7 +43,7 @@ with DAG(
     @task
     def report(sent: dict) -> str:
         """Report the counts, for a message to the campaign's owner."""
-        refused = sum(sent["messages"]["refused"].values())
-        return f"{sent['messages']['sent']} of {sent['recipients']} messages were sent, {refused} refused"
+        counts = ", ".join(f"{name} {count}" for name, count in sent["stats"].items() if count)
+        return f"{sent['messages']['sent']} of {sent['recipients']} messages were sent: {counts}"
 
     report(send.output)

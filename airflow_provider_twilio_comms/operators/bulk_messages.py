@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms._core.sending.bulk import BulkSend
     from airflow_provider_twilio_comms._core.sending.classic import ClassicSend
     from airflow_provider_twilio_comms._core.sending.ledger import Done, Ledger
-    from airflow_provider_twilio_comms._tasks.waiting import OperationsTaskWait
+    from airflow_provider_twilio_comms._tasks.waiting import ClassicTaskWait, OperationsTaskWait
     from airflow_provider_twilio_comms.api.comms.operations import Stats
     from airflow_provider_twilio_comms.client.config import Config
 
@@ -312,7 +312,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
                 "looks again, and sends nothing again"
             )
         wait = self._task_wait(sent, ledger.held, ledger)
-        outcome = wait.run(self.hook, to_the_end=not self.deferrable)
+        outcome: Any = wait.run(self.hook, to_the_end=not self.deferrable)
         if outcome is None:
             self.defer(
                 trigger=wait.trigger(self.twilio_conn_id),
@@ -321,11 +321,23 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
             )
         return self._result(context, sent, "COMPLETED", wait.verdict(outcome, self.hook))
 
-    def _task_wait(self, sent: Mapping[str, Any], start: float, ledger: Ledger) -> OperationsTaskWait:
-        from airflow_provider_twilio_comms._tasks.waiting import OperationsTaskWait
+    def _task_wait(
+        self, sent: Mapping[str, Any], start: float, ledger: Ledger
+    ) -> OperationsTaskWait | ClassicTaskWait:
+        from airflow_provider_twilio_comms._tasks.waiting import ClassicTaskWait, OperationsTaskWait
 
         now = time.time()
         deadline = max(now, start) + self.timeout
+        if "messages" in sent:
+            return ClassicTaskWait(
+                sent["messages"],
+                self.criteria,
+                deadline,
+                now,
+                self.poll_interval,
+                self.initial_delay,
+                ledger,
+            )
         return OperationsTaskWait(
             sent["operation_ids"],
             self.criteria,
@@ -337,7 +349,11 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         )
 
     def _result(
-        self, context: Context, sent: Mapping[str, Any], status: str, stats: Stats | None = None
+        self,
+        context: Context,
+        sent: Mapping[str, Any],
+        status: str,
+        stats: Stats | Mapping[str, int] | None = None,
     ) -> dict[str, Any]:
         """The result, which events of the task's assets carry too."""
         result = {
@@ -345,7 +361,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
             "status": status,
             "recipients": sent["recipients"],
             "rejected": sent["rejected"],
-            "stats": stats and stats.to_dict(),
+            "stats": dict(stats) if isinstance(stats, Mapping) else stats and stats.to_dict(),
         }
         if "messages" in sent:
             result |= {"generation": "classic", "messages": sent["messages"]}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from airflow_provider_twilio_comms._core.planning.texts import renderer
 from airflow_provider_twilio_comms._core.sending.ledger import HEADS, digest_of
@@ -18,6 +19,7 @@ from airflow_provider_twilio_comms.emulator.comms.content import rendered, templ
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.exceptions import InvalidInput, RateLimited
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+from airflow_provider_twilio_comms.operators.send_each import merged
 from airflow_provider_twilio_comms.transfers.object_storage_to_twilio import ObjectStorageToTwilioOperator
 from tests.conftest import environment
 from tests.fakes import MemoryStore, context
@@ -264,3 +266,57 @@ def test_a_kept_plan_keeps_the_sids_for_other_tasks(emulator: Running, tmp_path:
     assert sorted(sids) == sorted(emulator.twilio.part(Messages).by_sid)
     assert digest_of(sids) == result["messages"]["digest"]
     assert len(list(tmp_path.rglob("*.json"))) == 2
+
+
+# Waiting
+
+
+@pytest.mark.parametrize("wait_for", ["processed", "delivered"])
+def test_it_waits_in_the_worker_and_counts(emulator: Running, wait_for: Any) -> None:
+    emulator.twilio.change(pace=0.3)
+    result = classic(
+        [*people(5), {"address": "+15005550004"}], wait_for=wait_for, **ENOUGH[wait_for]
+    ).execute(a_run())
+    assert result
+    assert result["status"] == "COMPLETED"
+    assert result["stats"]["failed"] == 1
+    assert result["messages"]["refused"] == {"21610": 1}
+
+
+ENOUGH: dict[str, dict[str, Any]] = {"processed": {}, "delivered": {"min_delivered": 5}}
+
+
+def test_a_failure_is_red_with_the_codes(emulator: Running) -> None:
+    emulator.twilio.change(pace=0.0)
+    unreachable = "+12025559003"  # fails with 30003, by the emulator's table
+    with pytest.raises(AirflowFailException, match="30003"):
+        classic([US, unreachable], wait_for="delivered").execute(a_run())
+
+
+def test_it_waits_in_the_triggerer_and_judges_by_its_own_sids(emulator: Running) -> None:
+    store, values = MemoryStore(), None
+    values = a_run(store=store)
+    emulator.twilio.change(pace=3600.0)
+    task = classic(people(5), wait_for="delivered", deferrable=True)
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(values)
+    _, kwargs = deferred.value.trigger.serialize()
+    assert "1202" not in str(kwargs)
+    assert "SM" not in str(kwargs)
+    emulator.twilio.clock.advance(7200.0)
+    trigger = deferred.value.trigger
+
+    async def events() -> Any:
+        return [found.payload async for found in trigger.run()]
+
+    trigger.not_before = 0.0
+    (found,) = asyncio.run(events())
+    result = classic(people(5), wait_for="delivered", deferrable=True).execute_complete(values, found)
+    assert result["stats"]["delivered"] == 5
+
+
+def test_results_of_mapped_sends_are_added_up(emulator: Running) -> None:
+    results = [classic([each], send_key=each).execute(a_run()) for each in (US, GB)]
+    total = merged(results)
+    assert total["recipients"] == 2
+    assert [each["sent"] for each in total["messages"]] == [1, 1]
