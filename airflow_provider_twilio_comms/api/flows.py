@@ -99,17 +99,17 @@ class Group:
     """Calls and flows to be carried out together, at most ``at_once`` of them, at a ``pace``.
 
     ``work`` gives pairs of a key and a call or flow. It is gone through as places become free, so it may be
-    endless, and what it gives is always begun. A flow that yields a group is sent a list of those that have
-    ended meanwhile (:class:`Ended`, as they end), and yields it again for the next ones; an empty list says
-    that all have ended. A slow one therefore holds up nobody but itself. An error is a value
-    like any other, and :meth:`stop` begins no further ones; those under way are finished in any case, also
-    where the flow ends before them. ``weigh`` says how much one counts for the pace; ``time`` is when
-    ``work`` was last asked for one, in seconds since 1970.
+    endless, and what it gives is always begun; None says that it has nothing until one has ended. A flow that
+    yields a group is sent a list of those that have ended meanwhile (:class:`Ended`, as they end), and yields
+    it again for the next ones; an empty list says that all have ended. A slow one therefore holds up nobody
+    but itself. An error is a value like any other, and :meth:`stop` begins no further ones; those under way
+    are finished in any case, also where the flow ends before them. ``weigh`` says how much one counts for the
+    pace; ``time`` is when ``work`` was last asked for one, in seconds since 1970.
     """
 
     def __init__(
         self,
-        work: Iterable[tuple[Any, Call[Any] | Flow[Any]]],
+        work: Iterable[tuple[Any, Call[Any] | Flow[Any]] | None],
         at_once: int,
         pace: Pace | None = None,
         weigh: Callable[[Any], float] | None = None,

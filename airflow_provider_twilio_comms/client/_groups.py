@@ -19,6 +19,7 @@ class Progress:
         self._work = iter(group.work)
         self._begun = 0
         self._taken = 0
+        self._paused_at = -1  # how many had been taken when the work had nothing to give
         self._exhausted = False
         self._failed: BaseException | None = None
         self._line: deque[Ended | None] = deque()  # appending to it and taking from it are atomic
@@ -31,17 +32,20 @@ class Progress:
     def due(self, time: float) -> Iterator[tuple[Any, Any]]:
         """Those that may begin now, which whoever takes them begins."""
         group = self._group
-        while self.under_way < group.at_once and not (self._exhausted or group.stopped):
+        while self._may_begin():
             if group.pace.delay(time) > 0:
                 return
             group.time = wall_clock()
             try:
-                item = next(self._work, None)
+                item = next(self._work, _END)
             except Exception as error:  # none of these follows; those under way are finished
                 self._break(error)
                 return
-            if item is None:
+            if item is _END:
                 self._exhausted = True
+                return
+            if item is None:  # not before one has ended
+                self._paused_at = self._taken
                 return
             self._begun += 1
             group.pace.begin(group.weigh(item[0]), time)
@@ -50,9 +54,13 @@ class Progress:
     def delay(self, time: float) -> float | None:
         """Seconds until another may begin; None where that takes one that ends."""
         group = self._group
-        if self._exhausted or group.stopped or self.under_way >= group.at_once:
+        if not self._may_begin():
             return None
         return group.pace.delay(time)
+
+    def _may_begin(self) -> bool:
+        full = self.under_way >= self._group.at_once or self._paused_at == self._taken
+        return not (full or self._exhausted or self._group.stopped)
 
     def throttled(self, error: TwilioError, time: float) -> None:
         """Hear of an error of one that may be tried again."""
@@ -84,3 +92,6 @@ class Progress:
     def _break(self, error: BaseException) -> None:
         self._failed = self._failed or error
         self._exhausted = True
+
+
+_END: Any = object()

@@ -105,7 +105,7 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
         return [*((account, f"operations/{each}") for each in named(self.operation_ids)), *first]
 
     def request(self, config: Config) -> BulkRequest:
-        request = super().request(config)
+        request: BulkRequest = super().request(config)
         if request.needed and not self._joins:
             raise InvalidInput.at(
                 "content",

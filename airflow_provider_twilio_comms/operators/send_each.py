@@ -48,7 +48,9 @@ def merged(results: Iterable[Mapping[str, Any] | None]) -> dict[str, Any]:
             counts[name] = counts.get(name, 0) + count
     statuses = {result["status"] for result in done}
     messages = [result["messages"] for result in done if result.get("messages")]
+    messages = [result["messages"] for result in done if result.get("messages")]
     return {
+        **({"messages": messages} if messages else {}),
         "sends": len(done),
         "operation_ids": [each for result in done for each in result["operation_ids"]],
         "status": statuses.pop() if len(statuses) == 1 else "MIXED" if statuses else "NONE",

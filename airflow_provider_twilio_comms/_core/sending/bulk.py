@@ -79,7 +79,7 @@ class BulkRequest:
             raise InvalidInput.at("channel", f"{channel!r} is unknown", f"Use {', '.join(_CHANNELS)}")
         recipients, senders = _CHANNELS[str(channel).lower()]
         checked_sender(sender, senders)
-        moment = _moment(send_at)
+        moment = parse_moment(send_at)
         if moment:
             schedule(moment)
         return cls(
@@ -131,7 +131,7 @@ class BulkRequest:
     @property
     def fingerprint(self) -> str:
         """A hash of what goes to everyone. A file counts without its query, which may be signed anew."""
-        marks = [_without_queries(self.content), self.sender, self.channel]
+        marks = [without_queries(self.content), self.sender, self.channel]
         return hashlib.sha256(msgspec.json.encode(marks, order="deterministic")).hexdigest()[:16]
 
     def call(
@@ -148,18 +148,19 @@ class BulkRequest:
         )
 
 
-def _without_queries(content: Any) -> Any:
+def without_queries(content: Any) -> Any:
+    """Content without the queries of addresses, which may be signed anew for each try."""
     if isinstance(content, str):
         return content if not re.match(r"https?://\S+$", content) else content.partition("?")[0]
     if isinstance(content, Mapping):
-        return {str(name): _without_queries(each) for name, each in content.items()}
+        return {str(name): without_queries(each) for name, each in content.items()}
     if isinstance(content, (list, tuple)):
-        return [_without_queries(each) for each in content]
+        return [without_queries(each) for each in content]
     return content
 
 
-def _moment(send_at: datetime | str | None) -> datetime | None:
-    """A rendered template is text; a datetime without a zone is refused where it is used."""
+def parse_moment(send_at: datetime | str | None) -> datetime | None:
+    """Parse a time: a rendered template is text; a datetime without a zone is refused where it is used."""
     if not send_at:
         return None
     if isinstance(send_at, datetime):

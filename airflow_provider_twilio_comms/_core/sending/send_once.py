@@ -17,7 +17,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -76,8 +76,8 @@ R = TypeVar("R")
 
 
 @dataclass
-class SendOnce(ABC, Generic[P, R]):
-    """One send under way, in parts whose requests are answered with an ``R``.
+class PlannedSend(ABC, Generic[P]):
+    """One send under way, in parts.
 
     ``schedule`` says when each part goes out. ``lag`` is for how many seconds an absence from Twilio's list
     proves nothing; ``ids`` are Twilio's, of everything that is sent, earlier tries' included. ``shared`` is
@@ -113,20 +113,8 @@ class SendOnce(ABC, Generic[P, R]):
         """The plan as hashes and counts."""
 
     @abstractmethod
-    def request(self, part: P, time: float) -> Call[R]:
-        """The call that sends a part. Raises :class:`InvalidInput` where it cannot be sent at this time."""
-
-    @abstractmethod
-    def identity(self, reply: R) -> str | None:
-        """The id that Twilio gave."""
-
-    @abstractmethod
-    def look(self, part: P, entry: Entry | None, since: float | None) -> Flow[Found]:
-        """Look for a part at Twilio once; ``since`` is when it was sent, by our clock, if that is known."""
-
-    @abstractmethod
-    def uncertain(self, part: P, when: str, tried: str | None = None) -> SendUncertain:
-        """The error of a part of which nobody can tell, with how to settle it."""
+    def send_all(self, parts: Sequence[tuple[P, Entry | None]], began: float) -> Flow[None]:
+        """Bring every part to its end, wherever an earlier try left it; ``began`` is when this try did."""
 
     def look_for_others(self, parts: Sequence[P]) -> Flow[bool]:
         """Whether Twilio shows anything that was sent under this key.
@@ -170,21 +158,13 @@ class SendOnce(ABC, Generic[P, R]):
         self.finish(outline)
         return self.ids
 
-    def send_all(self, parts: Sequence[tuple[P, Entry | None]], began: float) -> Flow[None]:
-        """Bring every part to its end, one after the other."""
-        for part, entry in parts:
-            self.last = part is parts[-1][0]
-            yield from self.each(part, entry, began)
-            time = yield from now()
-            self.told(part, time - began)
-
     def finish(self, outline: Outline) -> None:
         """Note that every part is settled, for the key first: whoever finds the send complete only waits."""
         if not self.complete():
             return
         if self.shared is not None:
-            self.shared.finish(self.ids)
-        self.ledger.finish(outline.recipients, outline.rejected)
+            self.shared.finish(self.left_behind())
+        self.ledger.finish(outline.recipients, outline.rejected, self.summary())
 
     def complete(self) -> bool:
         """Tell whether nothing is open so far: a later try looks again for what was only assumed."""
@@ -217,6 +197,47 @@ class SendOnce(ABC, Generic[P, R]):
         log.info("%s has sent this already, under the same send_key: nothing is sent again", note.owner)
         self.ids, self.sent = list(note.ids), outline.recipients
         return self.ids
+
+    def name(self, part: P) -> str:
+        """What a person calls a part."""
+        return f"{self.noun.capitalize()} {part.number + 1}"
+
+    def left_behind(self) -> list[str]:
+        """What tells another task of what was sent under the author's own key."""
+        return self.ids
+
+    def summary(self) -> dict[str, Any] | None:
+        """What is kept of it in counts, where its ids are too many to be a result."""
+        return None
+
+
+@dataclass
+class SendOnce(PlannedSend[P], Generic[P, R]):
+    """A send whose parts are a request each, answered with an ``R``."""
+
+    @abstractmethod
+    def request(self, part: P, time: float) -> Call[R]:
+        """The call that sends a part. Raises :class:`InvalidInput` where it cannot be sent at this time."""
+
+    @abstractmethod
+    def identity(self, reply: R) -> str | None:
+        """The id that Twilio gave."""
+
+    @abstractmethod
+    def look(self, part: P, entry: Entry | None, since: float | None) -> Flow[Found]:
+        """Look for a part at Twilio once; ``since`` is when it was sent, by our clock, if that is known."""
+
+    @abstractmethod
+    def uncertain(self, part: P, when: str, tried: str | None = None) -> SendUncertain:
+        """The error of a part of which nobody can tell, with how to settle it."""
+
+    def send_all(self, parts: Sequence[tuple[P, Entry | None]], began: float) -> Flow[None]:
+        """Bring every part to its end, one after the other."""
+        for part, entry in parts:
+            self.last = part is parts[-1][0]
+            yield from self.each(part, entry, began)
+            time = yield from now()
+            self.told(part, time - began)
 
     def each(self, part: P, entry: Entry | None, began: float) -> Flow[None]:
         """Bring one part to its end, wherever an earlier try left it."""
@@ -302,10 +323,6 @@ class SendOnce(ABC, Generic[P, R]):
             self.counting("refused", part.count, verdict=verdict_of(error))
         raise error
 
-    def name(self, part: P) -> str:
-        """What a person calls a part."""
-        return f"{self.noun.capitalize()} {part.number + 1}"
-
     def count(self, part: P, identity: str | None) -> None:
         """Count a part that is sent."""
         self.sent += part.count
@@ -367,7 +384,7 @@ class SendOnce(ABC, Generic[P, R]):
         That time may be of a clock that is ahead: an absence counts ``lag`` after the first look at the
         latest. A look that fails leaves it as uncertain as it was.
         """
-        checks = _checks()
+        pauses = checks()
         pause = 0.0
         end = since + self.lag
         while True:
@@ -385,7 +402,7 @@ class SendOnce(ABC, Generic[P, R]):
                 return True
             if time >= end:
                 return False
-            pause = min(next(checks), max(0.1, end - time))
+            pause = min(next(pauses), max(0.1, end - time))
 
 
 def not_taken(error: Exception) -> bool:
@@ -395,7 +412,8 @@ def not_taken(error: Exception) -> bool:
     return isinstance(error, ApiError) and error.status < 500
 
 
-def _checks() -> Iterator[float]:
+def checks() -> Iterator[float]:
+    """Seconds between look-ups."""
     yield from CHECKS
     while True:
         yield CHECKS[-1]
