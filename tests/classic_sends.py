@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow_provider_twilio_comms._core.waiting.sent_messages import format_digest
+from airflow_provider_twilio_comms._core.sending.ledger import digest_of
 from airflow_provider_twilio_comms.emulator.classic.outbox import Message, Messages
 from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcomes
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID
@@ -75,7 +75,7 @@ def describe(emulator: Running, sids: list[str], **changes: Any) -> dict[str, An
         "from": None if service else FROM,
         "messaging_service_sid": service,
         "key": "0" * 20,
-        "digest": format_digest(int(sid[-16:], 16) for sid in sids),
+        "digest": digest_of(sids),
         "sids_path": None,
         **changes,
     }

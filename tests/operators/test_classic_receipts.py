@@ -12,15 +12,19 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from pyarrow import parquet
 
+from airflow_provider_twilio_comms.api.messaging import senders, services
+from airflow_provider_twilio_comms.emulator.classic.inventory import NUMBER_SID
 from airflow_provider_twilio_comms.emulator.classic.outbox import Messages
 from airflow_provider_twilio_comms.emulator.server import Running
 from airflow_provider_twilio_comms.exceptions import TwilioError
+from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.operators.receipts import TwilioReceiptsOperator
 from airflow_provider_twilio_comms.operators.resend_failed import TwilioResendFailedOperator
 from airflow_provider_twilio_comms.operators.send_each import merged
-from tests.classic_sends import SERVICE, add_messages, describe
+from tests.classic_sends import FROM, SERVICE, add_messages, describe
 from tests.conftest import environment
 from tests.fakes import MemoryStore, context
+from tests.operators.classic_sends import classic
 
 LIST = "GET /api/2010-04-01/Accounts/{AccountSid}/Messages.json"
 UNLUCKY = {
@@ -201,3 +205,42 @@ def test_those_are_texted_again_whom_it_may_help(emulator: Running, tmp_path: Pa
         assert result
         assert result["recipients"] == 1
         assert dict(emulator.twilio.ledger.recipients) == {"+12025559003": 1}
+
+
+# after a real send
+
+
+@pytest.mark.parametrize("snapshots", [True, False])
+@pytest.mark.parametrize("sender", [FROM, "service"])
+def test_what_a_send_returned_is_all_that_receipts_and_a_second_send_need(
+    emulator: Running, tmp_path: Path, sender: str, snapshots: bool
+) -> None:
+    if sender == "service":
+        sender = TwilioHook().run(services.create("Shop")).sid
+        TwilioHook().run(senders.create_phone_number(sender, NUMBER_SID))
+    kept = {"snapshot_path": str(tmp_path / "kept")} if snapshots else {}
+    people = [f"+1202556{number:04d}" for number in range(40)]
+    result = classic([*people, *UNLUCKY], sender=sender, wait_for="processed", **kept).execute(
+        context(MemoryStore())
+    )
+    assert result
+    assert (result["stats"]["delivered"], result["stats"]["undelivered"]) == (40, 2)
+    if snapshots:
+        add_messages(emulator, 3, service=sender if sender[0] == "M" else None)
+    told, rows = receipts(result, tmp_path / "r.jsonl")
+    assert {row["recipient"] for row in rows} == {*people, *UNLUCKY}
+    assert (told["rows"], told["missing"], told["refused"]) == (43, 0, {})
+    emulator.twilio.ledger.recipients.clear()
+    again = TwilioResendFailedOperator(
+        task_id="again",
+        content="Hello again",
+        sender=sender,
+        generation="classic",
+        operation_ids=result,
+        wait_for="processed",
+        max_failed=1,
+        deferrable=False,
+    )
+    second = again.execute(context(MemoryStore()))
+    assert second
+    assert dict(emulator.twilio.ledger.recipients) == {"+12025559003": 1}

@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from airflow_provider_twilio_comms._core.sending.ledger import digest_of
 from airflow_provider_twilio_comms._core.waiting.base import Problem, Status, Until, Waiting
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, amount_of
 from airflow_provider_twilio_comms._core.waiting.operations import describe_counts
@@ -40,7 +41,6 @@ from airflow_provider_twilio_comms.exceptions import (
 )
 
 PAGE = 1000  # rows of the list that are asked for at a time
-_MASK = 2**64 - 1
 # Statuses by the counters of the Communications API; one that is not here is still under way.
 _COUNTERS = {
     "accepted": "queued",
@@ -163,17 +163,16 @@ class _Count:
 
     sent: SentMessages
     sids: SidSet | None
-    seen: set[int] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
     statuses: Counter[str] = field(default_factory=Counter)
     codes: Counter[int] = field(default_factory=Counter)
 
     def add(self, message: Message) -> None:
         if not (self.sent.may_hold(message) if self.sids is None else message.sid in self.sids):
             return
-        bits = _bits(message.sid)
-        if bits in self.seen:
+        if message.sid in self.seen:
             return
-        self.seen.add(bits)
+        self.seen.add(message.sid)
         self.statuses[_COUNTERS.get(message.status or "", "queued")] += 1
         if message.error_code and message.status in ("failed", "undelivered"):
             self.codes[message.error_code] += 1
@@ -183,7 +182,7 @@ class _Count:
         """Whether the rows are known to be those of the send, and no others."""
         if self.sids is not None:
             return True
-        return len(self.seen) == self.sent.sent and format_digest(self.seen) == self.sent.digest
+        return len(self.seen) == self.sent.sent and digest_of(self.seen) == self.sent.digest
 
     @property
     def is_complete(self) -> bool:
@@ -196,11 +195,6 @@ class _Count:
         codes = self.codes + Counter({int(code): count for code, count in sent.refused.items()})
         stats = Stats(total=sent.asked, recipients=sent.asked, attempts=found, **counts)
         return Tally(stats, found, dict(codes), self.is_exact)
-
-
-def format_digest(bits: Iterable[int]) -> str:
-    """Digest of SIDs, in any order: the sum of the lower 64 bits of each, as 16 hexadecimal digits."""
-    return f"{sum(bits) & _MASK:016x}"
 
 
 def count_messages(sends: Sequence[SentMessages], known: Known) -> Flow[list[Tally]]:
