@@ -260,6 +260,8 @@ class ClassicTaskWait(TaskWait[SentOutcome]):
                 lost = outcome.tally.stats
                 _metrics.arrived(lost.arrived, operations.by_verdict(lost, codes), **tags)
             raise operations.explained(error, codes) from None
+        if missing := outcome.missing_of(self.sent):
+            log.warning("%s messages are not in Twilio's list, and count as failed", f"{missing:,}")
         _metrics.arrived(stats.arrived, operations.by_verdict(stats, codes), **tags)
         return stats.to_dict()
 

@@ -23,6 +23,8 @@ from airflow_provider_twilio_comms.exceptions import (
 )
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from tests.classic_sends import SERVICE, SidLedger, add_messages, describe
+from tests.fakes import MemoryStore, context
+from tests.operators.classic_sends import classic
 
 UNREACHABLE, NO_RECEIPT = "+12025559003", "+12025559000"
 LIST = "GET /api/2010-04-01/Accounts/{AccountSid}/Messages.json"
@@ -118,11 +120,42 @@ def test_messages_that_twilio_lists_no_longer_are_missing(emulator: Running) -> 
     wait = wait_for(sent, ledger)
     seen = wait.run(TwilioHook(), to_the_end=False)
     assert seen is None, "it may be listed later"
-    gone = SentOutcome("done", Tally(Stats(total=10, delivered=9), 9), missing=True)
+    gone = SentOutcome("done", Tally(Stats(total=10, delivered=9), 9))
     with pytest.raises(OperationGone, match="1 of 10 messages are not in Twilio's list"):
         verdict(wait, gone.to_event())
     most = Criteria("delivered", min_delivered=0.9)
     assert verdict(wait_for(sent, ledger, most), gone.to_event())["delivered"] == 9
+
+
+def test_messages_that_are_missing_count_as_failed(emulator: Running) -> None:
+    sent = describe(emulator, add_messages(emulator, 10))
+    for found, criteria, is_enough in (
+        (9, Criteria("processed"), True),
+        (0, Criteria("processed"), False),
+        (9, Criteria("processed", max_failed=1), True),
+        (8, Criteria("processed", max_failed=1), False),
+    ):
+        outcome = SentOutcome("done", Tally(Stats(total=10, delivered=found), found))
+        if is_enough:
+            assert verdict(wait_for(sent, None, criteria), outcome.to_event())["total"] == 10
+        else:
+            with pytest.raises(OperationGone):
+                verdict(wait_for(sent, None, criteria), outcome.to_event())
+
+
+def test_a_sender_that_is_too_slow_fails_what_waits_for_too_long(emulator: Running) -> None:
+    emulator.twilio.change(sender_rates=True)
+    hurried = {"wait_for": "accepted", "options": {"validity_period": 10}}
+    sent = classic([f"+1202556{number:04d}" for number in range(300)], **hurried).execute(
+        context(MemoryStore())
+    )
+    assert sent
+    emulator.twilio.clock.advance(400)
+    with pytest.raises(DeliveryFailed) as caught:
+        verdict(wait_for(sent["messages"]))
+    delivered = caught.value.stats["delivered"]
+    assert 11 <= delivered < 300, "one a second, for ten seconds from when each was sent"
+    assert caught.value.codes == {"30036": 300 - delivered}
 
 
 def test_a_first_look_leaves_scheduled_messages_alone(emulator: Running) -> None:

@@ -149,7 +149,7 @@ async def test_messages_that_the_list_lacks_are_waited_for_a_while(twilio: Runni
     del twilio.twilio.part(Messages).by_sid[sids[3]]
     hasty = Hasty(sent, "twilio_default", deadline=time.time() + 20, poll_interval=0.05)
     outcome = SentOutcome.from_event(await fired(hasty))
-    assert (outcome.status, outcome.missing, outcome.tally.found) == ("done", True, 9)  # type: ignore[union-attr]
+    assert (outcome.status, outcome.tally.found) == ("done", 9)  # type: ignore[union-attr]
     assert twilio.twilio.journal.counts[LIST] >= 4, "three in a row after the first"
 
 

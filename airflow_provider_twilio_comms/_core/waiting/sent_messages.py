@@ -243,8 +243,11 @@ class SentOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
 
     status: Status
     tally: Tally | None = None
-    missing: bool = False
     error: dict[str, Any] | None = None
+
+    def missing_of(self, sent: SentMessages) -> int:
+        """Count the messages of the send that the list did not show."""
+        return max(0, sent.sent - (self.tally.found if self.tally else 0))
 
     def to_event(self) -> dict[str, Any]:
         return msgspec.to_builtins(self, str_keys=True)  # type: ignore[no-any-return]
@@ -345,19 +348,20 @@ class SentWait(Waiting[Tally, SentOutcome]):
         self, status: Status, found: dict[str, Tally], missing: tuple[str, ...] = (), error: Problem = None
     ) -> SentOutcome:
         tally = next(iter(found.values()), None)
-        return SentOutcome(status, tally, bool(missing), error)
+        return SentOutcome(status, tally, error)
 
 
 def judge(criteria: Criteria, outcome: SentOutcome, sent: SentMessages) -> Stats:
     """Return the counts, where they are good enough for all recipients of the send.
 
+    A message that Twilio does not list (any more) is judged as one that failed: nobody can say better.
     Raises :class:`DeliveryFailed`, :class:`WaitTimedOut` or :class:`OperationGone` with the counts, or the
     error that ended the wait.
     """
     if outcome.status == "error":
         raise TwilioError.from_dict(outcome.error or {})
     tally = outcome.tally or Tally(Stats(total=sent.asked, recipients=sent.asked))
-    stats, missing = tally.stats, max(0, sent.sent - tally.found)
+    stats, missing = tally.stats, outcome.missing_of(sent)
     carried: dict[str, Any] = {"operation_ids": [], "stats": stats.to_dict()}
     told = describe_counts(stats) + (f", not in Twilio's list {missing:,}" if missing else "")
     if not tally.exact and outcome.status != "timeout":
@@ -366,7 +370,7 @@ def judge(criteria: Criteria, outcome: SentOutcome, sent: SentMessages) -> Stats
             "are of this send: neither the ledger of the task nor a file of SIDs can be read. Set "
             "snapshot_path, which keeps that file. Nothing is sent again by running the task again"
         )
-    short = criteria.shortfall(stats, sent.asked)
+    short = criteria.shortfall(msgspec.structs.replace(stats, failed=stats.failed + missing), sent.asked)
     under_way = missing + stats.scheduled + stats.queued
     if outcome.status == "timeout" and (short or under_way or not tally.exact):
         raise WaitTimedOut(
