@@ -128,6 +128,12 @@ _FIELDS: dict[str, Any] = {
     "default_sender": _field(
         "Default sender", "The sender of tasks that set none: a number, a sender id or a sender pool id."
     ),
+    "bulk_generation": _field(
+        "Generation of bulk sends",
+        "The API of lists whose tasks set none: comms (the Communications API), or classic (a number or "
+        "messaging service, a request for each recipient).",
+        enum=["comms", "classic"],
+    ),
     "allowed_recipients": _field(
         "Allowed recipients",
         "Patterns separated by commas, such as +1500555*. Everyone else is refused before anything is sent; "

@@ -47,6 +47,9 @@ class Folder:
     def __truediv__(self, name: str) -> Folder:
         return Folder(self._path / name)
 
+    def __str__(self) -> str:
+        return str(self._path)
+
     def exists(self) -> bool:
         return bool(self._path.fs.exists(self._path.path))
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timezone
+from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 from airflow_provider_twilio_comms._core.reporting.receipts import Receipt, Tally
+from airflow_provider_twilio_comms._core.waiting.sent_messages import SentMessages
+from airflow_provider_twilio_comms._tasks.classic_receipts import ClassicReceipts
 from airflow_provider_twilio_comms._tasks.reading import Receipts, gone_error
 from airflow_provider_twilio_comms._tasks.sql import Query
 from airflow_provider_twilio_comms._tasks.sql_loading import loading, sql_hook, table_name
@@ -42,7 +45,7 @@ class ReceiptsOutput(Protocol):
 
 
 class Writer(Protocol):
-    """Write the receipts of an operation; ``keep`` those that are there already."""
+    """Write receipts of an operation, or some of a send's; ``keep`` those that are there already."""
 
     def write(self, pages: Pages) -> None: ...
 
@@ -207,8 +210,15 @@ class Copied:
             yield rows
 
 
-def copy_receipts(receipts: Receipts, operation_ids: Sequence[str], output: ReceiptsOutput) -> Copied:
-    """Write the receipts of these operations; those that Twilio has forgotten stay as they were.
+def copy_receipts(
+    receipts: Receipts,
+    operation_ids: Sequence[str],
+    output: ReceiptsOutput,
+    classic: ClassicReceipts | None = None,
+    sends: Sequence[SentMessages] = (),
+) -> Copied:
+    """Write the receipts of these operations and of ``sends``, which ``classic`` reads; those that Twilio has
+    forgotten stay as they were.
 
     So do receipts of messages that its list lacks for now. Raises :class:`OperationGone`, before anything is
     changed, if there are no receipts of a forgotten operation.
@@ -219,7 +229,7 @@ def copy_receipts(receipts: Receipts, operation_ids: Sequence[str], output: Rece
         there = _there(output, gone)
         if lost := [name for name in gone if name not in there]:
             raise gone_error(lost, f"There are no receipts of it in {output} either, which is as it was. ")
-    if not known and (gone or not output.empty()):
+    if not known and not sends and (gone or not output.empty()):
         for _ in copied.keeping(output.earlier(gone)):
             pass
         copied.untouched = True
@@ -229,10 +239,21 @@ def copy_receipts(receipts: Receipts, operation_ids: Sequence[str], output: Rece
             writer.keep(copied.keeping(output.earlier(gone)))
         for operation in known:
             writer.write(copied.tally.counting(receipts.pages(operation)))
-        if short := receipts.short:
+        for sent in sends:
+            assert classic is not None
+            for pages in _tens(classic.pages(sent)):
+                writer.write(copied.tally.counting(pages))
+        short = {**receipts.short, **(classic.short if classic else {})}
+        if short:
             writer.keep(copied.keeping(_unlisted(output, short)))
-    copied.missing = receipts.missing
+    copied.missing = receipts.missing + (classic.missing if classic else 0)
     return copied
+
+
+def _tens(pages: Iterator[list[Receipt]]) -> Iterator[list[list[Receipt]]]:
+    """Take pages ten at a time: as many rows as an operation has at most."""
+    while some := list(islice(pages, 10)):
+        yield some
 
 
 def _there(output: ReceiptsOutput, gone: list[str]) -> set[str]:

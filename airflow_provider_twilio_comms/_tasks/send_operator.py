@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms._core.planning.texts import Template, Text
     from airflow_provider_twilio_comms._core.recipients.reader import Reader
     from airflow_provider_twilio_comms._core.sending.ledger import Ledger
-    from airflow_provider_twilio_comms._core.sending.send_once import SendOnce
+    from airflow_provider_twilio_comms._core.sending.send_once import PlannedSend
     from airflow_provider_twilio_comms._tasks.object_storage import Folder
     from airflow_provider_twilio_comms.client.config import Config
 
@@ -133,7 +133,7 @@ class TwilioSendOperator(TwilioOperator):
     usual_poll_interval: ClassVar[float]
     usual_duplicates: ClassVar[OnDuplicate] = "equal"
     schedule_ahead: ClassVar[timedelta] = timedelta()
-    _sending: SendOnce[Any, Any] | None = None
+    _sending: PlannedSend[Any] | None = None
     _resumed: Any = None
 
     def __init__(
@@ -243,8 +243,8 @@ class TwilioSendOperator(TwilioOperator):
 
     def _leave(self, why: str, ids: Sequence[str], people: int) -> None:
         named = ", ".join(ids[:SHOWN]) + (f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "")
-        if ids:
-            text = f"what was sent to {people:,} recipients goes on at Twilio: {named}"
+        if ids or people:
+            text = f"what was sent to {people:,} recipients goes on at Twilio" + (f": {named}" if ids else "")
         else:
             text = "nothing that is known of is under way at Twilio"
         self.log.warning("%s; %s. A later try knows what was sent, and sends the rest only", why, text)
@@ -318,7 +318,7 @@ class TwilioSendOperator(TwilioOperator):
         from airflow_provider_twilio_comms._tasks.planning import planning
 
         config = self.hook.config
-        folder = self._snapshot_folder(ledger) if real and not config.dry_run else None
+        folder = self.snapshot_folder(ledger) if real and not config.dry_run else None
         earlier = snapshot.load(folder, ledger) if folder is not None else None
         if earlier is not None:
             self.log.info("Taking the plan of an earlier try: %s recipients", f"{earlier.recipients:,}")
@@ -336,13 +336,13 @@ class TwilioSendOperator(TwilioOperator):
                 self.log,
                 screening=screening,
                 envelope=request.envelope,
-                at_most=self.recipients_per_request,
+                at_most=self.part_size(ledger),
                 on_invalid=self.on_invalid_recipient,
                 rejects_path=self.rejects_path,
             ) as plan:
-                self._check_plan(plan, screening, context)
+                self._check_plan(plan, request, screening, context)
                 if folder is not None and not ledger.begun:
-                    plan.snapshot = snapshot.save(folder, plan)
+                    plan.snapshot = snapshot.save(folder, plan, self.parts_per_file(plan))
                     self._remove_old_snapshots(folder)
                 yield plan
         except NoRecipients as error:
@@ -351,6 +351,17 @@ class TwilioSendOperator(TwilioOperator):
             if self.on_empty == "skip":
                 raise AirflowSkipException(str(error)) from None
             raise
+
+    def part_size(self, ledger: Ledger) -> int:
+        """Recipients in a part at most."""
+        return self.recipients_per_request
+
+    def parts_per_file(self, plan: Plan) -> int:
+        """Parts in a file of a kept plan."""
+        return 1
+
+    def complete_report(self, report: dict[str, Any], request: Any, context: Context) -> None:
+        """Add to the preflight's report what only this kind of send has."""
 
     def snapshots(self) -> str | None:
         """The folder in which plans are kept, if they are."""
@@ -364,7 +375,7 @@ class TwilioSendOperator(TwilioOperator):
         if removed:
             self.log.info("Removed %d plans that were kept for more than %g days", removed, days)
 
-    def _snapshot_folder(self, ledger: Ledger) -> Folder | None:
+    def snapshot_folder(self, ledger: Ledger) -> Folder | None:
         """The folder of this task instance's plan, which no other one has."""
         from airflow_provider_twilio_comms._tasks.object_storage import folder
 
@@ -419,7 +430,7 @@ class TwilioSendOperator(TwilioOperator):
         unusual = self.on_duplicate != self.usual_duplicates
         return any(asked) or unusual or self.limits.recipients is not None
 
-    def _check_plan(self, plan: Plan, screening: Screening, context: Context) -> None:
+    def _check_plan(self, plan: Plan, request: _Unaddressed, screening: Screening, context: Context) -> None:
         """Complete the report, show it, and refuse what is over a limit."""
         from airflow_provider_twilio_comms._core.planning.texts import absent_variables
         from airflow_provider_twilio_comms._tasks.planning import moment_of, table
@@ -443,6 +454,7 @@ class TwilioSendOperator(TwilioOperator):
         if screening.counts:
             plan.report |= screening.counts.to_dict()
             plan.report["cost"] = self._cost(plan.report["countries"]) if plan.report["segments"] else None
+        self.complete_report(plan.report, request, context)
         context["ti"].xcom_push(REPORT, plan.report)
         self.log.info("%s", table(plan.report))
         self.limits.check(plan.report)

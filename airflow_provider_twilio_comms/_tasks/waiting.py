@@ -5,16 +5,24 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from airflow_provider_twilio_comms._core.waiting import messages, operations
+from airflow_provider_twilio_comms._core.waiting import messages, operations, sent_messages
 from airflow_provider_twilio_comms._core.waiting.base import Ending, Until, Waiting, finished, polled
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
 from airflow_provider_twilio_comms._core.waiting.messages import MessageOutcome, MessageWait
 from airflow_provider_twilio_comms._core.waiting.operations import Outcome, Wait
+from airflow_provider_twilio_comms._core.waiting.sent_messages import (
+    SentMessages,
+    SentOutcome,
+    SentWait,
+    SidSet,
+    Target,
+)
 from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, PADDING
 from airflow_provider_twilio_comms.exceptions import DeliveryFailed, TwilioError
 from airflow_provider_twilio_comms.hooks import _metrics
@@ -24,7 +32,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_twilio_comms.api.comms.operations import Stats
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
-    from airflow_provider_twilio_comms.triggers.messages import TwilioMessagesTrigger
+    from airflow_provider_twilio_comms.triggers.messages import (
+        TwilioMessagesTrigger,
+        TwilioSentMessagesTrigger,
+    )
     from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
 
 log: logging.Logger = logging.getLogger(__name__)
@@ -178,3 +189,85 @@ class MessagesTaskWait(TaskWait[MessageOutcome]):
             arrived = sum(status in ("delivered", "read") for status in outcome.statuses.values())
             _metrics.arrived(arrived, messages.by_verdict(outcome), **tags)
         return messages.judge(self.wait(), outcome)
+
+
+class SidLedger(Protocol):
+    """The ledger of a classic bulk send, as far as its SIDs go."""
+
+    def sids(self) -> Iterable[str]: ...
+
+
+@dataclass(frozen=True)
+class ClassicTaskWait(TaskWait[SentOutcome]):
+    """The wait of a task for the messages of a classic bulk send.
+
+    ``messages`` are those of the send's result, and ``ledger`` the task's own, if it can be read: the SIDs
+    are read there, else from the file that ``messages`` names. ``deadline`` and ``since`` are seconds since
+    1970, ``poll_interval`` and ``initial_delay`` seconds.
+    """
+
+    messages: Mapping[str, Any]
+    criteria: Criteria
+    deadline: float
+    since: float
+    poll_interval: float
+    initial_delay: float = INITIAL_DELAY
+    ledger: SidLedger | None = None
+
+    @cached_property
+    def sent(self) -> SentMessages:
+        return SentMessages.of(self.messages)
+
+    @cached_property
+    def _sids(self) -> SidSet | None:
+        from airflow_provider_twilio_comms.triggers._sid_files import read_sids
+
+        return read_sids(self.sent) if self.ledger is None else SidSet(self.ledger.sids())
+
+    def wait(self) -> SentWait:
+        until: Until = "delivered" if self.criteria.wait_for == "delivered" else "processed"
+        target = Target(self.sent, until)
+        return SentWait(target, self.deadline, self.since, self.criteria.enough, lambda _: self._sids)
+
+    def trigger(self, conn_id: str) -> TwilioSentMessagesTrigger:
+        from airflow_provider_twilio_comms.triggers.messages import TwilioSentMessagesTrigger
+
+        wait = self.wait()
+        return TwilioSentMessagesTrigger(
+            messages=dict(self.messages),
+            twilio_conn_id=conn_id,
+            until=wait.target.until,
+            deadline=wait.deadline,
+            since=wait.since,
+            enough=wait.enough,
+            poll_interval=self.poll_interval,
+            not_before=time.time() + self.initial_delay,
+        )
+
+    def verdict(self, outcome: SentOutcome | Mapping[str, Any] | None, hook: TwilioHook) -> dict[str, int]:
+        """Return the counts, if they are good enough. A failure is told with the codes that were the reason.
+
+        Counts of a trigger that could not tell its messages from others are taken again, by SID.
+        """
+        if not isinstance(outcome, SentOutcome):
+            outcome = SentOutcome.from_event(outcome)
+        if self._is_in_doubt(outcome):
+            outcome = self.run(hook, to_the_end=True) or outcome
+        tags = {"conn_id": hook.twilio_conn_id, "kind": "bulk"}
+        _metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
+        codes = outcome.tally.codes if outcome.tally else {}
+        try:
+            stats = sent_messages.judge(self.criteria, outcome, self.sent)
+        except DeliveryFailed as error:
+            if type(error) is DeliveryFailed and outcome.tally:  # no later try waits for them again
+                lost = outcome.tally.stats
+                _metrics.arrived(lost.arrived, operations.by_verdict(lost, codes), **tags)
+            raise operations.explained(error, codes) from None
+        if missing := outcome.missing_of(self.sent):
+            log.warning("%s messages are not in Twilio's list, and count as failed", f"{missing:,}")
+        _metrics.arrived(stats.arrived, operations.by_verdict(stats, codes), **tags)
+        return stats.to_dict()
+
+    def _is_in_doubt(self, outcome: SentOutcome) -> bool:
+        tally = outcome.tally
+        return outcome.status != "error" and not (tally and tally.exact) and self._sids is not None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timezone
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -114,7 +114,12 @@ def _tidiers(shape: type[Resource]) -> dict[str, Callable[[Any], Any]]:
 
 def _moment(value: Any) -> datetime | None:
     """Read a time in UTC as a plain datetime: msgspec rejects pendulum's."""
-    moment = when(value) if isinstance(value, str) else None
+    return _parse_moment(value) if isinstance(value, str) else None
+
+
+@lru_cache(10_000)  # a page of messages has few different seconds
+def _parse_moment(text: str) -> datetime | None:
+    moment = when(text)
     return moment and datetime.fromtimestamp(moment.timestamp(), timezone.utc)
 
 

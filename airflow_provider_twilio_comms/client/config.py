@@ -58,6 +58,7 @@ class Config:
     default_sender: str | None = field(default=None, repr=False)
     allowed_recipients: tuple[str, ...] = field(default=(), repr=False)
     dry_run: bool = False
+    bulk_generation: str = "comms"
     alert_template: str | None = field(default=None, repr=False)
     alert_store: str | None = None
     hash_secret: str | None = field(default=None, repr=False)
@@ -230,6 +231,7 @@ _READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "default_sender": (_matching(r"\S.*"), "a number, sender id or sender pool id"),
     "allowed_recipients": (_patterns, "patterns such as +1500555*, separated by commas"),
     "dry_run": (_flag, "true or false"),
+    "bulk_generation": (_matching("comms|classic"), "comms or classic"),
     "alert_template": (_text, "the text of alerts, a Jinja template"),
     "alert_store": (_matching(r"\S+"), "the id of a connection to a database"),
     "hash_secret": (_matching(r"\S{16,}"), "16 characters or more, without spaces"),

@@ -37,7 +37,8 @@ def _arguments(arguments: Sequence[str] | None) -> dict[str, Any]:
         elif isinstance(field.default, (int, float)):
             kind = type(field.default)
             text = f"{description} (default: {field.default:g})"
-            parser.add_argument(flag, type=kind, metavar="SECONDS", help=text)
+            metavar = "SECONDS" if "time" in description.split(" of ")[0] else "NUMBER"
+            parser.add_argument(flag, type=kind, metavar=metavar, help=text)
         elif field.name == "accepted":
             parser.add_argument(flag, choices=["body", "header"], help=description)
     return vars(parser.parse_args(arguments))

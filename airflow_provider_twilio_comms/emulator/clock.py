@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import datetime, timezone
+from email.utils import formatdate
+from functools import lru_cache
 
-__all__ = ["Clock", "iso", "rfc2822"]
+__all__ = ["Clock", "http_date", "iso", "rfc2822"]
 
 
 class Clock:
@@ -33,4 +36,19 @@ def iso(moment: float) -> str:
 
 def rfc2822(moment: float) -> str:
     """Format a time like ``Thu, 24 Aug 2023 05:01:45 +0000``, as 2010-04-01 does."""
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%a, %d %b %Y %H:%M:%S +0000")
+    return _rfc2822(math.floor(moment))
+
+
+def http_date(moment: float) -> str:
+    """Format a time like ``Thu, 24 Aug 2023 05:01:45 GMT``, as the header of a reply does."""
+    return _http_date(math.floor(moment))
+
+
+@lru_cache(100_000)
+def _rfc2822(second: int) -> str:
+    return datetime.fromtimestamp(second, timezone.utc).strftime("%a, %d %b %Y %H:%M:%S +0000")
+
+
+@lru_cache(16)
+def _http_date(second: int) -> str:
+    return formatdate(second, usegmt=True)

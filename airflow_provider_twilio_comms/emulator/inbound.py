@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider_twilio_comms.api.sms_encoding import segments
+from airflow_provider_twilio_comms.emulator.classic.opt_outs import OptOuts
 from airflow_provider_twilio_comms.emulator.classic.outbox import Media, Message, Messages
 from airflow_provider_twilio_comms.emulator.clock import rfc2822
 from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcome
@@ -74,4 +75,5 @@ def receive(twilio: State, arrival: Arrival, account_sid: str = ACCOUNT_SID) -> 
         media_count=len(files),
     )
     twilio.part(Messages).by_sid[sid] = message
+    twilio.part(OptOuts).hear(message)
     return message

@@ -69,6 +69,16 @@ class Options(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     check_senders: Annotated[
         bool, Meta(description="refuse senders and sender pools that the account does not have")
     ] = True
+    sender_rates: Annotated[
+        bool, Meta(description="queue messages at the rate of their sender (MPS), as Twilio does")
+    ] = False
+    requests_at_once: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="number of requests in progress above which more are refused (429); 0 is no limit",
+        ),
+    ] = 0
     unaddressable_rows: Annotated[
         bool, Meta(description="list unaddressable recipients as FAILED messages without an attempt")
     ] = True

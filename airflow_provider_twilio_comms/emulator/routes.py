@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from airflow_provider_twilio_comms.api.wire import Reply
@@ -39,9 +40,19 @@ class Route:
         return re.compile("".join(parts) + re.escape(self.template[end:]))
 
     @property
+    def choices(self) -> tuple[str, ...]:
+        """Names of the parameters that have a few values each, such as a version."""
+        return _choices(self.template)
+
+    @property
     def generality(self) -> int:
         """Number of parameters: ``/Messages/Operations`` is tried before ``/Messages/{messageId}``."""
         return len(_PARAMETER.findall(self.template))
+
+
+@lru_cache(1000)
+def _choices(template: str) -> tuple[str, ...]:
+    return tuple(spelled(name) for name, values in _PARAMETER.findall(template) if values)
 
 
 class Routes(list[Route]):
@@ -80,10 +91,15 @@ class Match(NamedTuple):
     def label(self) -> str:
         """The route's name in a log: parameters in place of ids, but the version as requested."""
 
-        def shown(parameter: re.Match[str]) -> str:
-            return self.values[spelled(parameter[1])] if parameter[2] else parameter[0]
+        shown = tuple(self.values[name] for name in self.route.choices)
+        return _label(self.route, shown)
 
-        return f"/{self.route.product}{_PARAMETER.sub(shown, self.route.template)}"
+
+@lru_cache(1000)
+def _label(route: Route, shown: Sequence[str]) -> str:
+    values = dict(zip(route.choices, shown, strict=True))
+    template = _PARAMETER.sub(lambda found: values.get(spelled(found[1]), found[0]), route.template)
+    return f"/{route.product}{template}"
 
 
 class Table:

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from email.utils import formatdate
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -20,8 +19,9 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_twilio_comms.emulator import control, page
-from airflow_provider_twilio_comms.emulator.clock import Clock
+from airflow_provider_twilio_comms.emulator.clock import Clock, http_date
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
+from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.http import Request
 from airflow_provider_twilio_comms.emulator.twilio import Exchange, Twilio
 
@@ -34,7 +34,7 @@ REFUSED = {"error": "only for http://localhost or 127.0.0.1, and for no other si
 
 def application(twilio: Twilio) -> ASGIApp:
     """Build the ASGI app: outbox page and control API on Starlette, Twilio's products on bare ASGI."""
-    own = Starlette(routes=[*page.routes(twilio), *control.routes(twilio)])
+    own, load = Starlette(routes=[*page.routes(twilio), *control.routes(twilio)]), _Load()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/" or scope["path"].startswith("/_emulator"):
@@ -42,7 +42,8 @@ def application(twilio: Twilio) -> ASGIApp:
             await answer(scope, receive, send)
             return
         try:
-            await _answer(twilio, scope, receive, send)
+            with load:
+                await _answer(twilio, load.count, scope, receive, send)
         except Exception:
             _log.exception("The emulator failed on %s %s", scope["method"], scope["path"])
             raise
@@ -50,15 +51,30 @@ def application(twilio: Twilio) -> ASGIApp:
     return app
 
 
-async def _answer(twilio: Twilio, scope: Scope, receive: Receive, send: Send) -> None:
+class _Load:
+    """Number of requests in progress."""
+
+    count = 0
+
+    def __enter__(self) -> None:
+        self.count += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.count -= 1
+
+
+async def _answer(twilio: Twilio, in_progress: int, scope: Scope, receive: Receive, send: Send) -> None:
     product, _, path = scope["path"][1:].partition("/")
     fault = twilio.faults.pick(scope["method"], product, f"/{path}")
+    if fault is None and 0 < twilio.options.requests_at_once < in_progress:
+        fault = Fault(kind="rate_limited")
     body = b"" if fault and fault.kind == "drop_before" else await _read(receive)
+    query = scope["query_string"]
     request = Request(
         scope["method"],
         product,
         f"/{path}",
-        parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True),
+        parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else (),
         {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
         body,
     )
@@ -66,7 +82,9 @@ async def _answer(twilio: Twilio, scope: Scope, receive: Receive, send: Send) ->
     delay = exchange.delay + twilio.options.reply_delay
     if delay:
         await asyncio.sleep(delay)
-    await _reply(exchange, formatdate(twilio.clock.now(), usegmt=True), receive, send)
+    date = http_date(twilio.clock.now())
+    own = [(b"date", date.encode()), (b"twilio-concurrent-requests", str(in_progress).encode())]
+    await _reply(exchange, own, receive, send)
 
 
 async def _read(receive: Receive) -> bytes:
@@ -78,8 +96,10 @@ async def _read(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-async def _reply(exchange: Exchange, date: str, receive: Receive, send: Send) -> None:
-    """Send a reply whole, or end the connection before its first byte or in its middle."""
+async def _reply(exchange: Exchange, own: list[tuple[bytes, bytes]], receive: Receive, send: Send) -> None:
+    """Send a reply whole with headers of the server's own, or end the connection before its first byte or in
+    its middle.
+    """
     if exchange.ending == "drop":
         _transport(send).abort()
         await _gone(receive)
@@ -87,7 +107,7 @@ async def _reply(exchange: Exchange, date: str, receive: Receive, send: Send) ->
     reply = exchange.reply
     length = len(reply.body) + (100 if exchange.ending == "cut" else 0)
     headers = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
-    headers += [(b"date", date.encode()), (b"content-length", str(length).encode())]
+    headers += [*own, (b"content-length", str(length).encode())]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     if exchange.ending == "cut":
         half = reply.body[: len(reply.body) // 2]
@@ -162,6 +182,7 @@ class Running:
             log_config=None,
             log_level="critical",
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             date_header=False,  # the clock's is sent
             timeout_keep_alive=75,

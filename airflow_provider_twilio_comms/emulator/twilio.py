@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from airflow_provider_twilio_comms.api.wire import Reply
@@ -66,7 +65,7 @@ class Twilio(State):
                 fault=fault.kind if fault else None,
                 request_id=request_id,
             )
-        reply = replace(reply, headers={**reply.headers, "twilio-request-id": request_id})
+        reply = Reply(reply.status, {**reply.headers, "twilio-request-id": request_id}, reply.body)
         if fault is None:
             return Exchange(reply)
         if fault.kind in ("drop_before", "drop_after"):
@@ -85,7 +84,7 @@ class Twilio(State):
             caller = admit(self, request, route, values.get("account_sid"))
             if lag:
                 self.options = options.changed({"list_lag": max(lag, options.list_lag)})
-            return route.handler(self, replace(request, caller=caller), **values), template
+            return route.handler(self, request.by(caller), **values), template
         except Problem as problem:
             return problem_reply(request.product, problem), template
         finally:

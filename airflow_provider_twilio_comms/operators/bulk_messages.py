@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from airflow.sdk import XComArg
 from airflow.sdk.configuration import conf
 
+from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, WaitFor
 from airflow_provider_twilio_comms._core.xcom_keys import SENT
-from airflow_provider_twilio_comms._tasks.arguments import count_of
+from airflow_provider_twilio_comms._tasks.arguments import count_of, one_of
 from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
 from airflow_provider_twilio_comms._tasks.send_operator import TwilioSendOperator
-from airflow_provider_twilio_comms.exceptions import SendUncertain, TwilioError, scrub
+from airflow_provider_twilio_comms.exceptions import InvalidInput, SendUncertain, TwilioError, scrub
 from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.links.console import KEY
 
@@ -25,14 +26,18 @@ if TYPE_CHECKING:
 
     from airflow_provider_twilio_comms._core.planning.plan import Plan
     from airflow_provider_twilio_comms._core.recipients.reader import Reader
-    from airflow_provider_twilio_comms._core.sending.bulk import BulkRequest, BulkSend
-    from airflow_provider_twilio_comms._core.sending.ledger import Ledger
-    from airflow_provider_twilio_comms._tasks.waiting import OperationsTaskWait
+    from airflow_provider_twilio_comms._core.sending.bulk import BulkSend
+    from airflow_provider_twilio_comms._core.sending.classic import ClassicSend
+    from airflow_provider_twilio_comms._core.sending.ledger import Done, Ledger
+    from airflow_provider_twilio_comms._tasks.waiting import ClassicTaskWait, OperationsTaskWait
+    from airflow_provider_twilio_comms.api.comms.operations import Stats
     from airflow_provider_twilio_comms.client.config import Config
 
 __all__ = ["TwilioBulkMessageOperator"]
 
 Content = str | Mapping[str, Any]
+AT_ONCE, MOST_AT_ONCE = 4, 500
+CLASSIC_AHEAD = timedelta(minutes=6)  # Twilio's five before it can schedule, and a margin for the request
 MAX_RECIPIENTS = 10_000  # of one request, as api/comms says, which DAG files need not import
 
 
@@ -69,12 +74,27 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     :param number_column: the column with the number, in files, tables and flat mappings
     :param channel: the recipients' channel: ``phone`` (SMS, MMS and RCS) or ``whatsapp``
     :param tags: up to eight tags of your own
+    :param generation: the API that sends: ``comms`` (the Communications API), or ``classic``: a request for
+        each recipient, through a number, a messaging service (``MG...``) or ``whatsapp:+...`` as ``sender``;
+        left out, the connection's ``bulk_generation``, else ``comms``. A classic text is rendered here; the
+        result's ``operation_ids`` are empty then, beside them ``generation`` and ``messages``: counts,
+        and the window of Twilio's list in which the messages are
+    :param options: with ``classic``, Twilio's other parameters in snake_case: ``validity_period``,
+        ``status_callback``, ``shorten_urls`` ...
+    :param messages_per_second: with ``classic``, how many may be given to Twilio in a second; left out, the
+        sender's own rate in segments (1 for a number, 3 toll-free, 100 for a short code, 80 on a channel, the
+        sum of its senders for a service); ``unlimited`` leaves all to Twilio's queue. A 429 makes it slower.
+        Mapped tasks of a run get an equal share each; other runs and DAGs are not reckoned with
+    :param pace_by: count ``messages`` or their ``segments`` for ``messages_per_second``
     :param wait_for: ``accepted``, ``processed``, or ``delivered``
     :param min_delivered: with ``delivered``, the share (0.98) or count (100) that has to arrive; else all
     :param max_failed: the share (0.02) or count (20) that may fail; if left out, 0.05 with
         ``wait_for="processed"``
     :param recipients_per_request: at most so many in one request, to go in smaller steps; the same for every
         try, since a request is what is sent once
+    :param requests_at_once: at most so many requests are under way together, 4 if left out, or 100 with
+        ``classic``; as many are in memory, and of as many a try that is killed leaves the outcome to be
+        looked up
     """
 
     template_fields: Sequence[str] = (
@@ -98,10 +118,15 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         number_column: str | None = None,
         channel: str = "phone",
         tags: Mapping[str, str] | None = None,
+        generation: Literal["comms", "classic"] | None = None,
+        options: Mapping[str, Any] | None = None,
+        messages_per_second: float | Literal["unlimited"] | None = None,
+        pace_by: Literal["messages", "segments"] = "messages",
         wait_for: WaitFor = "processed",
         min_delivered: float | int | None = None,
         max_failed: float | int | None = None,
         recipients_per_request: int = MAX_RECIPIENTS,
+        requests_at_once: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(wait_for=wait_for, **kwargs)
@@ -117,40 +142,66 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         self.recipients_per_request: int = count_of(
             "recipients_per_request", recipients_per_request, MAX_RECIPIENTS
         )
+        self.requests_at_once: int | None = (
+            None if requests_at_once is None else count_of("requests_at_once", requests_at_once, MOST_AT_ONCE)
+        )
+        self.generation = generation
+        if generation is not None:
+            one_of("generation", generation, "comms", "classic")
+        self.options = options
+        self.messages_per_second: float | str | None = _pace(messages_per_second)
+        self.pace_by: str = one_of("pace_by", pace_by, "messages", "segments")
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         with failing_fast():
             ledger = self.ledger(context)
             if ledger.done:
                 self.log.info("Everything was sent on an earlier try: %s", f"{ledger.done.recipients:,}")
-                return self._wait(context, ledger.ids, ledger.done.recipients, ledger.done.rejected, ledger)
+                return self._wait(context, self._sent(ledger), ledger)
             real = self.check_schedule(context, ledger)
             hook = self.hook
             request = self.request(hook.config)
             with self.planned(request, context, ledger, real) as plan:
                 if hook.config.dry_run or not real:
                     self.log.info("Dry run: nothing was sent")
-                    return self._result(context, [], "DRY_RUN", plan.recipients, plan.rejected, None)
-                operation_ids = hook.run(self._bulk_send(context, plan, request, ledger).once())
-            return self._wait(context, operation_ids, plan.recipients, plan.rejected, ledger)
+                    return self._result(context, self._counted(plan, []), "DRY_RUN")
+                sending = self._bulk_send(context, plan, request, ledger)
+                sent = self._counted(plan, hook.run(sending.once()), sending.summary())
+            return self._wait(context, sent, ledger)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resume with the trigger's event."""
         with failing_fast():
-            sent = self.sent_before(context) or self._sent(context)
-            wait = self._task_wait(sent["operation_ids"], sent["recipients"], time.time())
+            ledger = self.ledger(context)
+            sent = self.sent_before(context) or self._sent(ledger)
+            wait = self._task_wait(sent, time.time(), ledger)
             stats = wait.verdict(event, self.hook)
-        return self._result(context, **sent, status="COMPLETED", stats=stats.to_dict())
+        return self._result(context, sent, "COMPLETED", stats)
 
-    def _sent(self, context: Context) -> dict[str, Any]:
-        """What the ledger knows of what was sent, where XCom has lost it."""
-        ledger = self.ledger(context)
+    def _sent(self, ledger: Ledger) -> dict[str, Any]:
+        """What the ledger knows of what was sent."""
         if not ledger.done:
             raise TwilioError(
                 "neither XCom nor the ledger knows what was sent; a later try goes on from there"
             )
-        done = ledger.done
-        return {"operation_ids": ledger.ids, "recipients": done.recipients, "rejected": done.rejected}
+        from airflow_provider_twilio_comms._tasks.classic import sent_of
+
+        return self._counted(ledger.done, ledger.ids, sent_of(self, ledger))
+
+    def _counted(
+        self, of: Plan | Done, operation_ids: list[str], messages: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """What was sent to how many, as the task keeps it while it waits."""
+        sent: dict[str, Any] = {
+            "operation_ids": operation_ids,
+            "recipients": of.recipients,
+            "rejected": of.rejected,
+        }
+        return sent if messages is None else {**sent, "messages": dict(messages)}
+
+    def is_classic(self, config: Config) -> bool:
+        """Whether it goes through the classic API, as the task or else the connection says."""
+        return (self.generation or config.bulk_generation) == "classic"
 
     def snapshots(self) -> str | None:
         """As the task says, else as ``[twilio] snapshot_path`` of Airflow's configuration does."""
@@ -159,7 +210,15 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     def in_flight(self, sent: Any) -> tuple[Sequence[str], int]:
         return (sent["operation_ids"], sent["recipients"]) if sent else ([], 0)
 
-    def request(self, config: Config) -> BulkRequest:
+    def request(self, config: Config) -> Any:
+        """What goes to everyone: a ``BulkRequest``, or a ``ClassicRequest``."""
+        if self.is_classic(config):
+            from airflow_provider_twilio_comms._tasks.classic import request_of
+
+            return request_of(self, config)
+        if self.options or self.messages_per_second is not None:
+            name = "options" if self.options else "messages_per_second"
+            raise InvalidInput.at(name, "is of the classic API", "Leave it out, or set generation='classic'")
         from airflow_provider_twilio_comms._core.sending.bulk import BulkRequest
 
         return BulkRequest.checked(
@@ -177,7 +236,32 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
 
         return rows_of(resolved(self.recipients.value), self.number_column)
 
-    def reader(self, request: BulkRequest, config: Config) -> Reader:
+    def part_size(self, ledger: Ledger) -> int:
+        if not self.is_classic(self.hook.config):
+            return self.recipients_per_request
+        from airflow_provider_twilio_comms._tasks.classic import part_size
+
+        return part_size(self, ledger)
+
+    def parts_per_file(self, plan: Plan) -> int:
+        return max(1, MAX_RECIPIENTS // plan.at_most) if self.is_classic(self.hook.config) else 1
+
+    def complete_report(self, report: dict[str, Any], request: Any, context: Context) -> None:
+        if self.is_classic(self.hook.config):
+            from airflow_provider_twilio_comms._tasks.classic import add_drain
+
+            report["requests"] = report["recipients"]
+            add_drain(self, report, request, context)
+
+    def schedule(self, send_at: datetime | None) -> Schedule:
+        ahead = CLASSIC_AHEAD if self.is_classic(self.hook.config) else timedelta()
+        return Schedule(send_at, self.quiet_hours, ahead)
+
+    def reader(self, request: Any, config: Config) -> Reader:
+        if self.is_classic(config):
+            from airflow_provider_twilio_comms._tasks.classic import reader_of
+
+            return reader_of(self, request, config)
         from airflow_provider_twilio_comms._core.recipients.reader import Reader
 
         return Reader(
@@ -188,7 +272,14 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
             needed=request.needed,
         )
 
-    def _bulk_send(self, context: Context, plan: Plan, request: BulkRequest, ledger: Ledger) -> BulkSend:
+    def _bulk_send(
+        self, context: Context, plan: Plan, request: Any, ledger: Ledger
+    ) -> BulkSend | ClassicSend:
+        if self.is_classic(self.hook.config):
+            from airflow_provider_twilio_comms._tasks.classic import sending_of
+
+            self._sending = classic = sending_of(self, context, plan, request, ledger)
+            return classic
         from airflow_provider_twilio_comms._core.sending.bulk import BulkSend
 
         self._sending = sending = BulkSend(
@@ -198,69 +289,83 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
             self.on_unknown,
             self.unknown_after,
             self.schedule(request.send_at),
+            at_once=self.requests_at_once or AT_ONCE,
             **self.settings(context, ledger, plan),
         )
         sending.counting = _metrics.counting("messages", conn_id=self.twilio_conn_id, kind="bulk")
         return sending
 
-    def _wait(
-        self, context: Context, operation_ids: list[str], recipients: int, rejected: int, ledger: Ledger
-    ) -> dict[str, Any]:
+    def _wait(self, context: Context, sent: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
-        ti = context["ti"]
-        sent: dict[str, Any] = {
-            "operation_ids": operation_ids,
-            "recipients": recipients,
-            "rejected": rejected,
-        }
-        ti.xcom_push(SENT, sent)
-        if operation_ids:
-            ti.xcom_push(KEY, self.hook.config.messages_page(operation_ids[0]))
+        context["ti"].xcom_push(SENT, sent)
+        if sent["operation_ids"]:
+            context["ti"].xcom_push(KEY, self.hook.config.messages_page(sent["operation_ids"][0]))
+        if "messages" in sent:
+            from airflow_provider_twilio_comms._tasks.classic import check_accepted
+
+            check_accepted(sent["messages"])
         if self.criteria.wait_for == "accepted":
-            return self._result(context, **sent, status="ACCEPTED", stats=None)
-        if not operation_ids:
+            return self._result(context, sent, "ACCEPTED")
+        if not (sent["operation_ids"] or sent.get("messages", {}).get("sent")):
             raise SendUncertain(
-                f"{recipients:,} recipients were taken as sent, and Twilio's list shows none of their "
-                f"messages: nobody can tell whether they are {self.criteria.wait_for}. A later try looks "
-                "again, and sends nothing again"
+                f"{sent['recipients']:,} recipients were taken as sent, and Twilio's list shows none of "
+                f"their messages: nobody can tell whether they are {self.criteria.wait_for}. A later try "
+                "looks again, and sends nothing again"
             )
-        wait = self._task_wait(operation_ids, recipients, ledger.held)
-        outcome = wait.run(self.hook, to_the_end=not self.deferrable)
+        wait = self._task_wait(sent, ledger.held, ledger)
+        outcome: Any = wait.run(self.hook, to_the_end=not self.deferrable)
         if outcome is None:
             self.defer(
                 trigger=wait.trigger(self.twilio_conn_id),
                 method_name="execute_complete",
                 timeout=wait.backstop,
             )
-        stats = wait.verdict(outcome, self.hook)
-        return self._result(context, **sent, status="COMPLETED", stats=stats.to_dict())
+        return self._result(context, sent, "COMPLETED", wait.verdict(outcome, self.hook))
 
-    def _task_wait(self, operation_ids: list[str], recipients: int, start: float) -> OperationsTaskWait:
-        from airflow_provider_twilio_comms._tasks.waiting import OperationsTaskWait
+    def _task_wait(
+        self, sent: Mapping[str, Any], start: float, ledger: Ledger
+    ) -> OperationsTaskWait | ClassicTaskWait:
+        from airflow_provider_twilio_comms._tasks.waiting import ClassicTaskWait, OperationsTaskWait
 
         now = time.time()
         deadline = max(now, start) + self.timeout
+        if "messages" in sent:
+            return ClassicTaskWait(
+                sent["messages"],
+                self.criteria,
+                deadline,
+                now,
+                self.poll_interval,
+                self.initial_delay,
+                ledger,
+            )
         return OperationsTaskWait(
-            operation_ids, self.criteria, deadline, now, self.poll_interval, self.initial_delay, recipients
+            sent["operation_ids"],
+            self.criteria,
+            deadline,
+            now,
+            self.poll_interval,
+            self.initial_delay,
+            sent["recipients"],
         )
 
     def _result(
         self,
         context: Context,
-        operation_ids: list[str],
+        sent: Mapping[str, Any],
         status: str,
-        recipients: int,
-        rejected: int,
-        stats: dict[str, int] | None,
+        stats: Stats | Mapping[str, int] | None = None,
     ) -> dict[str, Any]:
         """The result, which events of the task's assets carry too."""
         result = {
-            "operation_ids": operation_ids,
+            "operation_ids": sent["operation_ids"],
             "status": status,
-            "recipients": recipients,
-            "rejected": rejected,
-            "stats": stats,
+            "recipients": sent["recipients"],
+            "rejected": sent["rejected"],
+            "stats": dict(stats) if isinstance(stats, Mapping) else stats and stats.to_dict(),
         }
+        if "messages" in sent:
+            result |= {"generation": "classic", "messages": sent["messages"]}
         self.announce(context, result)
         return result
 
@@ -304,6 +409,16 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
 
             found.job_facets["sql"] = SQLJobFacet(query=scrub(sql))
         return found
+
+
+def _pace(given: float | str | None) -> float | str | None:
+    """A pace: more than nothing, ``unlimited``, or None for the sender's own."""
+    if given is None or given == "unlimited":
+        return given
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
+        fix = "Give a number such as 10, 'unlimited', or nothing for the sender's own pace"
+        raise InvalidInput.at("messages_per_second", f"{given!r} is no pace", fix)
+    return float(given)
 
 
 def _holds_template(recipients: Any) -> bool:

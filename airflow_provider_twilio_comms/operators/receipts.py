@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from airflow_provider_twilio_comms.hooks import _metrics
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_twilio_comms._core.waiting.sent_messages import SentMessages
     from airflow_provider_twilio_comms._tasks.receipts_output import Copied, ReceiptsOutput
 
 __all__ = ["TwilioReceiptsOperator", "named"]
@@ -37,6 +39,12 @@ class TwilioReceiptsOperator(TwilioRedacted):
     as a whole, once all receipts are in. Running it again, once the last receipts are in, leaves one row for
     each message of these operations.
 
+    Of a bulk send of the classic API (``generation="classic"``) give the whole result: a row's
+    ``operation_id`` is the send's key then, and code, segments and price come with the list, so no message is
+    asked for by itself. Its rows are written 10,000 in one transaction. Whom Twilio refused at once has no
+    message, and no row. Which messages are of the send is read from the file that ``snapshot_path`` keeps;
+    without it the task fails if others used the same sender meanwhile.
+
     Twilio keeps results for seven days. Receipts that it does not list any more, and that an earlier run has
     written to the same file or table, stay as they were; the log says so, and from when they are. The task
     fails, and changes nothing, only if there are none of such an operation.
@@ -45,7 +53,8 @@ class TwilioReceiptsOperator(TwilioRedacted):
     "kept_from"}`` and ``output_path`` or ``table``; assets in ``outlets`` get the same as the ``extra`` of
     their event. ``unexplained`` counts failures beyond ``max_reasons``, ``missing`` messages that Twilio
     counts but does not list, ``kept`` receipts of an earlier run that stay (``rows`` holds them too), and
-    ``kept_from`` is when Twilio last changed one of those, in ISO 8601, or None.
+    ``kept_from`` is when Twilio last changed one of those, in ISO 8601, or None. With sends of the classic
+    API ``sends`` are their keys, and ``refused`` how many were refused at once, by code.
 
     .. code-block:: python
 
@@ -107,15 +116,20 @@ class TwilioReceiptsOperator(TwilioRedacted):
         self.concurrency: int = count_of("concurrency", concurrency, THREADS)
 
     def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_twilio_comms._core.waiting.sent_messages import SentMessages
+        from airflow_provider_twilio_comms._tasks.classic_receipts import ClassicReceipts
         from airflow_provider_twilio_comms._tasks.reading import Receipts, reading
         from airflow_provider_twilio_comms._tasks.receipts_output import copy_receipts
 
         with failing_fast():
             ids, output = named(self.operation_ids), self._output()
+            sends = SentMessages.all_in(self.operation_ids)
             with reading(self.hook, self.concurrency) as read:
-                copied = copy_receipts(Receipts(read, self.redaction, self.max_reasons), ids, output)
-        self._tell_kept(copied, ids, output)
-        return self._told(context, ids, copied)
+                receipts = Receipts(read, self.redaction, self.max_reasons)
+                classic = ClassicReceipts(self.hook, read, self.redaction)
+                copied = copy_receipts(receipts, ids, output, classic, sends)
+        self._tell_kept(copied, [*ids, *(sent.key for sent in sends)], output)
+        return self._told(context, ids, copied, sends)
 
     def _output(self) -> ReceiptsOutput:
         from airflow_provider_twilio_comms._tasks.receipts_output import ReceiptsFile, ReceiptsTable
@@ -139,7 +153,9 @@ class TwilioReceiptsOperator(TwilioRedacted):
         if not ids and copied.untouched:
             self.log.warning("There are no operations, so %s is left as it is", output)
 
-    def _told(self, context: Context, ids: list[str], copied: Copied) -> dict[str, Any]:
+    def _told(
+        self, context: Context, ids: list[str], copied: Copied, sends: Sequence[SentMessages]
+    ) -> dict[str, Any]:
         counts, missing = copied.tally.to_dict(), copied.missing
         self.log.info(
             "There are %s receipts, %s of them from before: %s",
@@ -163,6 +179,9 @@ class TwilioReceiptsOperator(TwilioRedacted):
             "kept_from": copied.kept_from.isoformat() if copied.kept_from else None,
         }
         result = {"operation_ids": ids, **counts, "missing": missing, **kept, **place}
+        if sends:
+            refused = sum((Counter(sent.refused) for sent in sends), Counter[str]())
+            result |= {"sends": [sent.key for sent in sends], "refused": dict(refused)}
         context["ti"].xcom_push(OUTCOME, {"operation_ids": ids, "codes": counts["codes"], "complete": True})
         announced(context, self.outlets, result)
         self._rows = counts["rows"]
@@ -172,16 +191,19 @@ class TwilioReceiptsOperator(TwilioRedacted):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """From the operations at Twilio to the file or table."""
+        from airflow_provider_twilio_comms._core.waiting.sent_messages import SentMessages
+
         try:
-            operations = named(self.operation_ids)
+            names = [f"operations/{each}" for each in named(self.operation_ids)]
+            names += [f"sends/{each.key}" for each in SentMessages.all_in(self.operation_ids)]
         except InvalidInput:
-            operations = []
+            names = []
         output = (
             dataset_of_file(self.output_path)
             if self.output_path
             else dataset_of_table(self.sql_conn_id or "", self.table or "")
         )
-        inputs = [(f"twilio://{self.hook.config.account_sid}", f"operations/{each}") for each in operations]
+        inputs = [(f"twilio://{self.hook.config.account_sid}", each) for each in names]
         return lineage(inputs, [output], self._rows)
 
 

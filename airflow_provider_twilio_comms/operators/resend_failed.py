@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +56,9 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
     ``on_duplicate`` is ``first`` and ``on_empty`` is ``skip`` if left out.
 
     :param receipts: a file of receipts, or a folder of them: JSON lines or Parquet (a template)
-    :param operation_ids: instead, operations, whose receipts are read now (a template). They may be others
-        at a later try, which sends nothing then: with ``snapshot_path`` it sends what the first one planned
+    :param operation_ids: instead, operations or what a bulk send returned, whose receipts are read now (a
+        template). They may be others at a later try, which sends nothing then: with ``snapshot_path`` it
+        sends what the first one planned
     :param recipients: the recipients of the first send, as of the bulk operator. Never shown
     :param max_reasons: with ``operation_ids``, ask for the reason of so many failures at most
     :param hash_secret: what keyed the hashes in the receipts (a template); the connection's, if left out.
@@ -103,7 +105,7 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
         return [*((account, f"operations/{each}") for each in named(self.operation_ids)), *first]
 
     def request(self, config: Config) -> BulkRequest:
-        request = super().request(config)
+        request: BulkRequest = super().request(config)
         if request.needed and not self._joins:
             raise InvalidInput.at(
                 "content",
@@ -159,11 +161,18 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
 
         from airflow_provider_twilio_comms._core.privacy import Redaction
         from airflow_provider_twilio_comms._core.reporting.receipts import Tally
+        from airflow_provider_twilio_comms._core.waiting.sent_messages import SentMessages
+        from airflow_provider_twilio_comms._tasks.classic_receipts import ClassicReceipts
         from airflow_provider_twilio_comms._tasks.reading import Receipts, reading
 
-        tally = Tally()
+        tally, plain = Tally(), Redaction("none")
         with reading(self.hook, 16) as read:
-            for rows in Receipts(read, Redaction("none"), self.max_reasons).of(named(self.operation_ids)):
+            classic = ClassicReceipts(self.hook, read, plain)
+            sends = SentMessages.all_in(self.operation_ids)
+            for rows in chain(
+                Receipts(read, plain, self.max_reasons).of(named(self.operation_ids)),
+                *map(classic.pages, sends),
+            ):
                 kept.write(msgspec.json.Encoder().encode_lines(rows))
                 tally.add(rows)
         if tally.unexplained:

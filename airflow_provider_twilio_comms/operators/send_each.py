@@ -21,7 +21,8 @@ class TwilioMergeOperator(BaseOperator):
     """Add up the results of sends. It runs unless one failed.
 
     Returns ``{"sends", "operation_ids", "status", "recipients", "rejected", "stats"}``; ``status`` is the one
-    that all have in common, or ``MIXED``, or ``NONE`` where every send was skipped.
+    that all have in common, or ``MIXED``, or ``NONE`` where every send was skipped. Sends of the classic API
+    have ``messages``, a list here, too.
 
     :param results: what the sends returned (a template, or the output of a mapped task)
     """
@@ -46,13 +47,17 @@ def merged(results: Iterable[Mapping[str, Any] | None]) -> dict[str, Any]:
         for name, count in (result.get("stats") or {}).items():
             counts[name] = counts.get(name, 0) + count
     statuses = {result["status"] for result in done}
+    messages = [result["messages"] for result in done if result.get("messages")]
+    messages = [result["messages"] for result in done if result.get("messages")]
     return {
+        **({"messages": messages} if messages else {}),
         "sends": len(done),
         "operation_ids": [each for result in done for each in result["operation_ids"]],
         "status": statuses.pop() if len(statuses) == 1 else "MIXED" if statuses else "NONE",
         "recipients": sum(result["recipients"] for result in done),
         "rejected": sum(result["rejected"] for result in done),
         "stats": counts or None,
+        **({"messages": messages} if messages else {}),
     }
 
 

@@ -33,7 +33,7 @@ from airflow_provider_twilio_comms.triggers._connection import REREAD, PolledCon
 
 log: logging.Logger = logging.getLogger(__name__)
 
-FEW = 5  # so many are asked for one by one; beyond that a page of the list is cheaper
+FEW = 5  # so many are asked for one by one, as a rule; beyond that a page of the list is cheaper
 AT_ONCE = 8  # requests under way at a time
 AT_A_TIME = 25  # waiters that are woken before the loop may do something else
 SORTED_AT_A_TIME = 500  # answers that are sorted before the loop may do something else
@@ -49,11 +49,12 @@ class Source(Protocol[T]):
     """What is polled: a resource that can be listed and fetched. Keep one of each: identity counts."""
 
     name: str
+    few: int = FEW  # so many are asked for one by one
 
-    def listed(self, known: Mapping[str, T | None]) -> Flow[dict[str, T]]:
+    def listed(self, known: Mapping[str, T | None]) -> Flow[Mapping[str, T | None]]:
         """Those of the wanted that the list shows, as far as that takes fewer requests than asking singly.
 
-        ``known`` holds how each of them was when last seen, or None.
+        ``known`` holds how each of them was when last seen, or None. None in the answer counts as 404.
         """
 
     def observed(self, name: str) -> Flow[T | None]:
@@ -296,7 +297,7 @@ class Poller(Generic[T]):
     async def _ask(self, client: AsyncClient) -> Answers[T]:
         answers: Answers[T] = {}
         known = {name: wanted.value for name, wanted in self._wanted.items()}
-        if len(known) > FEW:
+        if len(known) > self.source.few:
             try:
                 answers.update(await client.run(self.source.listed(known)))
             except TwilioError as error:  # the list only saves requests; but an outage is not met with more

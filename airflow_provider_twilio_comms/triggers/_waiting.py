@@ -42,6 +42,10 @@ class WaitingTrigger(BaseTrigger, Generic[T]):
     def progress(self, known: Mapping[str, T]) -> str:
         """How far it is, in counts."""
 
+    def shown(self) -> str:
+        """Name what is waited for, for the log."""
+        return ", ".join(self.waiting().names)
+
     def serialize(self) -> tuple[str, dict[str, Any]]:
         names = list(inspect.signature(type(self).__init__).parameters)[1:]
         path = f"{type(self).__module__}.{type(self).__qualname__}"
@@ -60,7 +64,7 @@ class WaitingTrigger(BaseTrigger, Generic[T]):
         """
         self.log.warning(
             "No longer waiting; what is under way at Twilio goes on: %s (%s)",
-            ", ".join(self.waiting().names),
+            self.shown(),
             self._told or "no counts yet",
         )
 

@@ -1,20 +1,32 @@
-"""The trigger that waits for single messages without a worker."""
+"""Triggers that wait without a worker: for single messages, and for all messages of a classic bulk send."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from airflow_provider_twilio_comms._core.sending.cancel import canceled
+from airflow_provider_twilio_comms._core.waiting.base import Ending, Until
 from airflow_provider_twilio_comms._core.waiting.messages import MessageWait, Seen, seen
+from airflow_provider_twilio_comms._core.waiting.operations import describe_counts
+from airflow_provider_twilio_comms._core.waiting.sent_messages import (
+    SentMessages,
+    SentWait,
+    Tally,
+    Target,
+    look,
+)
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.api.flows import Flow, made
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
-from airflow_provider_twilio_comms.triggers._poller import Source
+from airflow_provider_twilio_comms.triggers._poller import FEW, Source
+from airflow_provider_twilio_comms.triggers._sid_files import read_sids
 from airflow_provider_twilio_comms.triggers._waiting import WaitingTrigger, undisturbed
 
-__all__ = ["TwilioMessagesTrigger"]
+__all__ = ["TwilioMessagesTrigger", "TwilioSentMessagesTrigger"]
 
 PAGE = 200  # rows of the list that are asked for at a time
 WORTH = 10  # single requests that one page of the list may replace
@@ -24,8 +36,9 @@ class _Messages:
     """Messages of the classic API."""
 
     name = "messages"
+    few = FEW
 
-    def listed(self, known: Mapping[str, Seen | None]) -> Flow[dict[str, Seen]]:
+    def listed(self, known: Mapping[str, Seen | None]) -> Flow[Mapping[str, Seen]]:
         """Newest first, as far back as the oldest was made, and no further than asking singly is dearer.
 
         Without a date filter, since that finds no message that is not sent yet.
@@ -119,3 +132,74 @@ class TwilioMessagesTrigger(WaitingTrigger[Seen]):
     def progress(self, known: Mapping[str, Seen]) -> str:
         counts = Counter(item.status for item in known.values())
         return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+class _SentMessages:
+    """Messages of classic bulk sends, by pages of the list that all who wait share."""
+
+    name = "sent messages"
+    few = 0
+
+    def listed(self, known: Mapping[str, Tally | None]) -> Flow[Mapping[str, Tally | None]]:
+        return look(known, read_sids)
+
+    def observed(self, name: str) -> Flow[Tally | None]:
+        return (yield from self.listed({name: None}))[name]
+
+
+class TwilioSentMessagesTrigger(WaitingTrigger[Tally]):
+    """Wait until the messages of a classic bulk send are processed or delivered, or time is up.
+
+    It carries no SIDs, and reads them from the file that ``messages`` names, if there is one. Without it,
+    rows of the message list count by sender and time, and the event says if these are exactly the messages
+    that were sent.
+    The event is a :class:`~airflow_provider_twilio_comms._core.waiting.sent_messages.SentOutcome`.
+
+    :param messages: ``messages`` in the result of the send
+    :param twilio_conn_id: the connection
+    :param until: ``processed``, or ``delivered`` to wait for the receipts too
+    :param deadline: when time is up, in seconds since 1970
+    :param since: when the wait began, in seconds since 1970
+    :param enough: the share or number of delivered messages that ends a wait for delivery early
+    :param poll_interval: seconds between polls; triggers of one connection and interval share them
+    :param not_before: no event before this time, in seconds since 1970
+    """
+
+    source: ClassVar[Source[Any]] = _SentMessages()
+
+    def __init__(
+        self,
+        messages: dict[str, Any],
+        twilio_conn_id: str,
+        until: Until = "processed",
+        deadline: float = 0.0,
+        since: float = 0.0,
+        enough: int | float | None = None,
+        poll_interval: float = 30.0,
+        not_before: float = 0.0,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.messages = messages
+        self.twilio_conn_id = twilio_conn_id
+        self.until = until
+        self.deadline = deadline
+        self.since = since
+        self.enough = enough
+        self.poll_interval = poll_interval
+        self.not_before = not_before
+
+    def waiting(self) -> SentWait:
+        target = Target(SentMessages.of(self.messages), self.until)
+        return SentWait(target, self.deadline, self.since, self.enough)
+
+    def shown(self) -> str:
+        return f"{self.messages['sent']:,} messages"
+
+    def progress(self, known: Mapping[str, Tally]) -> str:
+        return ", ".join(describe_counts(tally.stats) for tally in known.values())
+
+    async def _outcome(self) -> Ending:
+        """Leave Twilio alone while it holds scheduled messages: nothing can end before."""
+        until = min(self.waiting().quiet_until, self.deadline)
+        await asyncio.sleep(max(0.0, until - time.time()))
+        return await super()._outcome()

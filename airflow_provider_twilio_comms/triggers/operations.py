@@ -25,8 +25,9 @@ class _Operations:
     """Operations of the Communications API."""
 
     name = "operations"
+    few = FEW
 
-    def listed(self, known: Mapping[str, Operation | None]) -> Flow[dict[str, Operation]]:
+    def listed(self, known: Mapping[str, Operation | None]) -> Flow[Mapping[str, Operation]]:
         """Newest first, page by page, from each one that is wanted to the next, however old they are.
 
         When an operation was made is known once it was seen; until then every page may hold it, and pages are

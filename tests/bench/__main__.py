@@ -6,7 +6,18 @@ import logging
 import os
 import sys
 
-from tests.bench import approvals, bulk, imports, receipts, single, sql, storm, triggerer, waits
+from tests.bench import (
+    approvals,
+    bulk,
+    classic_waits,
+    imports,
+    receipts,
+    single,
+    sql,
+    storm,
+    triggerer,
+    waits,
+)
 from tests.bench.measure import machine
 
 RUNS = {
@@ -18,6 +29,7 @@ RUNS = {
     "waits": waits.run,
     "triggerer": triggerer.run,
     "approvals": approvals.run,
+    "classic_waits": classic_waits.run,
     "storm": storm.run,
 }
 

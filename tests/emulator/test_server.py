@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -289,3 +290,20 @@ def test_the_core_needs_neither_airflow_nor_a_server() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ast.literal_eval(done.stdout.replace("set()", "[]")) == []
+
+
+def test_more_requests_than_the_account_may_make_at_a_time_are_refused(
+    emulator: Running, session: requests.Session
+) -> None:
+    emulator.twilio.change(requests_at_once=1)
+    own(emulator, session, "POST", "faults", {"kind": "slow", "seconds": 60})
+    with socket.create_connection(("127.0.0.1", int(emulator.url.rpartition(":")[2]))) as slow:
+        slow.sendall(b"GET /pricing/v1/Messaging/Countries HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        while not own(emulator, session, "GET", "requests")["total"]:
+            time.sleep(0.01)
+        refused = send(emulator, session)
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (429, 20429)
+    assert refused.headers["twilio-concurrent-requests"] == "2"
+    assert own(emulator, session, "GET", "ledger")["messages"] == 0
+    emulator.twilio.change(requests_at_once=2)
+    assert send(emulator, session).status_code == 202

@@ -1,8 +1,8 @@
 """A snapshot of a plan in files, so that a later try sends exactly what the first one planned.
 
-One file a chunk (its recipients, a JSON array) and ``manifest.json``, which is written last: without it there
-is no snapshot. It belongs to one task instance, whose ledger bears its id. What is read back is held against
-the fingerprints. These files hold numbers and variables.
+A file for each chunk, or for several small ones (a line for each, a JSON array), and ``manifest.json``, which
+is written last: without it there is no snapshot. It belongs to one task instance, whose ledger bears its id.
+What is read back is held against the fingerprints. These files hold numbers and variables.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from airflow_provider_twilio_comms._core.sending.ledger import Ledger
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 VERSION = 2
+SIDS = "sids.txt"
 
 
 class Folder(Protocol):
@@ -60,16 +61,27 @@ class _Manifest(msgspec.Struct):
     id: str | None = None
     people: int = 0
     at_most: int = 1
+    per_file: int = 1  # chunks
 
 
-def save(folder: Folder, plan: Plan) -> str:
-    """Write a plan down; returns the snapshot's id."""
-    for chunk in plan.chunks:
-        _file(folder, chunk).write_bytes(b"[" + plan.read(chunk) + b"]")
+def save(folder: Folder, plan: Plan, per_file: int = 1) -> str:
+    """Write a plan down, so many chunks in a file; returns the snapshot's id."""
+    for number, first in enumerate(range(0, len(plan.chunks), per_file)):
+        lines = [b"[" + plan.read(chunk) + b"]" for chunk in plan.chunks[first : first + per_file]]
+        _file(folder, number).write_bytes(b"\n".join(lines))
     manifest = _Manifest(VERSION, plan.chunks, plan.rows, plan.reasons, plan.lacking, plan.report)
     manifest.id, manifest.people, manifest.at_most = secrets.token_hex(8), plan.people, plan.at_most
+    manifest.per_file = per_file
     (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
     return manifest.id
+
+
+def save_sids(folder: Folder, sids: Iterable[str]) -> str:
+    """Keep the SIDs of single messages beside the plan, one a line, for tasks that have no ledger of it;
+    returns the file's path."""
+    file = folder / SIDS
+    file.write_bytes("\n".join(sids).encode())
+    return str(file)
 
 
 def remove_old(folder: Folder, before: float) -> int:
@@ -109,8 +121,15 @@ def load(folder: Folder, ledger: Ledger) -> Plan | None:
     if ledger.head is not None and ledger.head.snapshot != manifest.id:
         return None
 
+    places = {chunk.number: place for place, chunk in enumerate(manifest.chunks)}
+    last: tuple[int, list[bytes]] = (-1, [])  # the file that was read last, and its lines
+
     def read(chunk: Chunk) -> bytes:
-        data = _file(folder, chunk).read_bytes()[1:-1]
+        nonlocal last
+        number, line = divmod(places[chunk.number], manifest.per_file)
+        if last[0] != number:
+            last = number, _file(folder, number).read_bytes().split(b"\n")
+        data = last[1][line][1:-1] if line < len(last[1]) else b""
         digest = hashlib.sha256(data)
         digest.update(b",")
         if digest.hexdigest()[:16] != chunk.fingerprint:
@@ -163,11 +182,11 @@ def barred(
 
 _rows = msgspec.json.Decoder(list[msgspec.Raw])
 _ours = re.compile(r"[0-9a-f]{20}")
-_chunk = re.compile(r"\d{5,}\.json")
+_chunk = re.compile(r"\d{5,}\.json|sids\.txt")
 
 
-def _file(folder: Folder, chunk: Chunk) -> Folder:
-    return folder / f"{chunk.number:05d}.json"
+def _file(folder: Folder, number: int) -> Folder:
+    return folder / f"{number:05d}.json"
 
 
 def _broken(what: str, problem: str) -> InvalidInput:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from airflow_provider_twilio_comms._core.privacy import Redaction
 from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.api._times import when
+from airflow_provider_twilio_comms.api.classic import messages as classic
 from airflow_provider_twilio_comms.api.comms.messages import Message
 
 FAILED = frozenset({"FAILED", "UNDELIVERED"})
@@ -20,11 +22,13 @@ FAILED = frozenset({"FAILED", "UNDELIVERED"})
 class Receipt(msgspec.Struct, frozen=True, gc=False):
     """The outcome of one recipient.
 
-    ``recipient`` is the number or its hash, ``channel`` the one that was used (SMS, RCS, WHATSAPP).
+    ``operation_id`` is the operation, or the key of a send of the classic API. ``recipient`` is the number or
+    its hash, ``channel`` the one that was used (SMS, RCS, WHATSAPP).
     ``code``, ``reason``, ``attempts``, ``sid`` (of the last attempt, as in the classic log) and
     ``attempted_at`` are known of messages that were looked at one by one: those that failed, up to a bound.
     ``verdict`` says what to do about a failure (``retry``, ``recipient``, ``opt-out``, ``configuration``,
-    ``unknown``). Times are in UTC.
+    ``unknown``). Times are in UTC. ``segments``, ``price`` (negative, or None until it is billed)
+    and ``price_unit`` are known of the classic API's messages.
     """
 
     operation_id: str
@@ -42,6 +46,39 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     created_at: datetime | None = None
     updated_at: datetime | None = None
     attempted_at: datetime | None = None
+    segments: int | None = None
+    price: Decimal | None = None
+    price_unit: str | None = None
+
+
+def classic_receipt_of(key: str, message: classic.Message, redaction: Redaction) -> Receipt:
+    """Make a receipt of a row of the classic API's list, which tells all there is to know."""
+    status, code = (message.status or "unknown").upper(), message.error_code
+    verdict = reason = None
+    if status in FAILED:
+        verdict = error_codes.verdict(code).value
+        known = error_codes.known(code) if code else None
+        reason = known.meaning if known else redaction.remark(message.error_message)
+    channel = (message.to or "").rpartition(":")[0].upper()
+    return Receipt(
+        operation_id=key,
+        message_id=message.sid,
+        recipient=redaction.number(message.to),
+        recipient_channel="PHONE" if channel in ("", "WHATSAPP", "RCS") else channel,
+        channel=channel or "SMS",
+        status=status,
+        code=code if status in FAILED else None,
+        verdict=verdict,
+        reason=reason,
+        attempts=1,
+        sid=message.sid,
+        created_at=message.date_created,
+        updated_at=message.date_updated,
+        attempted_at=message.date_sent,
+        segments=message.num_segments,
+        price=message.price,
+        price_unit=message.price_unit,
+    )
 
 
 def receipt_of(operation_id: str, row: Message, looked_at: Message | None, redaction: Redaction) -> Receipt:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -64,12 +64,16 @@ class Outline(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Done(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A send that is complete: every part is settled. ``held`` is until when Twilio holds the last one."""
+    """A send that is complete: every part is settled. ``held`` is until when Twilio holds the last one.
+
+    ``messages`` is what a send of many single messages leaves, in counts: see ``classic.py``.
+    """
 
     parts: int
     recipients: int
     rejected: int = 0
     held: float = 0.0
+    messages: dict[str, Any] | None = None
 
 
 class Head(msgspec.Struct, omit_defaults=True):
@@ -100,6 +104,9 @@ class Entry(msgspec.Struct, omit_defaults=True, frozen=True):
 
     ``who`` is a hash of the address, where the part is one message. ``since`` is when its request was about
     to be made, in seconds since 1970; ``held`` until when Twilio holds it.
+
+    Where a part is a batch of single messages, ``messages`` has a place for each, in order: a SID; a number,
+    Twilio's code for a recipient that it refused; or one of the marks below. Empty, nothing is known of any.
     """
 
     state: State
@@ -113,6 +120,34 @@ class Entry(msgspec.Struct, omit_defaults=True, frozen=True):
     ends: bool = False
     old: bool = False  # begun by the version before, whose tags hold no fingerprint
     place: int = -1
+    messages: list[str] = []
+
+    @property
+    def taken(self) -> int:
+        """How many recipients were sent to, or are taken as sent to."""
+        if self.messages:
+            return sum(is_sid(each) or each == ASSUMED for each in self.messages)
+        return self.count if self.state in ("accepted", "assumed") else 0
+
+    @property
+    def unknown(self) -> int:
+        """Of how many recipients nobody knows."""
+        if self.messages:
+            return self.messages.count(UNKNOWN)
+        return self.count if self.state == "sending" else 0
+
+
+UNSENT, UNKNOWN, ASSUMED = "", "?", "~"  # of a batch: not begun; begun, outcome unknown; taken as sent
+
+
+def is_sid(place: str) -> bool:
+    """Whether a place of a batch holds a message's SID."""
+    return place[:2] in ("SM", "MM")
+
+
+def digest_of(sids: Iterable[str]) -> str:
+    """A hash of SIDs in any order, to tell whether a list of messages holds exactly those of a send."""
+    return f"{sum(int(sid[-16:], 16) for sid in sids) & (1 << 64) - 1:016x}"
 
 
 class Store(Protocol):
@@ -158,6 +193,7 @@ class Ledger:
         self._store = store
         self._forever = forever
         self._noun = noun
+        self._requests = "batches" if noun == "batch" else "requests"
         self._slot = slot
         self._max_tries = max_tries
         self._entries: list[Entry] | None = None
@@ -216,6 +252,11 @@ class Ledger:
         """Twilio's ids of all that was accepted."""
         return [entry.operation_id for entry in self.entries() if entry.operation_id]
 
+    def sids(self) -> Iterator[str]:
+        """The SIDs of all single messages that were sent in batches."""
+        for entry in self.entries():
+            yield from filter(is_sid, entry.messages)
+
     @property
     def held(self) -> float:
         """Until when Twilio holds the part that it holds longest, in seconds since 1970; 0 if none."""
@@ -266,15 +307,15 @@ class Ledger:
             what = f"the recipients ({was.recipients:,} then, none now)"
         else:
             what = was.changes(now)
-        taken = [entry for entry in self.entries() if entry.state in ("accepted", "assumed")]
-        open_ = [entry for entry in self.entries() if entry.state == "sending"]
+        taken = [entry for entry in self.entries() if entry.taken]
+        unknown = sum(entry.unknown for entry in self.entries())
         first = f"; {self._noun} {gone[0].part + 1} was {gone[0].state}" if gone else ""
         text = (
             f"an earlier try began this send, and since then there changed: {what}{first}. That try sent to "
-            f"{sum(entry.count for entry in taken):,} recipients in {len(taken)} requests"
+            f"{sum(entry.taken for entry in taken):,} recipients in {len(taken)} {self._requests}"
         )
-        if open_:
-            text += f", and of {sum(entry.count for entry in open_):,} more nobody knows yet"
+        if unknown:
+            text += f", and of {unknown:,} more nobody knows yet"
         return RecipientsChanged(
             f"{text}. This try sent nothing. Run the task again with what that try was given, and it goes on "
             "from there; to leave somebody out, name them in suppress. With snapshot_path a later try keeps "
@@ -290,11 +331,11 @@ class Ledger:
             return
         self._write_head(Head(self.name, self._max_tries, self.generation, outline, now, snapshot))
 
-    def finish(self, recipients: int, rejected: int) -> None:
+    def finish(self, recipients: int, rejected: int, messages: dict[str, Any] | None = None) -> None:
         """Note that every part is settled. A later try then only waits."""
         if self.head is None or self.head.done:
             return
-        done = Done(len(self.entries()), recipients, rejected, self.held)
+        done = Done(len(self.entries()), recipients, rejected, self.held, messages)
         self._write_head(msgspec.structs.replace(self.head, done=done))
 
     def sending(self, entry: Entry, part: str) -> Entry:
@@ -329,7 +370,11 @@ class Ledger:
             ),
             reraise=True,
         )(self._write, entry)
-        self._entries = [entry if each.place == entry.place else each for each in self.entries()]
+        entries = self.entries()
+        for index in range(len(entries) - 1, -1, -1):  # it is one of the last
+            if entries[index].place == entry.place:
+                entries[index] = entry
+                return
 
     def _taken_over(self, names: Iterable[str]) -> Head | None:
         """The head of a ledger that the version before began, which knew parts by their place."""

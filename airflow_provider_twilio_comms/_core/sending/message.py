@@ -49,7 +49,7 @@ class OutgoingMessage:
     def service_sid(self) -> str | None:
         """The messaging service that sends it, if one does; ``from_`` may name one too."""
         sender = self.options.get("from_") or ""
-        return self.options.get("messaging_service_sid") or (sender if _is_service(sender) else None)
+        return self.options.get("messaging_service_sid") or (sender if is_service(sender) else None)
 
     @property
     def template_sid(self) -> str | None:
@@ -182,5 +182,6 @@ def compose(to: Sequence[str], options: Mapping[str, Any], allows: Callable[[str
     return checked
 
 
-def _is_service(sender: str) -> bool:
+def is_service(sender: str) -> bool:
+    """Whether a sender is a messaging service."""
     return len(sender) == 34 and sender.startswith("MG")

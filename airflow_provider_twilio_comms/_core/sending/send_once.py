@@ -17,7 +17,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -76,8 +76,8 @@ R = TypeVar("R")
 
 
 @dataclass
-class SendOnce(ABC, Generic[P, R]):
-    """One send under way, in parts whose requests are answered with an ``R``.
+class PlannedSend(ABC, Generic[P]):
+    """One send under way, in parts.
 
     ``schedule`` says when each part goes out. ``lag`` is for how many seconds an absence from Twilio's list
     proves nothing; ``ids`` are Twilio's, of everything that is sent, earlier tries' included. ``shared`` is
@@ -113,20 +113,8 @@ class SendOnce(ABC, Generic[P, R]):
         """The plan as hashes and counts."""
 
     @abstractmethod
-    def request(self, part: P, time: float) -> Call[R]:
-        """The call that sends a part. Raises :class:`InvalidInput` where it cannot be sent at this time."""
-
-    @abstractmethod
-    def identity(self, reply: R) -> str | None:
-        """The id that Twilio gave."""
-
-    @abstractmethod
-    def look(self, part: P, entry: Entry | None, since: float | None) -> Flow[Found]:
-        """Look for a part at Twilio once; ``since`` is when it was sent, by our clock, if that is known."""
-
-    @abstractmethod
-    def uncertain(self, part: P, when: str, tried: str | None = None) -> SendUncertain:
-        """The error of a part of which nobody can tell, with how to settle it."""
+    def send_all(self, parts: Sequence[tuple[P, Entry | None]], began: float) -> Flow[None]:
+        """Bring every part to its end, wherever an earlier try left it; ``began`` is when this try did."""
 
     def look_for_others(self, parts: Sequence[P]) -> Flow[bool]:
         """Whether Twilio shows anything that was sent under this key.
@@ -166,11 +154,7 @@ class SendOnce(ABC, Generic[P, R]):
             )
         began = yield from now()
         self.ledger.begin(outline, began, self.snapshot)
-        for part, entry in zip(parts, matched, strict=True):
-            self.last = part is parts[-1]
-            yield from self.each(part, entry, began)
-            time = yield from now()
-            self.told(part, time - began)
+        yield from self.send_all(list(zip(parts, matched, strict=True)), began)
         self.finish(outline)
         return self.ids
 
@@ -179,8 +163,8 @@ class SendOnce(ABC, Generic[P, R]):
         if not self.complete():
             return
         if self.shared is not None:
-            self.shared.finish(self.ids)
-        self.ledger.finish(outline.recipients, outline.rejected)
+            self.shared.finish(self.left_behind())
+        self.ledger.finish(outline.recipients, outline.rejected, self.summary())
 
     def complete(self) -> bool:
         """Tell whether nothing is open so far: a later try looks again for what was only assumed."""
@@ -214,23 +198,67 @@ class SendOnce(ABC, Generic[P, R]):
         self.ids, self.sent = list(note.ids), outline.recipients
         return self.ids
 
+    def name(self, part: P) -> str:
+        """What a person calls a part."""
+        return f"{self.noun.capitalize()} {part.number + 1}"
+
+    def left_behind(self) -> list[str]:
+        """What tells another task of what was sent under the author's own key."""
+        return self.ids
+
+    def summary(self) -> dict[str, Any] | None:
+        """What is kept of it in counts, where its ids are too many to be a result."""
+        return None
+
+
+@dataclass
+class SendOnce(PlannedSend[P], Generic[P, R]):
+    """A send whose parts are a request each, answered with an ``R``."""
+
+    @abstractmethod
+    def request(self, part: P, time: float) -> Call[R]:
+        """The call that sends a part. Raises :class:`InvalidInput` where it cannot be sent at this time."""
+
+    @abstractmethod
+    def identity(self, reply: R) -> str | None:
+        """The id that Twilio gave."""
+
+    @abstractmethod
+    def look(self, part: P, entry: Entry | None, since: float | None) -> Flow[Found]:
+        """Look for a part at Twilio once; ``since`` is when it was sent, by our clock, if that is known."""
+
+    @abstractmethod
+    def uncertain(self, part: P, when: str, tried: str | None = None) -> SendUncertain:
+        """The error of a part of which nobody can tell, with how to settle it."""
+
+    def send_all(self, parts: Sequence[tuple[P, Entry | None]], began: float) -> Flow[None]:
+        """Bring every part to its end, one after the other."""
+        for part, entry in parts:
+            self.last = part is parts[-1][0]
+            yield from self.each(part, entry, began)
+            time = yield from now()
+            self.told(part, time - began)
+
     def each(self, part: P, entry: Entry | None, began: float) -> Flow[None]:
         """Bring one part to its end, wherever an earlier try left it."""
+        if not (yield from self.settled_before(part, entry, began)):
+            yield from self.send(part, entry)
+
+    def settled_before(self, part: P, entry: Entry | None, began: float) -> Flow[bool]:
+        """Whether an earlier try, or another task, has sent a part."""
         if entry and entry.state in ("accepted", "assumed"):
             if entry.operation_id is None and (yield from self._once_more(part, entry)):
-                return
+                return True
             self.count(part, entry.operation_id)
             log.info("%s was sent on an earlier try", self.name(part))
-            return
+            return True
         if entry and entry.state == "sending":
-            if (yield from self._reconciled(part, entry, "on an earlier try")):
-                return
-        elif not entry and (self.ledger.blank or self.ask):
+            return (yield from self._reconciled(part, entry, "on an earlier try"))
+        if not entry and (self.ledger.blank or self.ask):
             since = began if self.ledger.blank else began - self.lag
             unsent = Entry("sending", part.fingerprint, part.count, part=part.number, who=part.who)
-            if (yield from self._found(part, unsent, since, known=False)):
-                return
-        yield from self.send(part, entry)
+            return (yield from self._found(part, unsent, since, known=False))
+        return False
 
     def entry(self, part: P, time: float, before: Entry | None = None) -> Entry:
         """The ledger's entry of a part that is about to be sent."""
@@ -256,34 +284,44 @@ class SendOnce(ABC, Generic[P, R]):
 
     def send(self, part: P, before: Entry | None = None, again: bool = False) -> Flow[None]:
         """Send one part, and settle what became of it."""
+        time = yield from now()
+        entry, call = self.begin(part, before, time)
+        try:
+            reply = yield from made(call)
+        except TwilioError as error:
+            yield from self.went_wrong(part, entry, error, may_resend=not again)
+        else:
+            yield from self.answered(part, entry, reply)
+
+    def begin(self, part: P, before: Entry | None, time: float) -> tuple[Entry, Call[R]]:
+        """Note that a part is about to be sent; returns the note and the call."""
         if self.stopped:
             raise TwilioError(f"{self.name(part)}: the task was killed, so nothing more was posted")
-        time = yield from now()
         call = self.request(part, time)
         entry = self.ledger.sending(self.entry(part, time, before), self.name(part))
         self.counting("sent", part.count)
-        try:
-            reply = yield from made(call)
-        except SendUncertain as error:
-            log.warning("%s: %s", self.name(part), error)
-            if not (yield from self._reconciled(part, entry, "just now", may_resend=not again)):
-                yield from self.send(part, entry, again=True)
-        except (ApiError, Refused, TransportFailed) as error:
-            if _not_taken(error):
-                self.ledger.settled(replace(entry, state="refused"))
-                self.counting("refused", part.count, verdict=verdict_of(error))
-            raise
-        else:
-            identity = self.identity(reply)
-            if identity is None:
-                log.warning("%s: Twilio took it and named no id", self.name(part))
-                if (yield from self._found(part, entry, time, known=True)):
-                    return
-            self.accept(part, entry, identity)
+        return entry, call
 
-    def name(self, part: P) -> str:
-        """What a person calls a part."""
-        return f"{self.noun.capitalize()} {part.number + 1}"
+    def answered(self, part: P, entry: Entry, reply: R) -> Flow[None]:
+        """Settle a part that Twilio took."""
+        identity = self.identity(reply)
+        if identity is None:
+            log.warning("%s: Twilio took it and named no id", self.name(part))
+            if (yield from self._found(part, entry, entry.since, known=True)):
+                return
+        self.accept(part, entry, identity)
+
+    def went_wrong(self, part: P, entry: Entry, error: TwilioError, may_resend: bool = True) -> Flow[None]:
+        """Settle a part whose request ended in an error; raises it where nothing else can be done."""
+        if isinstance(error, SendUncertain):
+            log.warning("%s: %s", self.name(part), error)
+            if not (yield from self._reconciled(part, entry, "just now", may_resend=may_resend)):
+                yield from self.send(part, entry, again=True)
+            return
+        if isinstance(error, (ApiError, Refused, TransportFailed)) and not_taken(error):
+            self.ledger.settled(replace(entry, state="refused"))
+            self.counting("refused", part.count, verdict=verdict_of(error))
+        raise error
 
     def count(self, part: P, identity: str | None) -> None:
         """Count a part that is sent."""
@@ -346,7 +384,7 @@ class SendOnce(ABC, Generic[P, R]):
         That time may be of a clock that is ahead: an absence counts ``lag`` after the first look at the
         latest. A look that fails leaves it as uncertain as it was.
         """
-        checks = _checks()
+        pauses = checks()
         pause = 0.0
         end = since + self.lag
         while True:
@@ -364,17 +402,18 @@ class SendOnce(ABC, Generic[P, R]):
                 return True
             if time >= end:
                 return False
-            pause = min(next(checks), max(0.1, end - time))
+            pause = min(next(pauses), max(0.1, end - time))
 
 
-def _not_taken(error: Exception) -> bool:
+def not_taken(error: Exception) -> bool:
     """Whether Twilio certainly did not take the request."""
     if isinstance(error, Refused) or untouched(error):
         return True
     return isinstance(error, ApiError) and error.status < 500
 
 
-def _checks() -> Iterator[float]:
+def checks() -> Iterator[float]:
+    """Seconds between look-ups."""
     yield from CHECKS
     while True:
         yield CHECKS[-1]

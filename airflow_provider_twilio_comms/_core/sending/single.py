@@ -210,8 +210,8 @@ class MessageSend(SendOnce[Part, Message]):
         for call in self._lists(part.to):
             listing: Call[Any] | None = call
             while listing is not None:
-                ahead, page = yield from _timed(listing)
-                start = yield from self._start(since, ahead)
+                ahead, page = yield from timed(listing)
+                start = yield from started(since, ahead, self._earliest)
                 found += [row for row in page.items if self._is(row, part.to, texts, start)]
                 # Newest first: behind what is too old there is nothing.
                 old = page.items and page.items[-1].date_created and page.items[-1].date_created < start
@@ -263,19 +263,6 @@ class MessageSend(SendOnce[Part, Message]):
     def _shortened(self) -> bool:
         return bool(self.message.options.get("shorten_urls"))
 
-    def _start(self, since: float | None, ahead: timedelta | None) -> Flow[datetime]:
-        """When, by Twilio's clock, the message was made at the earliest. ``ahead`` is how far it is ahead.
-
-        A time that is yet to come was noted by a clock that differs from this try's, so neither says
-        anything: then any message since the run began may be it.
-        """
-        time = yield from now()
-        wrong = since is not None and since > time
-        if since is None or wrong:
-            since = self._earliest or time - DAY
-        moment = datetime.fromtimestamp(since, timezone.utc)
-        return moment - timedelta(seconds=SKEW) if ahead is None or wrong else moment + ahead - SECOND
-
     def _expected(self) -> Flow[tuple[str, ...]]:
         """The texts as which Twilio may show the message. A template that has none is never found."""
         if self._texts is None:
@@ -324,7 +311,21 @@ def _hope(error: TwilioError) -> int:
     return 2 if final or isinstance(error, (InvalidInput, Refused)) else 1
 
 
-def _timed(call: Call[Any]) -> Flow[tuple[timedelta | None, Any]]:
+def started(since: float | None, ahead: timedelta | None, earliest: float | None) -> Flow[datetime]:
+    """When, by Twilio's clock, a message was made at the earliest. ``ahead`` is how far it is ahead of ours.
+
+    A time that is yet to come was noted by a clock that differs from this try's, so neither says anything:
+    then any message since ``earliest``, when the run began, may be it.
+    """
+    time = yield from now()
+    wrong = since is not None and since > time
+    if since is None or wrong:
+        since = earliest or time - DAY
+    moment = datetime.fromtimestamp(since, timezone.utc)
+    return moment - timedelta(seconds=SKEW) if ahead is None or wrong else moment + ahead - SECOND
+
+
+def timed(call: Call[Any]) -> Flow[tuple[timedelta | None, Any]]:
     """What a call reads, and how far Twilio's clock is ahead of ours."""
 
     def read(reply: Reply) -> tuple[datetime | None, Any]:

@@ -126,18 +126,20 @@ def judge(criteria: Criteria, outcome: Outcome, operation_ids: Sequence[str], re
         )
     canceled = [name for name, operation in outcome.operations.items() if operation.status == "CANCELED"]
     if canceled:
-        raise DeliveryFailed(f"{', '.join(canceled)}: canceled at Twilio. {_counts(stats)}", **carried)
+        raise DeliveryFailed(
+            f"{', '.join(canceled)}: canceled at Twilio. {describe_counts(stats)}", **carried
+        )
     short = criteria.shortfall(stats, recipients)
     # Time may be up while a carrier still owes receipts. If what is in suffices, it suffices.
     if outcome.status == "timeout" and (short or not _complete(outcome, operation_ids)):
         raise WaitTimedOut(
             f"time is up; {stats.under_way:,} messages are still under way and go on: "
-            f"{_going(outcome, operation_ids)}. {_counts(stats)}. Running the task again waits on and sends "
-            "nothing again",
+            f"{_going(outcome, operation_ids)}. {describe_counts(stats)}. Running the task again "
+            "waits on and sends nothing again",
             **carried,
         )
     if short:
-        raise DeliveryFailed(f"{short}. {_counts(stats)}", **carried)
+        raise DeliveryFailed(f"{short}. {describe_counts(stats)}", **carried)
     return stats
 
 
@@ -154,7 +156,7 @@ def _going(outcome: Outcome, operation_ids: Sequence[str]) -> str:
     return ", ".join(ids[:SHOWN]) + (f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "")
 
 
-def _counts(stats: Stats) -> str:
+def describe_counts(stats: Stats) -> str:
     return (
         ", ".join(f"{name} {count:,}" for name, count in stats.to_dict().items() if count) or "no counts yet"
     )

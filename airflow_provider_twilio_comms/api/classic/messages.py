@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import builtins
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Literal, TypedDict
 
+import msgspec
 from msgspec import Meta
 from typing_extensions import Unpack
 
@@ -27,7 +29,7 @@ from airflow_provider_twilio_comms.api._forms import (
     valid,
 )
 from airflow_provider_twilio_comms.api._resources import Resource, nothing, one, paged
-from airflow_provider_twilio_comms.api.wire import Call, Page
+from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, decoded
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Filter",
     "Message",
     "Options",
+    "Sent",
     "cancel",
     "delete",
     "fetch",
@@ -44,6 +47,7 @@ __all__ = [
     "redact",
     "schedulable",
     "send",
+    "series",
 ]
 
 MESSAGES = "/2010-04-01/Accounts/{AccountSid}/Messages.json"
@@ -148,15 +152,55 @@ def send(to: Address, **options: Unpack[Options]) -> Call[Message]:
     """
     one_of(options, "from_", "messaging_service_sid")
     one_of(options, "body", "media_url", "content_sid")
+    if options.get("content_variables") and not options.get("content_sid"):
+        raise InvalidInput.at("content_variables", "there is no content template", "Give content_sid too")
+    form = [("To", valid("to", to, Address)), *_form(options)]
+    return Call("POST", MESSAGES, one(Message), "api", form=form, effect="sends", recipients=(to,))
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """The part of a new message's reply that says what became of it."""
+
+    sid: str
+    status: str | None = None
+
+
+def series(
+    **shared: Unpack[Options],
+) -> Callable[[str, str | None, Mapping[str, str] | None], Call[Sent]]:
+    """Prepare many messages that differ in recipient and text only; returns what makes the call of each.
+
+    ``POST /2010-04-01/Accounts/{AccountSid}/Messages.json``, as :func:`send` makes it, of a recipient, a text
+    and a content template's variables. What all share is checked here and once; a recipient's number is not
+    checked again.
+    """
+    one_of(shared, "from_", "messaging_service_sid")
+    form = _form(shared)
+
+    def call(to: str, body: str | None, variables: Mapping[str, str] | None) -> Call[Sent]:
+        own = [*form, ("To", to)]
+        if body is not None:
+            own.append(("Body", body))
+        if variables:
+            own.append(("ContentVariables", msgspec.json.encode(variables).decode()))
+        return Call("POST", MESSAGES, _sent, "api", form=own, effect="sends", recipients=(to,))
+
+    return call
+
+
+def _sent(reply: Reply) -> Sent:
+    return decoded(reply, Sent)
+
+
+def _form(options: Options) -> builtins.list[tuple[str, str]]:
+    """The fields of a message but the recipient's."""
     for field in ("send_at", "shorten_urls", "fallback_from"):
         if options.get(field) and not options.get("messaging_service_sid"):
             raise InvalidInput.at(field, "needs a messaging service", "Give messaging_service_sid too")
-    if options.get("content_variables") and not options.get("content_sid"):
-        raise InvalidInput.at("content_variables", "there is no content template", "Give content_sid too")
-    form = [("To", valid("to", to, Address)), *pairs(Options, options)]
+    form = pairs(Options, options)
     if options.get("send_at"):
         form.append(("ScheduleType", "fixed"))
-    return Call("POST", MESSAGES, one(Message), "api", form=form, effect="sends", recipients=(to,))
+    return form
 
 
 def schedulable(send_at: datetime, now: datetime) -> None:

@@ -157,10 +157,12 @@ class Inventory:
 
     def owns(self, sender: str) -> bool:
         """Tell if the account may send from a number, a short code or a channel address."""
-        addresses = [number.number for number in self.numbers.values() if number.capabilities["sms"]]
-        addresses += [code.code for code in self.short_codes.values()]
-        addresses += [channel.address for channel in self.channels.values()]
-        return sender in addresses
+        number = self.at(sender)
+        if number is not None:
+            return number.capabilities["sms"]
+        return any(code.code == sender for code in self.short_codes.values()) or any(
+            channel.address == sender for channel in self.channels.values()
+        )
 
     def number(self, sid: str) -> Number:
         if sid not in self.numbers:

@@ -12,6 +12,7 @@ from airflow_provider_twilio_comms.api.classic.messages import Filter
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator.classic.fields import asked, given, required
 from airflow_provider_twilio_comms.emulator.classic.outbox import SENT, Media, Message, Messages
+from airflow_provider_twilio_comms.emulator.classic.sender_queues import Queues
 from airflow_provider_twilio_comms.emulator.classic.sending import Order, order
 from airflow_provider_twilio_comms.emulator.clock import rfc2822
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, json_reply
@@ -45,6 +46,7 @@ def create(twilio: State, request: Request, account_sid: str) -> Reply:
             twilio.ledger.accept_uncounted(1)
         else:
             twilio.part(Messages).by_sid[message.sid] = message
+            twilio.part(Queues).add(message)
             twilio.ledger.accept([ordered.to.rpartition(":")[2]])
     return json_reply(message.view(message.created, message.initial), 201)
 
@@ -70,6 +72,7 @@ def _message(twilio: State, account_sid: str, ordered: Order) -> Message:
         provide_feedback=ordered.provide_feedback,
         media={file.sid: file for file in files},
         media_count=len(files),
+        validity=ordered.validity,
     )
 
 
@@ -82,13 +85,18 @@ def list_messages(twilio: State, request: Request, account_sid: str) -> Reply:
     """List messages, newest first. Messages without a date are in no list by date."""
     only, now = asked(request, Filter), twilio.clock.now()
     sent = within(only, "sent_on")
-    found = (
-        message
-        for message in twilio.part(Messages).listed(account_sid)
-        if only.get("to") in (None, message.to)
-        and only.get("from_") in (None, message.sender(message.status(now)))
-        and (sent is None or (message.status(now) in (*SENT, "received") and sent(message.sent_at)))
-    )
+    twilio.part(Queues).settle()
+    found = twilio.part(Messages).listed(account_sid)
+    if (to := only.get("to")) is not None:
+        found = [message for message in found if message.to == to]
+    if (sender := only.get("from_")) is not None:
+        found = [message for message in found if message.from_ == sender and message.is_chosen(now)]
+    if sent is not None:
+        found = [
+            message
+            for message in found
+            if sent(message.sent_at) and message.status(now) in (*SENT, "received")
+        ]
     return uri_page(request, "messages", found, lambda message: message.view(now))
 
 

@@ -2,11 +2,11 @@
 
 At a pace of ten seconds a message is accepted or queued for three, being sent for three, sent for three; then
 its receipt comes in, and one second later that it was read. Outcomes are those of ``comms/outcomes.py``.
+The pace counts from ``begin``, when the sender takes the message out of its queue (``sender_queues.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from airflow_provider_twilio_comms.emulator.clock import rfc2822
 from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcome, message_of
 
 if TYPE_CHECKING:
+    from airflow_provider_twilio_comms.emulator.classic.sender_queues import Queue
     from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["SENT", "Media", "Message", "Messages"]
@@ -55,7 +56,11 @@ class Media:
 
 @dataclass
 class Message:
-    """A message with the times of its statuses. ``start`` is the time when sending begins."""
+    """A message with the times of its statuses.
+
+    ``start`` is when it joins the queue of its sender, now or as scheduled, ``begin`` when the sender takes
+    it out, and ``validity`` the seconds that it may wait there. A ``queue`` holds it until its start.
+    """
 
     sid: str
     account_sid: str
@@ -73,13 +78,22 @@ class Message:
     media_count: int = 0
     canceled_at: float | None = None
     updated: float = 0.0
+    validity: float = 36_000.0
+    begin: float = field(init=False)
+    segments: int = field(init=False)
+    queue: Queue | None = None
+
+    def __post_init__(self) -> None:
+        self.begin, self.segments = self.start, segments(self.body)[0]
 
     def status(self, now: float) -> str:
         if self.canceled_at is not None:
             return "canceled"
-        passed = now - self.start + 1e-6
-        if passed < 0:
+        if self.queue is not None:
+            self.queue.settle(now)
+        if now - self.start + 1e-6 < 0:
             return "scheduled"
+        passed = now - self.begin + 1e-6
         if passed < _SENDING * self.pace:
             return "accepted" if self.service_sid else "queued"
         if self.outcome.status == "FAILED":
@@ -101,14 +115,18 @@ class Message:
         """Find the sender, which a service chooses only when sending begins."""
         return None if self.service_sid and status in ("accepted", "scheduled", "canceled") else self.from_
 
+    def is_chosen(self, now: float) -> bool:
+        """Tell if its sender is known by now."""
+        return self.service_sid is None or self.sender(self.status(now)) is not None
+
     @property
     def sent_at(self) -> float:
-        return self.start + _SENT * self.pace
+        return self.begin + _SENT * self.pace
 
     def view(self, now: float, status: str | None = None) -> dict[str, Any]:
         status = status or self.status(now)
         sender, sent = self.sender(status), status in SENT
-        count = segments(self.body)[0] if sender else 0
+        count = self.segments if sender else 0
         failed = status in ("failed", "undelivered") and self.outcome.code is not None
         base = f"/2010-04-01/Accounts/{self.account_sid}/Messages/{self.sid}"
         return {
@@ -136,7 +154,7 @@ class Message:
 
     def price(self, now: float) -> Decimal:
         """Calculate the price so far; none before it is sent."""
-        return _PRICE * segments(self.body)[0] if self.status(now) in SENT else Decimal(0)
+        return _PRICE * self.segments if self.status(now) in SENT else Decimal(0)
 
 
 class Messages:
@@ -152,9 +170,11 @@ class Messages:
             raise missing()
         return message
 
-    def listed(self, account_sid: str) -> Iterator[Message]:
+    def listed(self, account_sid: str) -> list[Message]:
         """List messages, newest first, without those that are too new for a list."""
         until = self._twilio.clock.now() - self._twilio.options.list_lag
-        for message in reversed(self.by_sid.values()):
-            if message.account_sid == account_sid and message.created <= until:
-                yield message
+        return [
+            message
+            for message in reversed(self.by_sid.values())
+            if message.created <= until and message.account_sid == account_sid
+        ]

@@ -9,7 +9,10 @@ from airflow_provider_twilio_comms.api.classic.messages import LATEST, SOONEST, 
 from airflow_provider_twilio_comms.emulator.classic.content import Contents
 from airflow_provider_twilio_comms.emulator.classic.fields import made
 from airflow_provider_twilio_comms.emulator.classic.inventory import Inventory
-from airflow_provider_twilio_comms.emulator.classic.services import Service, Services
+from airflow_provider_twilio_comms.emulator.classic.opt_outs import OptOuts
+from airflow_provider_twilio_comms.emulator.classic.sender_choice import SenderChoice
+from airflow_provider_twilio_comms.emulator.classic.sender_queues import LENGTH, Queues
+from airflow_provider_twilio_comms.emulator.classic.services import Services
 from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcome, Outcomes, message_of
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, form
 
@@ -64,6 +67,7 @@ class Order(NamedTuple):
     start: float
     outcome: Outcome
     provide_feedback: bool
+    validity: float
 
 
 def order(twilio: State, request: Request) -> Order:
@@ -91,12 +95,17 @@ def order(twilio: State, request: Request) -> Order:
         raise Problem(400, *_TO[to])
     _alike(to, sender)
     address = to.rpartition(":")[2]
-    outcome = Outcomes(twilio.options.outcomes).of(address, _CHANNELS.get(to.partition(":")[0], "SMS"))
+    if twilio.part(OptOuts).holds(to, sender, sid):
+        outcome = Outcome("FAILED", 21610)
+    else:
+        outcome = Outcomes(twilio.options.outcomes).of(address, _CHANNELS.get(to.partition(":")[0], "SMS"))
     if sid is None and outcome.code in (
         21408,
         21610,
     ):  # a service takes the message first, and fails it later
         raise Problem(400, outcome.code, message_of(outcome.code))
+    if sid is None and twilio.part(Queues).wait(sender) > LENGTH:
+        raise Problem(400, *_FROM["+15005550008"])
     return Order(
         to,
         sender,
@@ -106,7 +115,15 @@ def order(twilio: State, request: Request) -> Order:
         start,
         outcome,
         values.get("provide_feedback", False),
+        float(values.get("validity_period") or _validity(twilio, sid)),
     )
+
+
+def _validity(twilio: State, service_sid: str | None) -> float:
+    """Return the seconds for which a message may wait in a queue, where it does not say so itself."""
+    if service_sid is None:
+        return LENGTH
+    return float(twilio.part(Services).by_sid[service_sid].setting("validity_period"))
 
 
 def _complete(values: dict[str, Any]) -> None:
@@ -154,7 +171,7 @@ def _own(twilio: State, request: Request, sender: str) -> str:
             raise Problem(400, *_FROM["+15005550007"])
         return sender
     channel, _, _ = sender.rpartition(":")
-    named = not channel and any(char.isalpha() for char in sender)
+    named = not channel and sender[0] != "+" and any(char.isalpha() for char in sender)
     if twilio.options.check_senders and not named and not twilio.part(Inventory).owns(sender):
         code, message = (
             (63007, "Channel could not find the 'From' address") if channel else _FROM["+15005550007"]
@@ -164,11 +181,11 @@ def _own(twilio: State, request: Request, sender: str) -> str:
 
 
 def _pooled(twilio: State, sid: str, to: str, wanted: str, values: dict[str, Any]) -> str:
-    """Choose a service's sender for the recipient's channel, numbers first."""
+    """Find the service's sender: the one that was asked for, or the one that it chooses."""
     service = twilio.part(Services).by_sid.get(sid)
     if service is None:
         raise Problem(400, 21701, "The messaging service does not exist")
-    addresses = _addresses(service)
+    addresses = service.addresses()
     if not addresses:
         raise Problem(400, 21703, "The messaging service has no sender")
     fallback = values.get("fallback_from")
@@ -178,14 +195,7 @@ def _pooled(twilio: State, sid: str, to: str, wanted: str, values: dict[str, Any
         raise Problem(400, 21705, "The 'From' number is not in the messaging service")
     if wanted in addresses:
         return wanted
-    fitting = [address for address in addresses if address.rpartition(":")[0] == to.rpartition(":")[0]]
-    if not fitting:
-        raise Problem(400, 21704, "The messaging service has no sender for this recipient")
-    return fitting[0]
-
-
-def _addresses(service: Service) -> list[str]:
-    return [entry.address for entries in service.lists.values() for entry in entries.values()]
+    return twilio.part(SenderChoice).choose(service, to)
 
 
 def _alike(to: str, sender: str) -> None:

@@ -5,6 +5,7 @@ A number or short code is in one service at most (21712) and only once (21710); 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,16 @@ class Service:
     updated: float
     settings: dict[str, Any]
     lists: dict[str, dict[str, Entry]] = field(default_factory=lambda: {name: {} for name in LISTS})
+
+    def setting(self, name: str) -> Any:
+        return self.settings.get(name, _DEFAULTS[name])
+
+    def entries(self) -> Iterator[Entry]:
+        """List its senders, numbers first."""
+        return (entry for entries in self.lists.values() for entry in entries.values())
+
+    def addresses(self) -> set[str]:
+        return {entry.address for entry in self.entries()}
 
     def view(self) -> dict[str, Any]:
         url = address("messaging", f"/v1/Services/{self.sid}")

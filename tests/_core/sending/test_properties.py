@@ -34,6 +34,7 @@ from airflow_provider_twilio_comms.exceptions import SendUncertain, TwilioError
 from tests.conftest import environment
 from tests.fakes import MemoryStore, context
 from tests.operators.bulk_sends import bulk
+from tests.operators.classic_sends import classic
 from tests.operators.single_sends import message
 
 EVERYONE = st.integers(0, 11)
@@ -64,6 +65,7 @@ class World(RuleBasedStateMachine):
         self.tries, self.max_tries, self.clears = 0, 3, 0
         self.people: list[int] = []
         self.size, self.text = 3, "Hello"
+        self.at_once = 1
         self.suppressed: set[int] = set()
         self.resend = False
         self.uncertain = False
@@ -110,6 +112,10 @@ class World(RuleBasedStateMachine):
     @rule(size=st.integers(1, 4))
     def resize(self, size: int) -> None:
         self.size = size
+
+    @rule(at_once=st.sampled_from([1, 2, 4]))
+    def send_together(self, at_once: int) -> None:
+        self.at_once = at_once
 
     @precondition(lambda self: self.keeps)
     @rule(text=st.sampled_from(["Hello", "Good morning"]))
@@ -168,6 +174,12 @@ class World(RuleBasedStateMachine):
     def counts(self) -> dict[str, int]:
         return dict(self.emulator.twilio.ledger.recipients)
 
+    largest = 4  # the largest size of a part
+
+    def unknown(self) -> int:
+        """Of how many messages the ledger does not know, where it knows of single ones."""
+        return 0
+
     def noted(self, *states: str) -> int:
         """How many people the ledger holds in these states."""
         values = [json.loads(value) for value in self.store.values.values()] if self.store else []
@@ -195,6 +207,7 @@ class World(RuleBasedStateMachine):
             self.resend = False
             self.emulator.twilio.faults.clear()
         after = self.counts()
+        assert self.unknown() <= 4 * self.largest, "more is unknown than was under way"
         assert max(after.values(), default=0) <= 1, "somebody was texted twice"
         if result is not None and self.complete is not None and self.keeps:
             assert after == before, "a complete send was sent to"
@@ -210,10 +223,39 @@ class BulkWorld(World):
             [number(person) for person in self.people],
             content=self.text,
             recipients_per_request=self.size,
+            requests_at_once=self.at_once,
             suppress=[number(person) for person in sorted(self.suppressed)] or None,
             on_unknown="resend" if self.resend else "fail",
             unknown_after=0.0,
         )
+
+
+class ClassicWorld(World):
+    """The same through the classic API: batches of ``size`` messages, of which several are under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 2
+
+    def operator(self) -> Any:
+        return classic(
+            [number(person) for person in self.people],
+            content=self.text,
+            requests_at_once=4 * self.size,
+            suppress=[number(person) for person in sorted(self.suppressed)] or None,
+            on_unknown="resend" if self.resend else "fail",
+            unknown_after=0.0,
+        )
+
+    def unknown(self) -> int:
+        """How many messages the ledger does not know of."""
+        values = [json.loads(value) for value in self.store.values.values()] if self.store else []
+        batches = [each for each in values if each.get("state") == "sending"]
+        return sum(each["messages"].count("?") if each.get("messages") else each["count"] for each in batches)
+
+    def noted(self, *states: str) -> int:
+        values = [json.loads(value) for value in self.store.values.values()] if self.store else []
+        return sum(place[:2] == "SM" for each in values for place in each.get("messages", ()))
 
 
 class SingleWorld(World):
@@ -254,6 +296,6 @@ def play(machine: type[World], keeps: bool, examples: int, **more: Any) -> None:
 
 
 @pytest.mark.parametrize("keeps", [True, False], ids=["with a store", "without a store"])
-@pytest.mark.parametrize("machine", [BulkWorld, SingleWorld])
+@pytest.mark.parametrize("machine", [BulkWorld, SingleWorld, ClassicWorld])
 def test_nobody_is_texted_twice_and_nobody_is_forgotten(machine: type[World], keeps: bool) -> None:
     play(machine, keeps, EXAMPLES or 30, derandomize=not EXAMPLES)

@@ -1,0 +1,203 @@
+"""Bulk sends through the classic API: what the operator does otherwise than for the Communications API."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_twilio_comms._core.planning.rates import QUEUE, drained, rate_of, rate_of_service
+from airflow_provider_twilio_comms._core.planning.snapshot import Folder, save_sids
+from airflow_provider_twilio_comms._core.sending.classic import ClassicSend, batch_size, summarize
+from airflow_provider_twilio_comms._core.sending.classic_request import (
+    ClassicReader,
+    ClassicRequest,
+    classic_sender,
+)
+from airflow_provider_twilio_comms._tasks.task_state import earliest_start
+from airflow_provider_twilio_comms.api.pace import Pace
+from airflow_provider_twilio_comms.exceptions import DeliveryFailed, InvalidInput, TwilioError
+from airflow_provider_twilio_comms.hooks import _metrics
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_twilio_comms._core.planning.plan import Plan
+    from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
+    from airflow_provider_twilio_comms._core.sending.ledger import Ledger
+    from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
+    from airflow_provider_twilio_comms.client.config import Config
+    from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+
+AT_ONCE = 100
+
+
+class ClassicTask(Protocol):
+    """The arguments of a bulk operator that a classic send depends on."""
+
+    content: Any
+    sender: Any
+    channel: str
+    send_at: Any
+    options: Mapping[str, Any] | None
+    tags: Mapping[str, str] | None
+    quiet_hours: Any
+    number_column: str | None
+    default_region: str | None
+    requests_at_once: int | None
+    messages_per_second: float | str | None
+    pace_by: str
+    on_unknown: OnUnknown
+    unknown_after: float
+    twilio_conn_id: str
+
+    @property
+    def hook(self) -> TwilioHook: ...
+
+    @property
+    def log(self) -> Any: ...
+
+    def schedule(self, send_at: datetime | None) -> Schedule: ...
+
+    def snapshot_folder(self, ledger: Ledger) -> Folder | None: ...
+
+    def settings(self, context: Context, ledger: Ledger, plan: Plan) -> dict[str, Any]: ...
+
+
+def request_of(task: ClassicTask, config: Config) -> ClassicRequest:
+    """The message without those who get it. Raises :class:`InvalidInput` for what the classic API has not."""
+    if task.tags:
+        raise InvalidInput.at("tags", "are of the Communications API", "Leave them out, or use it")
+    request = ClassicRequest.checked(
+        content=task.content.value,
+        sender=task.sender or config.default_sender,
+        channel=task.channel,
+        send_at=task.send_at,
+        options=task.options,
+    )
+    if task.quiet_hours and "messaging_service_sid" not in request.sender:
+        problem = "only a messaging service holds messages until they are over"
+        raise InvalidInput.at("quiet_hours", problem, "Give a messaging service as sender")
+    return request
+
+
+def reader_of(task: ClassicTask, request: ClassicRequest, config: Config) -> ClassicReader:
+    """What makes recipients of rows."""
+    return ClassicReader(
+        column=task.number_column,
+        channel="WHATSAPP" if request.prefix == "whatsapp:" else "PHONE",
+        region=task.default_region,
+        allows=config.allows if config.allowed_recipients else None,
+        needed=request.needed,
+    )
+
+
+def part_size(task: ClassicTask, ledger: Ledger) -> int:
+    """Messages in a batch: as an earlier try had them, whatever ``requests_at_once`` is now."""
+    outline = ledger.head.outline if ledger.head else None
+    return outline.size if outline else batch_size(task.requests_at_once or AT_ONCE)
+
+
+def rate_for(task: ClassicTask, request: ClassicRequest) -> float:
+    """What Twilio lets the sender send in a second; infinite where that cannot be read."""
+    service = request.sender.get("messaging_service_sid")
+    if not service:
+        return rate_of(request.sender["from_"])
+    try:
+        return task.hook.run(rate_of_service(service)) or math.inf
+    except TwilioError as error:
+        task.log.warning("The senders of the messaging service cannot be read, so it has no pace: %s", error)
+        return math.inf
+
+
+def pace_for(task: ClassicTask, request: ClassicRequest, context: Context) -> float:
+    """What this task may begin in a second: its share, where it is one of a run's mapped tasks."""
+    if task.messages_per_second == "unlimited":
+        return math.inf
+    given = task.messages_per_second
+    whole = rate_for(task, request) if given is None else float(given)
+    others = int(context.get("expanded_ti_count") or 1)
+    at_a_time = int(getattr(task, "max_active_tis_per_dagrun", None) or others)
+    return whole / max(1, min(others, at_a_time))
+
+
+def sending_of(
+    task: ClassicTask, context: Context, plan: Plan, request: ClassicRequest, ledger: Ledger
+) -> ClassicSend:
+    """The send under way."""
+    pace = pace_for(task, request, context)
+    if pace != math.inf:
+        task.log.info("At most %g %s a second are given to Twilio", pace, _unit(task))
+    folder = task.snapshot_folder(ledger)
+    sending = ClassicSend(
+        plan,
+        ledger,
+        request,
+        task.on_unknown,
+        task.unknown_after,
+        task.schedule(request.send_at),
+        at_once=task.requests_at_once or AT_ONCE,
+        pace=Pace(None if pace == math.inf else pace),
+        by_segments=pace != math.inf and _unit(task) == "segments",
+        earliest=earliest_start(context),
+        keep=None if folder is None else partial(save_sids, folder),
+        **task.settings(context, ledger, plan),
+    )
+    sending.counting = _metrics.counting("messages", conn_id=task.twilio_conn_id, kind="classic")
+    return sending
+
+
+def add_drain(task: ClassicTask, report: dict[str, Any], request: ClassicRequest, context: Context) -> None:
+    """Say in the preflight's report how long it takes, and whether Twilio's queue drains in time."""
+    rate = rate_for(task, request)
+    if rate == math.inf:
+        return
+    pace = pace_for(task, request, context)
+    validity = int((task.options or {}).get("validity_period") or QUEUE)
+    report["drain"] = found = drained(report, rate, 0.0 if pace == math.inf else pace, validity)
+    hours = found["seconds"] / 3600
+    if not found["in_time"]:
+        task.log.warning(
+            "The sender sends %g segments a second, so this takes %.1f hours, and Twilio's queue does not "
+            "drain within the validity period (%d s): Twilio will fail the last ones (30036, 30001 or "
+            "21611). Use more senders, or give messages_per_second=%g",
+            rate,
+            hours,
+            validity,
+            rate,
+        )
+    elif hours > 1:
+        task.log.info("The sender sends %g segments a second, so this takes %.1f hours", rate, hours)
+
+
+def sent_of(task: ClassicTask, ledger: Ledger) -> Mapping[str, Any] | None:
+    """What a classic send has left, where the ledger is one's and complete; None for another."""
+    if ledger.done is None:
+        return None
+    if ledger.done.messages is not None:
+        return ledger.done.messages
+    if not any(entry.messages for entry in ledger.entries()):
+        return None
+    sender = classic_sender(task.sender or task.hook.config.default_sender)  # it died before its last note
+    return summarize(ledger, sender, time.time())
+
+
+def check_accepted(messages: Mapping[str, Any]) -> None:
+    """Raises :class:`DeliveryFailed` where Twilio refused every recipient."""
+    refused: Mapping[str, int] = messages["refused"]
+    if refused and not messages["sent"] and not messages["assumed"]:
+        told = ", ".join(f"{count:,} x {code}" for code, count in refused.items())
+        raise DeliveryFailed(
+            f"Twilio refused all {sum(refused.values()):,} recipients: {told}",
+            codes=dict(refused),
+            stats={"failed": sum(refused.values())},
+            operation_ids=[],
+        )
+
+
+def _unit(task: ClassicTask) -> str:
+    """What is counted for the pace: a sender's own is one of segments."""
+    return "segments" if task.messages_per_second is None else task.pace_by
