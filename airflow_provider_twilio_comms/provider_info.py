@@ -242,6 +242,18 @@ _OPTIONS: dict[str, Any] = {
     "webhook_remember_days": _option(
         "Days for which a webhook is remembered, so that a repeated one is ignored.", "float", "30"
     ),
+    "webhook_wakes": _option(
+        "Wake the tasks that wait in the triggerer for a message or an operation as soon as a webhook tells "
+        "that it has ended, and let their triggers poll less often.",
+        "boolean",
+        "False",
+    ),
+    "push_poll_interval": _option(
+        "With webhook_wakes: the seconds between two polls of a waiting task's trigger, at least. It finds "
+        "what no webhook told.",
+        "float",
+        "300",
+    ),
     "webhook_reply": _option(
         "The reply to people who write, as a Jinja template: a text, or TwiML. No reply if empty.",
         example="Thank you, we have read this.",

@@ -72,6 +72,15 @@ class TaskWait(ABC, Generic[E]):
         return outcome
 
 
+def slowed(interval: float) -> float:
+    """The poll interval of a trigger, in seconds: longer where webhooks wake the tasks that wait."""
+    from airflow.sdk.configuration import conf
+
+    if not conf.getboolean("twilio", "webhook_wakes", fallback=False):
+        return interval
+    return max(interval, float(conf.getfloat("twilio", "push_poll_interval", fallback=300.0)))
+
+
 def reread(hook: TwilioHook) -> TwilioHook:
     """Read a connection again after a failed poll: a new hook where it has changed, else the same one."""
     fresh = type(hook)(hook.twilio_conn_id)
@@ -112,7 +121,7 @@ class OperationsTaskWait(TaskWait[Outcome]):
             deadline=wait.deadline,
             since=wait.since,
             enough=wait.enough,
-            poll_interval=self.poll_interval,
+            poll_interval=slowed(self.poll_interval),
             not_before=time.time() + self.initial_delay,
         )
 
@@ -174,7 +183,7 @@ class MessagesTaskWait(TaskWait[MessageOutcome]):
             until=self.until,
             deadline=self.deadline,
             since=self.since,
-            poll_interval=self.poll_interval,
+            poll_interval=slowed(self.poll_interval),
             not_before=time.time() + self.initial_delay,
             cancel_on_kill=cancel_on_kill,
         )

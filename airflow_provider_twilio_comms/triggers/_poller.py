@@ -319,7 +319,7 @@ class Poller(Generic[T]):
                     if _is_outage(error) or isinstance(error, AuthenticationFailed):
                         failed.append(error)
 
-        await _run_together([ask() for _ in range(min(AT_ONCE, len(known) - len(answers)))])
+        await run_together([ask() for _ in range(min(AT_ONCE, len(known) - len(answers)))])
         return answers
 
     async def _tell(self, answers: Answers[T]) -> None:
@@ -399,7 +399,7 @@ def _is_outage(error: TwilioError) -> bool:
     return isinstance(error, TransportFailed | RateLimited) or getattr(error, "status", 0) >= 429
 
 
-async def _run_together(work: Collection[Coroutine[Any, Any, None]]) -> None:
+async def run_together(work: Collection[Coroutine[Any, Any, None]]) -> None:
     """Run all of it to the end; where a part raises, stop the others first. (TaskGroup needs Python 3.11.)"""
     tasks = [asyncio.create_task(each) for each in work]
     try:

@@ -32,6 +32,7 @@ from airflow_provider_twilio_comms.plugins.webhooks.signature import (
     genuine,
     parameters,
 )
+from airflow_provider_twilio_comms.plugins.webhooks.waking import Waker
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -88,6 +89,12 @@ class Webhooks:
         self._intake = Intake(lambda things: self._core.taken(things))
         self._known: OrderedDict[str, None] = OrderedDict()
         self._tidied_at = time.monotonic()
+        self.waker = self._waker() if settings.wakes else None
+
+    def _waker(self) -> Waker:
+        from airflow_provider_twilio_comms.plugins.webhooks import parked
+
+        return Waker(parked, self._core.config_of)
 
     def endpoint(self, kind: Kind) -> Callable[[Request], Any]:
         async def receive(request: Request) -> Response:
@@ -156,6 +163,8 @@ class Webhooks:
             log.exception("A webhook for %s could not be stored and was answered with 503", kind)
             return LATER
         self._remember(things)
+        if self.waker is not None:
+            self.waker.wake(things)
         await self._tidy()
         return None
 

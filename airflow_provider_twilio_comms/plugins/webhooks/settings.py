@@ -20,7 +20,8 @@ SECTION = "twilio"
 class Settings:
     """The options. ``public_url`` is the address that Twilio calls and signs, up to and without ``/inbound``.
 
-    ``max_body`` is bytes; ``max_rate`` is genuine requests a second, for each process of the API server.
+    ``max_body`` is bytes; ``max_rate`` is genuine requests a second, for each process of the API server;
+    ``wakes`` has webhooks wake the tasks that wait for what they tell.
     """
 
     public_url: str
@@ -30,6 +31,7 @@ class Settings:
     max_rate: float = 250.0
     remember_days: float = 30.0
     reply: str = field(default="", repr=False)
+    wakes: bool = False
 
     @classmethod
     def read(cls) -> Settings:
@@ -43,6 +45,7 @@ class Settings:
             max_rate=conf.getfloat(SECTION, "webhook_max_rate", fallback=250.0),
             remember_days=conf.getfloat(SECTION, "webhook_remember_days", fallback=30.0),
             reply=conf.get(SECTION, "webhook_reply", fallback=""),
+            wakes=conf.getboolean(SECTION, "webhook_wakes", fallback=False),
         )
 
 
