@@ -191,12 +191,12 @@ def fetch(message_id: str) -> Call[Message]:
 
 
 def seek(sid: str) -> Call[str]:
-    """Find a message's id from the SM or MM SID of an attempt: ``GET /Messages/Seek/{messageSid}``."""
+    """Find a message's id from the SM or MM SID of an attempt: ``GET /Messages/Seek/{identifier}``."""
     # https://www.twilio.com/docs/bulk-messaging/api/seek-message-resource
     if not re.fullmatch(r"(SM|MM)[0-9a-fA-F]{32}", sid):
         raise InvalidInput.at("sid", "not a message SID", "It is SM or MM and 32 hex digits")
     return Call(
-        "GET", "/Messages/Seek/{messageSid}", _sought, path_values={"messageSid": sid}, redirects=True
+        "GET", "/Messages/Seek/{identifier}", _sought, path_values={"identifier": sid}, redirects=True
     )
 
 
