@@ -72,7 +72,9 @@ def test_receipts_may_come_after_completion(ask: CoreClient) -> None:
 
 def test_a_scheduled_operation_waits_for_its_time(ask: CoreClient) -> None:
     in_an_hour = "2026-09-21T15:13:20"  # UTC: it names no offset
-    operation = ask.send("+12025550100", schedule={"sendAt": ["2026-09-21T14:20:00Z", in_an_hour]})
+    operation = ask.send(
+        "+12025550100", schedule={"sendAt": [in_an_hour, "2026-09-21T16:20:00Z"]}
+    )  # the first
     assert ask.operation(operation)["status"] == "SCHEDULED"
     assert ask.stats(operation) == {"total": 1, "recipients": 1, "scheduled": 1}
     (row,) = ask.rows()

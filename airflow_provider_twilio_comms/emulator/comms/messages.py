@@ -162,7 +162,7 @@ def _attempts(operation: Operation, index: int, status: str) -> list[dict[str, A
     for number, attempt in enumerate(plan.attempts):
         current = status if attempt is plan.attempts[-1] else attempt.status
         party = parties[attempt.address]
-        sid = downstream_sid(operation.key, index, number, operation.content.media)
+        sid = downstream_sid(operation.key, index, number, operation.content.multimedia)
         view = {
             "from": operation.sources[attempt.sender].view(),
             "to": [{"address": party.address, "channel": party.channel}],

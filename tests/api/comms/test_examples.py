@@ -53,7 +53,7 @@ def test_an_example_is_true_to_its_document(call: Call[Any], status: int, body: 
 
 
 def agrees(item: Any, row: dict[str, Any]) -> None:
-    """Nothing that the reply says and the struct knows is lost, at any depth, and no repr shows an address."""
+    """Nothing that the reply says and the struct knows is lost, and no repr shows an address."""
     for field in msgspec.structs.fields(type(item)):
         value, given = getattr(item, field.name), row.get(field.encode_name)
         if isinstance(value, msgspec.Struct):
