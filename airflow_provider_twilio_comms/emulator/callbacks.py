@@ -15,6 +15,7 @@ import hmac
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, urlencode
 
@@ -23,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from airflow_provider_twilio_comms.api.sms_encoding import segments
 from airflow_provider_twilio_comms.emulator.classic.outbox import Message, Messages
 from airflow_provider_twilio_comms.emulator.clock import iso
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
@@ -34,7 +36,8 @@ __all__ = ["Callback", "batch", "event", "of_message", "posted", "route", "signe
 
 _FORM = "application/x-www-form-urlencoded; charset=UTF-8"
 _MOST_RETRIES = 5
-_CODES = {"undelivered": "30003", "failed": "30008"}
+_CODES = {"undelivered": 30003, "failed": 30008}  # of a message that was to end otherwise
+_PLACE = ("City", "State", "Zip", "Country")  # empty where Twilio does not know it
 
 
 class Callback(NamedTuple):
@@ -75,8 +78,11 @@ def signed(url: str, pairs: Sequence[tuple[str, str]], token: str = AUTH_TOKEN) 
     return Callback(url, headers, urlencode(pairs).encode(), overrides)
 
 
-def of_message(message: Message, url: str, status: str | None = None, token: str = AUTH_TOKEN) -> Callback:
-    """Build the webhook of an inbound message, or of a ``status`` that an outbound one has reached."""
+def of_message(
+    message: Message, url: str, status: str | None = None, token: str = AUTH_TOKEN, at: float | None = None
+) -> Callback:
+    """Build the webhook of an inbound message, or of a ``status`` that an outbound one has reached ``at``."""
+    at = message.created if at is None else at
     pairs = [
         ("MessageSid", message.sid),
         ("SmsSid", message.sid),
@@ -88,12 +94,17 @@ def of_message(message: Message, url: str, status: str | None = None, token: str
     if message.service_sid:
         pairs.append(("MessagingServiceSid", message.service_sid))
     if status is None:
-        pairs += [("Body", message.body), ("NumMedia", str(message.media_count)), ("SmsStatus", "received")]
+        pairs += [("SmsMessageSid", message.sid), ("Body", message.body), ("SmsStatus", "received")]
+        pairs += [("NumMedia", str(message.media_count)), ("NumSegments", str(segments(message.body)[0]))]
+        pairs += [(f"{end}{part}", "") for end in ("From", "To") for part in _PLACE]
         for number, file in enumerate(message.media.values()):
             pairs += [(f"MediaUrl{number}", file.url), (f"MediaContentType{number}", file.content_type)]
     else:
         pairs += [("MessageStatus", status), ("SmsStatus", status)]
-        pairs += [("ErrorCode", _CODES[status])] if status in _CODES else []
+        if status in _CODES:
+            pairs.append(("ErrorCode", str(message.outcome.code or _CODES[status])))
+        if status in ("delivered", "undelivered"):
+            pairs.append(("RawDlrDoneDate", f"{datetime.fromtimestamp(at, timezone.utc):%y%m%d%H%M}"))
     callback = signed(url, pairs, token)
     callback.headers["i-twilio-idempotency-token"] = hashlib.md5(callback.body).hexdigest()
     return callback

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from airflow_provider_twilio_comms.emulator.http import Caller, Problem, Request
 
@@ -42,8 +47,11 @@ class Tokens:
 
     def issue(self) -> str:
         self.issued += 1
-        token = f"emulated.{self._twilio.random.getrandbits(128):032x}"
-        self._ends[token] = self._twilio.clock.now() + self._twilio.options.token_lifetime
+        now, bits = self._twilio.clock.now(), self._twilio.random.getrandbits
+        ends = now + self._twilio.options.token_lifetime
+        claims = {"jti": f"{bits(128):032x}", "iss": CLIENT_ID, "iat": int(now), "exp": int(ends)}
+        token = _jwt(claims, f"{bits(128):032x}")
+        self._ends[token] = ends
         return token
 
     def valid(self, token: str) -> bool:
@@ -54,6 +62,17 @@ class Tokens:
         count = len(self._ends)
         self._ends.clear()
         return count
+
+
+def _jwt(claims: Mapping[str, Any], secret: str) -> str:
+    """Write a JSON Web Token: the official client reads its ``exp``, and keeps it until then."""
+    parts = [_base64(msgspec.json.encode(each)) for each in ({"alg": "HS256", "typ": "JWT"}, claims)]
+    text = ".".join(parts)
+    return f"{text}.{_base64(hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest())}"
+
+
+def _base64(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def admit(twilio: State, request: Request, route: Route, account_sid: str | None) -> Caller | None:

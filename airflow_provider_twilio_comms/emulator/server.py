@@ -34,6 +34,7 @@ REFUSED = {"error": "only for http://localhost or 127.0.0.1, and for no other si
 
 def application(twilio: Twilio) -> ASGIApp:
     """Build the ASGI app: outbox page and control API on Starlette, Twilio's products on bare ASGI."""
+    in_flight: list[Request] = []
     own = Starlette(routes=[*page.routes(twilio), *control.routes(twilio)])
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +43,7 @@ def application(twilio: Twilio) -> ASGIApp:
             await answer(scope, receive, send)
             return
         try:
-            await _answer(twilio, scope, receive, send)
+            await _answer(twilio, in_flight, scope, receive, send)
         except Exception:
             _log.exception("The emulator failed on %s %s", scope["method"], scope["path"])
             raise
@@ -50,7 +51,9 @@ def application(twilio: Twilio) -> ASGIApp:
     return app
 
 
-async def _answer(twilio: Twilio, scope: Scope, receive: Receive, send: Send) -> None:
+async def _answer(
+    twilio: Twilio, in_flight: list[Request], scope: Scope, receive: Receive, send: Send
+) -> None:
     product, _, path = scope["path"][1:].partition("/")
     fault = twilio.faults.pick(scope["method"], product, f"/{path}")
     body = b"" if fault and fault.kind == "drop_before" else await _read(receive)
@@ -62,11 +65,15 @@ async def _answer(twilio: Twilio, scope: Scope, receive: Receive, send: Send) ->
         {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
         body,
     )
-    exchange = twilio.exchange(request, fault)
-    delay = exchange.delay + twilio.options.reply_delay
-    if delay:
-        await asyncio.sleep(delay)
-    await _reply(exchange, formatdate(twilio.clock.now(), usegmt=True), receive, send)
+    in_flight.append(request)
+    try:
+        exchange = twilio.exchange(request, fault, len(in_flight))
+        delay = exchange.delay + twilio.options.reply_delay
+        if delay:
+            await asyncio.sleep(delay)
+        await _reply(exchange, formatdate(twilio.clock.now(), usegmt=True), receive, send)
+    finally:
+        in_flight.remove(request)
 
 
 async def _read(receive: Receive) -> bytes:

@@ -12,8 +12,6 @@ import msgspec
 
 from airflow_provider_twilio_comms.api.wire import Reply
 
-__all__ = ["last_segment", "operation_id_of", "resource_id_of"]
-
 _OPERATION = ("operationid", "operation-id", "x-operationid", "x-operation-id")
 
 

@@ -113,7 +113,7 @@ def checked_sender(sender: str | Mapping[str, Any], channel: SenderChannel = "SM
         )
     if form == "address":
         return _address(str(given["address"]).strip(), str(given.get("channel") or channel).upper())
-    if given.get("channels"):
+    if isinstance(given.get("channels"), Mapping):
         check_channels(given["channels"])
     identifier = {"senderId" if form == "sender_id" else "senderPoolId": given[form]}
     return {**identifier, "channels": given["channels"]} if given.get("channels") else identifier
@@ -124,7 +124,7 @@ def check_channels(channels: Mapping[str, Any]) -> None:
 
     https://www.twilio.com/docs/bulk-messaging/channel-fallback
     """
-    if not isinstance(channels, Mapping) or not set(channels) <= {"filterIn", "priority"}:
+    if not set(channels) <= {"filterIn", "priority"}:
         raise InvalidInput.at("sender", "channels has unknown keys", "Known are filterIn and priority")
     chosen, order = channels.get("filterIn", ()), channels.get("priority", ())
     named = [*chosen, *(each.get("channel") for each in order)]

@@ -11,8 +11,6 @@ from typing import Any
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
-__all__ = ["checked_addresses"]
-
 MAX_ADDRESSES = 10  # of one recipient
 CHANNELS = ("PHONE", "WHATSAPP")
 _FORM = 'Give {"address", "channel"}, {"addresses"} or {"profileId", "memoryStoreId"}, and {"variables"}'

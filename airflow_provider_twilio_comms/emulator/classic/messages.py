@@ -46,12 +46,14 @@ def create(twilio: State, request: Request, account_sid: str) -> Reply:
         else:
             twilio.part(Messages).by_sid[message.sid] = message
             twilio.ledger.accept([ordered.to.rpartition(":")[2]])
-    return json_reply(message.view(message.created, message.initial), 201)
+    view = message.view(message.created, message.initial)
+    del view["subresource_uris"]["feedback"]  # only later replies name it
+    return json_reply(view, 201)
 
 
 def _message(twilio: State, account_sid: str, ordered: Order) -> Message:
     now, bits = twilio.clock.now(), twilio.random.getrandbits
-    sid = f"{'MM' if ordered.media_urls else 'SM'}{bits(128):032x}"
+    sid = f"{'MM' if ordered.media_urls or ordered.content_sid else 'SM'}{bits(128):032x}"
     files = [
         Media(f"ME{bits(128):032x}", sid, account_sid, url, _type_of(url), now) for url in ordered.media_urls
     ]

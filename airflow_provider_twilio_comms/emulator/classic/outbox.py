@@ -124,7 +124,7 @@ class Message:
             "num_segments": str(count),
             "num_media": str(self.media_count),
             "price": str(_PRICE * count) if sent else None,
-            "price_unit": "USD" if sent else None,
+            "price_unit": "USD" if sent or self.priced else None,
             "error_code": self.outcome.code if failed else None,
             "error_message": message_of(self.outcome.code or 0) if failed else None,
             "date_created": rfc2822(self.created),
@@ -133,6 +133,11 @@ class Message:
             "uri": f"{base}.json",
             "subresource_uris": {"media": f"{base}/Media.json", "feedback": f"{base}/Feedback.json"},
         }
+
+    @property
+    def priced(self) -> bool:
+        """True if the currency is known from the start: of a number, but of no service or channel."""
+        return self.service_sid is None and ":" not in self.to
 
     def price(self, now: float) -> Decimal:
         """Calculate the price so far; none before it is sent."""
