@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider_twilio_comms.emulator.http import Caller, Problem, Request
+from airflow_provider_twilio_comms.emulator.subaccounts import Subaccounts
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.routes import Route
@@ -78,8 +79,8 @@ def _base64(content: bytes) -> str:
 def admit(twilio: State, request: Request, route: Route, account_sid: str | None) -> Caller | None:
     """Authenticate the caller and check that they may use this route on this account. Raises 401 and 403.
 
-        account, auth token   everything
-        Main API key          everything
+        account, auth token   everything, of its subaccounts too
+        Main API key          everything, of the account's subaccounts too
         Standard API key      everything but accounts and keys (401, 20003)
         Restricted API key    nothing: it lacks every permission (403, 70051)
         test credentials      the few documented calls; else 403, 20008
@@ -91,7 +92,7 @@ def admit(twilio: State, request: Request, route: Route, account_sid: str | None
     if route.access == "anyone":
         return None
     caller = _caller(twilio, request.headers.get("authorization", ""))
-    if caller is None or (account_sid is not None and account_sid != caller.account_sid):
+    if caller is None or (account_sid is not None and not _may_act_for(twilio, caller, account_sid)):
         problem = Problem(401, 20003, "Authenticate")
         problem.headers["www-authenticate"] = 'Basic realm="Twilio API"'
         raise problem
@@ -106,6 +107,12 @@ def admit(twilio: State, request: Request, route: Route, account_sid: str | None
     return caller
 
 
+def _may_act_for(twilio: State, caller: Caller, account_sid: str) -> bool:
+    """Tell if it is the caller's account, or a subaccount of it: a parent's credentials do for all."""
+    parent = caller.account_sid == ACCOUNT_SID and caller.kind in ("token", "main")
+    return account_sid == caller.account_sid or (parent and account_sid in twilio.part(Subaccounts).by_sid)
+
+
 def _caller(twilio: State, header: str) -> Caller | None:
     scheme, _, value = header.partition(" ")
     if scheme.lower() == "bearer":
@@ -116,4 +123,6 @@ def _caller(twilio: State, header: str) -> Caller | None:
         user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return None
+    if twilio.part(Subaccounts).owner_of(user, password):
+        return Caller(user, "token")
     return _KNOWN.get((user, password))

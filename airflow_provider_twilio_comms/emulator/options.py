@@ -85,6 +85,10 @@ class Options(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         bool, Meta(description="count recipients but keep no messages, for benchmarks of clients")
     ] = False
     reply_delay: Annotated[Seconds, Meta(description="time to wait before every reply")] = 0.0
+    status_callbacks: Annotated[
+        Literal["loopback", "everywhere", "off"],
+        Meta(description="where the StatusCallback of a message may lead: this machine alone, or anywhere"),
+    ] = "loopback"
     token_lifetime: Annotated[int, Meta(ge=1, description="lifetime of OAuth tokens")] = 3600
     retention: Annotated[
         Seconds, Meta(description="time after which operations and messages are deleted")

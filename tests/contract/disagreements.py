@@ -213,7 +213,6 @@ DISAGREEMENTS = [
 
 # Operations of the documents that have no function, each with its reason.
 OMITTED = {
-    "api.ListAccount": "administers subaccounts, and its reply carries the auth token of each",
     "api.CreateAccount": "administers subaccounts: not messaging",
     "api.UpdateAccount": "administers subaccounts: can close the account for good",
     "content.ListLegacyContent": "a view of templates made before this API; they cannot be sent by SID",

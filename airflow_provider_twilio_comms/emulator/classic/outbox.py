@@ -69,28 +69,31 @@ class Message:
     pace: float
     lag: float = 0.0
     provide_feedback: bool = False
+    status_callback: str | None = None
     media: dict[str, Media] = field(default_factory=dict)
     media_count: int = 0
     canceled_at: float | None = None
     updated: float = 0.0
 
+    def stages(self) -> list[tuple[float, str]]:
+        """List its statuses with their times, from the start of sending."""
+        start, pace, ending = self.start, self.pace, self.outcome.status
+        found = [(start, "accepted" if self.service_sid else "queued")]
+        if ending == "FAILED":
+            return [*found, (start + _SENDING * pace, "failed")]
+        found += [(start + _SENDING * pace, "sending"), (start + _SENT * pace, "sent")]
+        if ending != "SENT":
+            settled = "delivered" if ending == "READ" else ending.lower()
+            found.append((start + _SETTLED * pace + self.lag, settled))
+        if ending == "READ":
+            found.append((start + pace + self.lag, "read"))
+        return found
+
     def status(self, now: float) -> str:
         if self.canceled_at is not None:
             return "canceled"
-        passed = now - self.start + 1e-6
-        if passed < 0:
-            return "scheduled"
-        if passed < _SENDING * self.pace:
-            return "accepted" if self.service_sid else "queued"
-        if self.outcome.status == "FAILED":
-            return "failed"
-        if passed < _SENT * self.pace:
-            return "sending"
-        if passed < _SETTLED * self.pace + self.lag or self.outcome.status == "SENT":
-            return "sent"
-        if self.outcome.status == "READ" and passed < self.pace + self.lag:
-            return "delivered"
-        return self.outcome.status.lower()
+        passed = (status for moment, status in reversed(self.stages()) if moment <= now + 1e-6)
+        return next(passed, "scheduled")
 
     @property
     def initial(self) -> str:

@@ -21,7 +21,7 @@ from airflow_provider_twilio_comms.emulator.comms.schema import SenderId, Tags
 from airflow_provider_twilio_comms.emulator.comms.senders import listed
 from airflow_provider_twilio_comms.emulator.comms.sending import accepted
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, address, json_reply
-from airflow_provider_twilio_comms.emulator.paging import comms_page, offset, page_size
+from airflow_provider_twilio_comms.emulator.paging import comms_page, page_size
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def list_pools(twilio: State, request: Request, version: str) -> Reply:
         and since <= pool.created <= until
     )
     token, size = request.values.get("pageToken"), page_size(request.values.get("pageSize"))
-    items, pagination = comms_page("pools", found, offset("pools", token), size, token)
+    items, pagination = comms_page("pools", found, size, token)
     return json_reply({"senderPools": items, "pagination": pagination})
 
 
@@ -228,7 +228,7 @@ def list_operations(twilio: State, request: Request, version: str) -> Reply:
     )
     found = (view for view in views if status in (None, view["status"]))
     token, size = request.values.get("pageToken"), page_size(request.values.get("pageSize"))
-    items, pagination = comms_page("pool operations", found, offset("pool operations", token), size, token)
+    items, pagination = comms_page("pool operations", found, size, token)
     return json_reply({"operations": items, "pagination": pagination})
 
 

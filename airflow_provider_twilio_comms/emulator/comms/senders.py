@@ -20,7 +20,7 @@ from airflow_provider_twilio_comms.emulator.comms.schema import (
     problem_with_controls,
 )
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, json_reply
-from airflow_provider_twilio_comms.emulator.paging import comms_page, offset, page_size
+from airflow_provider_twilio_comms.emulator.paging import comms_page, page_size
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def listed(request: Request, senders: Iterable[Sender]) -> Reply:
 
 
 def _page(found: Iterable[dict[str, Any]], token: str | None, size: int) -> Reply:
-    items, pagination = comms_page("senders", found, offset("senders", token), size, token)
+    items, pagination = comms_page("senders", found, size, token)
     return json_reply({"senders": items, "pagination": pagination})
 
 
