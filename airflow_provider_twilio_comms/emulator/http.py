@@ -38,9 +38,9 @@ class Caller(NamedTuple):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """A request. ``product`` is the first segment of the server's path (``comms``, ``api``), ``path`` the rest,
-    version included; header names are lower case. The core sets ``caller`` when it has authenticated it, and
-    ``strict`` by the option ``mode``: unless it is set, what Twilio would ignore is ignored.
+    """A request. ``product`` is the first segment of the server's path (``comms``, ``api``), ``path`` is the
+    rest, version included; header names are lower case. The core sets ``caller`` when it has authenticated it,
+    and ``strict`` by the option ``mode``: unless it is set, what Twilio would ignore is ignored.
     """
 
     method: str

@@ -9,10 +9,10 @@ __all__ = ["page"]
 
 _INTRO = """# Emulator and Twilio
 
-Twilio's own OpenAPI documents, their examples, and recorded replies judge the emulator. It is stricter than Twilio
-where a mistake would otherwise go unnoticed. With the option `mode` set to `like-twilio` (`--mode like-twilio`,
-`twilio.change(mode="like-twilio")`), it takes what the documents leave open, as Twilio does; the last column of
-the tables tells where that makes a difference.
+Twilio's own OpenAPI documents, their examples, and recorded replies judge the emulator. It is stricter
+than Twilio where a mistake would otherwise go unnoticed. With the option `mode` set to `like-twilio`
+(`--mode like-twilio`, `twilio.change(mode="like-twilio")`), it takes what the documents leave open, as
+Twilio does; the last column of the tables tells where that makes a difference.
 """
 _TITLES = {
     "stricter": "Stricter than Twilio",
