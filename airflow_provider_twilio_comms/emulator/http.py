@@ -39,7 +39,7 @@ class Caller(NamedTuple):
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
     """A request. ``product`` is the first segment of the server's path (``comms``, ``api``), ``path`` is the
-    rest, version included; header names are lower case. The core sets ``caller`` when it has authenticated it,
+    rest, version included; header names are lower case. The core sets ``caller`` when it is authenticated,
     and ``strict`` by the option ``mode``: unless it is set, what Twilio would ignore is ignored.
     """
 
