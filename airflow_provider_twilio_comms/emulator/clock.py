@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from datetime import datetime, timezone
 from email.utils import formatdate
 from functools import lru_cache
 
-__all__ = ["Clock", "http_date", "iso", "rfc2822"]
+__all__ = ["Clock", "http_date", "iso", "moment_of", "rfc2822"]
+
+_RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d)?(\.\d+)?(Z|z|[+-]\d\d:\d\d)?")
 
 
 class Clock:
@@ -52,3 +55,16 @@ def _rfc2822(second: int) -> str:
 @lru_cache(16)
 def _http_date(second: int) -> str:
     return formatdate(second, usegmt=True)
+
+
+def moment_of(text: str, zoned: bool = False) -> float | None:
+    """Read an RFC 3339 time, in UTC if it has no offset; None if it is none, or ``zoned`` and without one."""
+    match = _RFC_3339.fullmatch(text)
+    if match is None or (zoned and not match[4]):
+        return None
+    offset = match[4] if match[4] and match[4] not in "Zz" else "+00:00"
+    try:
+        moment = datetime.fromisoformat(f"{match[1]}{match[2] or ':00'}{offset}")
+    except ValueError:
+        return None
+    return moment.astimezone(timezone.utc).timestamp() + float(match[3] or 0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import HTTP
 from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import unquote_plus
 
@@ -36,8 +38,9 @@ class Caller(NamedTuple):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """A request. ``product`` is the first segment of the server's path (``comms``, ``api``); ``path`` is the
-    rest, version included. Header names are lower case. ``caller`` is set once the core has authenticated it.
+    """A request. ``product`` is the first segment of the server's path (``comms``, ``api``), ``path`` is the
+    rest, version included; header names are lower case. The core sets ``caller`` when it is authenticated,
+    and ``strict`` by the option ``mode``: unless it is set, what Twilio would ignore is ignored.
     """
 
     method: str
@@ -47,13 +50,15 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     caller: Caller | None = None
+    strict: bool = True
 
     def __repr__(self) -> str:
         return f"<Request {self.method} /{self.product}{self.path}>"
 
-    def by(self, caller: Caller | None) -> Request:
+    def by(self, caller: Caller | None, strict: bool) -> Request:
         """The same request, once its caller is known."""
-        return Request(self.method, self.product, self.path, self.query, self.headers, self.body, caller)
+        known = (self.method, self.product, self.path, self.query, self.headers, self.body)
+        return Request(*known, caller, strict)
 
     @property
     def values(self) -> dict[str, str]:
@@ -88,8 +93,11 @@ def json_reply(body: Any, status: int = 200, headers: Mapping[str, str] | None =
     return Reply(status, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(body))
 
 
-def problem_reply(product: str, problem: Problem) -> Reply:
-    """Build an error reply: ``{"errors": [...]}`` for comms, ``{code, message, ...}`` for other products."""
+def problem_reply(product: str, problem: Problem, path: str = "") -> Reply:
+    """Build an error reply: ``{"errors": [...]}`` for comms, ``{code, message, ...}`` for other products.
+
+    The latter's 404 names the path, which may hold a phone number: a client must not show it.
+    """
     info = "https://www.twilio.com/docs/errors/"
     body: dict[str, Any]
     if product == "comms":
@@ -101,6 +109,8 @@ def problem_reply(product: str, problem: Problem) -> Reply:
         }
     else:
         code, message, _ = problem.errors[0]
+        if (problem.status, code) == (404, 20404) and path:
+            message = f"The requested resource {path} was not found"
         body = {"code": code, "message": message, "more_info": f"{info}{code}", "status": problem.status}
     return json_reply(body, problem.status, problem.headers)
 
@@ -120,10 +130,11 @@ def body_as(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def form(request: Request) -> list[tuple[str, str]]:
-    """Parse a form body into pairs, empty values included."""
-    if request.body and not request.headers.get("content-type", "").startswith(
-        "application/x-www-form-urlencoded"
-    ):
+    """Parse a form body into pairs, empty values included; Twilio takes multipart too."""
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("multipart/form-data"):
+        return _multipart(kind, request.body)
+    if request.body and not kind.startswith("application/x-www-form-urlencoded"):
         raise Problem(400, 20001, "Content-Type must be application/x-www-form-urlencoded")
     parts = (part.partition("=") for part in request.body.decode("utf-8", "replace").split("&") if part)
     return [(_plain(name), _plain(value)) for name, _, value in parts]
@@ -132,6 +143,17 @@ def form(request: Request) -> list[tuple[str, str]]:
 def _plain(text: str) -> str:
     """Decode a part of a form. Most need none, which a parser of forms is slow to see."""
     return unquote_plus(text) if "%" in text or "+" in text else text
+
+
+def _multipart(kind: str, body: bytes) -> list[tuple[str, str]]:
+    message = message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body, policy=HTTP)
+    pairs = []
+    for part in message.iter_parts() if message.is_multipart() else ():
+        name, content = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
+        if not isinstance(name, str) or part.get_filename() or not isinstance(content, bytes):
+            raise Problem(400, 20001, "A part of the form is not a field")
+        pairs.append((name, content.decode("utf-8", "replace")))
+    return pairs
 
 
 def spelled(name: str) -> str:

@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from airflow_provider_twilio_comms.emulator import control, page
+from airflow_provider_twilio_comms.emulator import callbacks, control, page
 from airflow_provider_twilio_comms.emulator.clock import Clock, http_date
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
 from airflow_provider_twilio_comms.emulator.faults import Fault
@@ -29,6 +29,7 @@ __all__ = ["Running", "application", "running"]
 
 _log = logging.getLogger(__name__)
 
+CALLBACK_PAUSE = 0.05  # seconds between two looks for callbacks that are due
 REFUSED = {"error": "only for http://localhost or 127.0.0.1, and for no other site's pages"}
 
 
@@ -78,13 +79,11 @@ async def _answer(twilio: Twilio, in_progress: int, scope: Scope, receive: Recei
         {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
         body,
     )
-    exchange = twilio.exchange(request, fault)
+    exchange = twilio.exchange(request, fault, in_progress)
     delay = exchange.delay + twilio.options.reply_delay
     if delay:
         await asyncio.sleep(delay)
-    date = http_date(twilio.clock.now())
-    own = [(b"date", date.encode()), (b"twilio-concurrent-requests", str(in_progress).encode())]
-    await _reply(exchange, own, receive, send)
+    await _reply(exchange, http_date(twilio.clock.now()), receive, send)
 
 
 async def _read(receive: Receive) -> bytes:
@@ -96,10 +95,8 @@ async def _read(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-async def _reply(exchange: Exchange, own: list[tuple[bytes, bytes]], receive: Receive, send: Send) -> None:
-    """Send a reply whole with headers of the server's own, or end the connection before its first byte or in
-    its middle.
-    """
+async def _reply(exchange: Exchange, date: str, receive: Receive, send: Send) -> None:
+    """Send a reply whole, or end the connection before its first byte or in its middle."""
     if exchange.ending == "drop":
         _transport(send).abort()
         await _gone(receive)
@@ -107,7 +104,7 @@ async def _reply(exchange: Exchange, own: list[tuple[bytes, bytes]], receive: Re
     reply = exchange.reply
     length = len(reply.body) + (100 if exchange.ending == "cut" else 0)
     headers = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
-    headers += [*own, (b"content-length", str(length).encode())]
+    headers += [(b"date", date.encode()), (b"content-length", str(length).encode())]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     if exchange.ending == "cut":
         half = reply.body[: len(reply.body) // 2]
@@ -192,6 +189,8 @@ class Running:
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, name="twilio-emulator", daemon=True
         )
+        self._caller = threading.Thread(target=self._call_back, name="twilio-emulator-callbacks", daemon=True)
+        self._ended = threading.Event()
 
     def start(self) -> None:
         self._thread.start()
@@ -199,11 +198,25 @@ class Running:
             if not self._thread.is_alive():
                 raise RuntimeError("The emulator's server did not start")
             time.sleep(0.005)
+        self._caller.start()
+
+    def _call_back(self) -> None:
+        """Post status callbacks when they are due; the clock, which may be advanced, is looked at often."""
+        waits = self.twilio.webhooks_wait
+        while not self._ended.is_set():
+            waits.wait()
+            waits.clear()
+            while not self._ended.wait(CALLBACK_PAUSE) and callbacks.post_due(self.twilio):
+                pass
 
     def stop(self) -> None:
         """Stop the server; open connections are closed, replies in progress get one second."""
+        self._ended.set()
+        self.twilio.webhooks_wait.set()
         self._server.end()
         self._thread.join()
+        if self._caller.is_alive():
+            self._caller.join(timeout=1)
         self._socket.close()
 
     @property

@@ -279,8 +279,10 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
             self._places[identity] = part.number
 
     def request(self, part: Chunk, time: float) -> Call[messages.Accepted]:
-        tags = {TAG: self._tag(part), KEY_TAG: self.ledger.name}
-        return self._request.call(self.plan.to(part), tags, self.schedule.at(part.zones, time))
+        tags, send_at = {TAG: self._tag(part), KEY_TAG: self.ledger.name}, self.schedule.at(part.zones, time)
+        if send_at is not None:
+            messages.schedulable(send_at, datetime.fromtimestamp(time, timezone.utc))
+        return self._request.call(self.plan.to(part), tags, send_at)
 
     def identity(self, reply: messages.Accepted) -> str | None:
         return reply.operation_id

@@ -19,16 +19,19 @@ SenderChannel = Literal["SMS", "RCS", "WHATSAPP"]
 
 MAX_TAGS = 10
 _TAG = re.compile(r"[a-zA-Z0-9._~-]+")
-_TEMPLATE = re.compile(r"HX[0-9a-fA-F]{32}")
+_TEMPLATE = re.compile(r"HX[a-zA-Z0-9]{26,34}")
 _SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
 _FORMS = {"text", "media", "content_sid", "modules"}
+_RCS = {"text", "contentInfo", "richCard"}
+MAX_MODULES = 4
 
 
 def checked_content(content: str | Mapping[str, Any]) -> Content:
     """Validate the content and write it in Twilio's form.
 
     A text; ``{"text", "media"}`` with media addresses; ``{"content_sid"}``, whose values are each recipient's
-    variables; or ``{"modules"}``, one body per channel, passed on as they are. Raises :class:`InvalidInput`.
+    variables; or ``{"modules"}``, one body per channel, whose inside is passed on as it is. Raises
+    :class:`InvalidInput`.
     """
     given = {"text": content} if isinstance(content, str) else {**content}
     unknown = set(given) - _FORMS
@@ -44,14 +47,35 @@ def checked_content(content: str | Mapping[str, Any]) -> Content:
             "content", f"mixes {', '.join(sorted(forms))}", "Give text and media, a content_sid, or modules"
         )
     if "modules" in forms:
-        return {"modules": list(given["modules"])}
+        return {"modules": checked_modules(given["modules"])}
     if "content_sid" in forms:
         if not _TEMPLATE.fullmatch(str(given["content_sid"])):
             raise InvalidInput.at(
-                "content", "content_sid is not a content template", "Expected HX and 32 hex digits"
+                "content",
+                "content_sid is not a content template",
+                "Expected HX and 26 to 34 letters, digits",
             )
         return {"contentId": given["content_sid"]}
     return _text(given.get("text"), given.get("media"))
+
+
+def checked_modules(modules: Any) -> list[Mapping[str, Any]]:
+    """Check that modules are 1 to 4, for one channel each, and rcs one kind of content."""
+    if not isinstance(modules, (list, tuple)) or not 1 <= len(modules) <= MAX_MODULES:
+        raise InvalidInput.at(
+            "content", "modules are not a list of 1 to 4", "Give one for each channel: sms, rcs"
+        )
+    for number, module in enumerate(modules, 1):
+        if not isinstance(module, Mapping) or len({"sms", "rcs"} & set(module)) != 1:
+            raise InvalidInput.at("content", f"module {number} has not one channel", "Give sms or rcs")
+        rcs = module.get("rcs")
+        if rcs is not None and (not isinstance(rcs, Mapping) or len(_RCS & set(rcs)) != 1 or "media" in rcs):
+            raise InvalidInput.at(
+                "content",
+                f"rcs of module {number} has not one kind of content",
+                "Give text, contentInfo (a file) or richCard; media is a part of a card",
+            )
+    return list(modules)
 
 
 def _text(text: Any, media: Any) -> Content:
@@ -89,8 +113,28 @@ def checked_sender(sender: str | Mapping[str, Any], channel: SenderChannel = "SM
         )
     if form == "address":
         return _address(str(given["address"]).strip(), str(given.get("channel") or channel).upper())
+    if isinstance(given.get("channels"), Mapping):
+        check_channels(given["channels"])
     identifier = {"senderId" if form == "sender_id" else "senderPoolId": given[form]}
     return {**identifier, "channels": given["channels"]} if given.get("channels") else identifier
+
+
+def check_channels(channels: Mapping[str, Any]) -> None:
+    """Check the channels of a pool: ``filterIn`` without repetition, ``priority`` with whole numbers.
+
+    https://www.twilio.com/docs/bulk-messaging/channel-fallback
+    """
+    if not set(channels) <= {"filterIn", "priority"}:
+        raise InvalidInput.at("sender", "channels has unknown keys", "Known are filterIn and priority")
+    chosen, order = channels.get("filterIn", ()), channels.get("priority", ())
+    named = [*chosen, *(each.get("channel") for each in order)]
+    wrong = [each for each in named if each not in get_args(SenderChannel)]
+    if wrong:
+        raise InvalidInput.at("sender", f"{wrong[0]} is not a sender's channel", "Use SMS, RCS or WHATSAPP")
+    if len(set(chosen)) < len(chosen):
+        raise InvalidInput.at("sender", "filterIn repeats a channel", "Name each channel once")
+    if not all(type(each.get("priority")) is int for each in order):
+        raise InvalidInput.at("sender", "a priority is no whole number", "Give one, the lowest first")
 
 
 def _address(address: str, channel: str) -> Sender:
@@ -120,8 +164,13 @@ def _named(sender: str, channel: SenderChannel) -> dict[str, Any]:
     return {"address": sender, "channel": channel}
 
 
-def checked_tags(tags: Mapping[str, str] | None, limit: int = MAX_TAGS) -> dict[str, str]:
-    """Validate tags: up to ``limit``, of letters, digits and ``. _ ~ -``; a value may be Liquid."""
+def checked_tags(
+    tags: Mapping[str, str] | None, limit: int = MAX_TAGS, literal: bool = False
+) -> dict[str, str]:
+    """Validate tags: up to ``limit``, of letters, digits and ``. _ ~ -``.
+
+    A value may be Liquid, unless ``literal``, as in a filter.
+    """
     tags = dict(tags or {})
     if len(tags) > limit:
         own = MAX_TAGS - limit
@@ -134,7 +183,7 @@ def checked_tags(tags: Mapping[str, str] | None, limit: int = MAX_TAGS) -> dict[
             raise InvalidInput.at(
                 "tags", f"the value of {key!r} is not 1 to 256 characters of text", _TAG_FIX
             )
-        if "{{" not in value and not _TAG.fullmatch(value):
+        if (literal or "{{" not in value) and not _TAG.fullmatch(value):
             raise InvalidInput.at("tags", f"the value of {key!r} is not allowed", _TAG_FIX)
     return tags
 

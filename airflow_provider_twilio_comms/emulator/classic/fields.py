@@ -1,13 +1,16 @@
 """Form and query fields, validated against the calls of ``api/`` and refused with Twilio's codes.
 
-A field that no call knows is refused too: Twilio would ignore it, and the mistake would go unnoticed.
+A field that no call knows is refused too: Twilio ignores it, as the mode ``like-twilio`` does, and nobody
+notices the mistake.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, Literal, NamedTuple, get_origin
 
@@ -23,14 +26,20 @@ Pairs = Iterable[tuple[str, str]]
 _PAGING = ("PageSize", "Page", "PageToken")
 
 
-def given(request: Request, shape: Any, codes: Mapping[str, int] | None = None) -> dict[str, Any]:
-    """Read a form as the arguments of ``shape``; ``codes`` are Twilio's by field, for others 20001."""
-    return made(form(request), shape, codes or {})
+Codes = Mapping[str, "int | tuple[int, str]"]
+
+
+def given(request: Request, shape: Any, codes: Codes | None = None) -> dict[str, Any]:
+    """Read a form as the arguments of ``shape``.
+
+    ``codes`` are Twilio's by field, with a text in which ``{}`` is the value; for others 20001.
+    """
+    return made(form(request), shape, codes or {}, request.strict)
 
 
 def asked(request: Request, shape: Any) -> dict[str, Any]:
     """Read the query of a list, without its paging."""
-    return made([pair for pair in request.query if pair[0] not in _PAGING], shape, {})
+    return made([pair for pair in request.query if pair[0] not in _PAGING], shape, {}, request.strict)
 
 
 def required(values: dict[str, Any], name: str, wire: str, code: int = 20001) -> Any:
@@ -40,13 +49,14 @@ def required(values: dict[str, Any], name: str, wire: str, code: int = 20001) ->
     return values.pop(name)
 
 
-def made(pairs: Pairs, shape: Any, codes: Mapping[str, int]) -> dict[str, Any]:
+def made(pairs: Pairs, shape: Any, codes: Codes, strict: bool) -> dict[str, Any]:
     known = _readers(shape)
     texts: dict[str, list[str]] = {}
     for wire, text in pairs:
-        if wire not in known:
+        if wire in known:
+            texts.setdefault(wire, []).append(text)
+        elif strict:
             raise Problem(400, 20001, f"Unknown parameter: {wire}")
-        texts.setdefault(wire, []).append(text)
     return {known[wire].field.name: _value(known[wire], each, codes) for wire, each in texts.items()}
 
 
@@ -73,14 +83,34 @@ def _reader(field: Field) -> _Reader:
     return _Reader(field, kind, "json" if issubclass(origin, Mapping) else "list", is_date)
 
 
-def _value(reader: _Reader, texts: Sequence[str], codes: Mapping[str, int]) -> Any:
+def _value(reader: _Reader, texts: Sequence[str], codes: Codes) -> Any:
     field = reader.field
     try:
         value = _python(reader, texts)
         return valid(field.name, value, field.hint) if reader.is_date else msgspec.convert(value, field.hint)
     except (InvalidInput, InvalidOperation, ValueError, msgspec.MsgspecError):
-        code = codes.get(field.wire, 20001)
-        raise Problem(400, code, f"The parameter {field.wire} is invalid") from None
+        known = codes.get(field.wire, 20001)
+        code, text = known if isinstance(known, tuple) else (known, f"The parameter {field.wire} is invalid")
+        raise Problem(400, code, text.format(texts[-1])) from None
+
+
+# Dates as Twilio's own examples write them, besides ISO 8601.
+_SPACED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?")
+_AMERICAN = re.compile(r"(\d\d)/(\d\d)/(\d{4} \d\d:\d\d:\d\d [A-Z]+)")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _iso(text: str) -> str:
+    """Write a date in ISO 8601; one of no known form stays."""
+    if _SPACED.fullmatch(text):
+        return f"{text[:19].replace(' ', 'T')}+00:00"
+    american = _AMERICAN.fullmatch(text)
+    if american and 1 <= int(american[1]) <= 12:
+        text = f"Day, {american[2]} {_MONTHS[int(american[1]) - 1]} {american[3]}"
+    try:
+        return parsedate_to_datetime(text).isoformat() if "," in text else text
+    except ValueError:
+        return text
 
 
 def _python(reader: _Reader, texts: Sequence[str]) -> Any:
@@ -92,4 +122,6 @@ def _python(reader: _Reader, texts: Sequence[str]) -> Any:
         return {"true": True, "false": False}.get(text.lower(), text)
     if kind is int:
         return int(text)
+    if kind is date:
+        return _iso(text)
     return Decimal(text) if kind is Decimal else text

@@ -39,7 +39,7 @@ class SenderChoice:
         channel = to.rpartition(":")[0]
         fitting = [entry for entry in service.entries() if entry.address.rpartition(":")[0] == channel]
         if not fitting:
-            raise Problem(400, 21704, "The messaging service has no sender for this recipient")
+            raise Problem(400, 21704, f"The messaging service has no sender that reaches {to}.")
         if len(fitting) == 1:
             return fitting[0].address
         sticky = service.setting("sticky_sender")
