@@ -13,10 +13,10 @@ from airflow.sdk.configuration import conf
 
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, WaitFor
 from airflow_provider_twilio_comms._core.xcom_keys import SENT
-from airflow_provider_twilio_comms._tasks.arguments import count_of
+from airflow_provider_twilio_comms._tasks.arguments import check_sender, content_of, count_of
 from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
 from airflow_provider_twilio_comms._tasks.send_operator import TwilioSendOperator
-from airflow_provider_twilio_comms.exceptions import SendUncertain, TwilioError, scrub
+from airflow_provider_twilio_comms.exceptions import InvalidInput, SendUncertain, TwilioError, scrub
 from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.links.console import KEY
 
@@ -63,9 +63,17 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         path or URI of a CSV, JSON lines or Parquet file, read as a stream through ``ObjectStoragePath``
         (a template). Never shown in the UI
     :param content: a text (Liquid, not Jinja: see ``render_content``); ``{"text", "media"}``;
-        ``{"content_sid"}``, whose values are the recipients' variables; or ``{"modules"}``
-    :param sender: a number, ``whatsapp:+...``, ``rcs:<agent>``, a sender id, a sender pool id, or a mapping;
-        left out, the connection's ``default_sender``
+        ``{"content_sid"}``, whose values are the recipients' variables, for WhatsApp, list pickers and quick
+        replies too; ``{"cards": [...], "text": ...}`` and the other names of
+        :class:`~airflow_provider_twilio_comms.api.comms.rich_content.Rcs`, for rich content without a
+        template, the text going to phones without RCS; or Twilio's own ``{"modules"}``. Checked when the DAG
+        is parsed
+    :param sender: a number, ``whatsapp:+...``, ``rcs:<agent>``, a sender id, a sender pool id, or a mapping:
+        ``{"sender_pool_id": ..., "channels": ["RCS", "SMS"]}`` tries the channels of the pool in this order,
+        and ``{"channels": [...]}`` those of the connection's default pool. Left out, the connection's
+        ``default_sender``
+    :param twilio_chooses_sender: name no sender, not even the connection's, and let Twilio choose one of the
+        account's
     :param number_column: the column with the number, in files, tables and flat mappings
     :param channel: the recipients' channel: ``phone`` (SMS, MMS and RCS) or ``whatsapp``
     :param tags: up to eight tags of your own
@@ -94,6 +102,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         recipients: Iterable[Any] | str | XComArg,
         content: Content | XComArg,
         sender: str | Mapping[str, Any] | None = None,
+        twilio_chooses_sender: bool = False,
         number_column: str | None = None,
         channel: str = "phone",
         tags: Mapping[str, str] | None = None,
@@ -107,8 +116,14 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         self.recipients: Hidden[Iterable[Any] | str] = self.hide(
             recipients, rendered=_holds_template(recipients)
         )
+        content = content_of(content, rendered=self.render_content)
         self.content: Hidden[Content] = self.hide(content, rendered=self.render_content)
+        if sender is not None and twilio_chooses_sender:
+            fix = "Leave one of them out"
+            raise InvalidInput.at("twilio_chooses_sender", "goes without a sender, and one is given", fix)
+        check_sender(sender)
         self.sender = sender
+        self.twilio_chooses_sender = twilio_chooses_sender
         self.number_column = number_column
         self.channel = channel
         self.tags = tags
@@ -163,11 +178,26 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
 
         return BulkRequest.checked(
             content=self.content.value,
-            sender=self.sender or config.default_sender,
+            sender=self._sender(config),
             channel=self.channel,
             send_at=self.send_at,
             tags=self.tags,
+            twilio_chooses=self.twilio_chooses_sender,
         )
+
+    def _sender(self, config: Config) -> str | Mapping[str, Any] | None:
+        """The sender as given; else the connection's, of whose pool ``channels`` alone choose."""
+        if self.twilio_chooses_sender:
+            return None
+        if not isinstance(self.sender, Mapping) or set(self.sender) != {"channels"}:
+            return self.sender or config.default_sender
+        if not (config.default_sender or "").startswith("comms_senderpool_"):
+            raise InvalidInput.at(
+                "sender",
+                "has channels and no pool, and the connection's default_sender is no sender pool",
+                "Add sender_pool_id",
+            )
+        return {"sender_pool_id": config.default_sender, **self.sender}
 
     def rows(self) -> Iterable[Any]:
         """The recipients as given, one by one."""

@@ -12,6 +12,28 @@ from tests.emulator.callers import CoreClient, message, phone
 ULID = "01h9krwprkeee8fzqspvwy6nq8"
 PROFILE = {"profileId": f"mem_profile_{ULID}", "memoryStoreId": f"mem_store_{ULID}"}
 CARD = {"richCard": {"standaloneCard": {"cardContent": {"title": "Hi"}}}}
+CAROUSEL = "$.content.modules[0].rcs.richCard.carouselCard"
+FILE = {"fileUrl": "https://example.com/a.png"}
+EVENT = {
+    "startTime": "2026-12-01T19:00:00Z",
+    "endTime": "2026-12-01T21:00:00+01:00",
+    "title": "Dinner",
+    "description": "For two",
+}
+
+
+def standalone(**card: Any) -> dict[str, Any]:
+    return {"modules": [{"rcs": {"richCard": {"standaloneCard": card}}}]}
+
+
+def carousel(*cards: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"modules": [{"rcs": {"richCard": {"carouselCard": {"cardContents": list(cards), **more}}}}]}
+
+
+def acting(**action: Any) -> dict[str, Any]:
+    action = {"action": {"text": "Go", "postbackData": "go", **action}}
+    return {"modules": [{"rcs": {"text": "Hi", "suggestions": [action]}}]}
+
 
 # A place in a valid request, the value to put there, and the place that the error must name.
 REFUSED: list[tuple[str, Any, str]] = [
@@ -56,7 +78,24 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("content", {"modules": [{"sms": {}}]}, "$.content.modules"),
     ("content", {"modules": [{"email": {"text": "Hi"}}]}, "$.content.modules[0]"),
     ("content", {"modules": [{"rcs": {"text": "Hi", **CARD}}]}, "$.content.modules"),
-    ("content", {"modules": [{"rcs": {**CARD, "suggestions": []}}]}, "$.content.modules"),
+    ("content", {"modules": [{"rcs": {"media": {"contentInfo": FILE}}}]}, "$.content.modules[0].rcs"),
+    ("content", {"modules": [{"rcs": {"contentInfo": {}}}]}, "$.content.modules[0].rcs.contentInfo"),
+    ("content", {"modules": [{"rcs": {"richCard": {}}}]}, "$.content.modules"),
+    ("content", standalone(cardContent={}), "$.content.modules"),
+    ("content", standalone(cardContent={"title": "Hi"}, cardOrientation="HORIZONTAL"), "$.content.modules"),
+    ("content", standalone(cardContent={"title": "Hi"}, thumbnailImageAlignment="LEFT"), "$.content.modules"),
+    ("content", carousel({"title": "Hi"}), f"{CAROUSEL}.cardContents"),
+    ("content", carousel(*[{"title": "Hi"}] * 11), f"{CAROUSEL}.cardContents"),
+    ("content", carousel({"title": "Hi"}, {}), "$.content.modules"),
+    ("content", carousel({"title": "Hi"}, {"title": "Hi"}, cardWidth="TALL"), f"{CAROUSEL}.cardWidth"),
+    ("content", acting(openUrlAction={"url": "x", "application": "WEBVIEW"}), "$.content.modules"),
+    ("content", acting(openUrlAction={"url": "x", "webviewViewMode": "FULL"}), "$.content.modules"),
+    ("content", acting(viewLocationAction={}), "$.content.modules"),
+    (
+        "content",
+        acting(createCalendarEventAction=EVENT | {"startTime": "tomorrow"}),
+        "$.content.modules[0].rcs.suggestions[0].action.createCalendarEventAction.startTime",
+    ),
     ("content", {"modules": [{"rcs": {"text": "Hi", "suggestions": [{}]}}]}, "$.content.modules"),
     (
         "content",
@@ -118,6 +157,21 @@ ACCEPTED: list[tuple[str, Any]] = [
     ("content", {"contentId": "HX" + "0" * 32}),
     ("content", {"text": "{% raw %}{{ name }}{% endraw %} {% if vip %}!{% endif %}"}),
     ("content", {"modules": [{"sms": {"text": "Hi"}}, {"rcs": CARD}]}),
+    ("content", {"modules": [{"rcs": {**CARD, "suggestions": []}}]}),
+    ("content", {"modules": [{"rcs": {"contentInfo": FILE | {"forceRefresh": True}}}]}),
+    ("content", carousel(*[{"title": "Hi"}] * 10, cardWidth="SMALL")),
+    (
+        "content",
+        standalone(
+            cardOrientation="HORIZONTAL",
+            thumbnailImageAlignment="LEFT",
+            cardContent={"title": "Hi", "media": {"contentInfo": FILE, "height": "TALL"}},
+        ),
+    ),
+    ("content", acting(openUrlAction={"url": "x", "application": "WEBVIEW", "webviewViewMode": "FULL"})),
+    ("content", acting(openUrlAction={"url": "x", "application": "BROWSER"})),
+    ("content", acting(viewLocationAction={"label": "Here"})),
+    ("content", acting(createCalendarEventAction=EVENT)),
     ("schedule", {"sendAt": ["2026-10-01T17:00:00Z"]}),
     ("schedule", {"sendAt": ["2026-10-01T17:00", "2026-10-01T17:00:00.123456789+02:00"]}),
     ("tags", {f"k{n}": "a.b_c~d-1" for n in range(10)}),

@@ -22,12 +22,12 @@ from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
 from airflow_provider_twilio_comms.api.comms import messages, operations
 from airflow_provider_twilio_comms.api.comms._arguments import (
     MAX_TAGS,
-    SenderChannel,
     checked_content,
     checked_sender,
     checked_tags,
     schedule,
 )
+from airflow_provider_twilio_comms.api.comms._channels import SenderChannel
 from airflow_provider_twilio_comms.api.flows import Flow, fetched, made
 from airflow_provider_twilio_comms.api.wire import Call, Page
 from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, RecipientsChanged, SendUncertain
@@ -46,7 +46,7 @@ class BulkRequest:
     """What goes to everyone. ``needed`` are the text's variables without a default."""
 
     content: str | Mapping[str, Any]
-    sender: str | Mapping[str, Any]
+    sender: str | Mapping[str, Any] | None  # None: Twilio chooses
     channel: Channel
     sender_channel: SenderChannel
     send_at: datetime | None
@@ -63,20 +63,30 @@ class BulkRequest:
         channel: str,
         send_at: datetime | str | None,
         tags: Mapping[str, str] | None,
+        twilio_chooses: bool = False,
     ) -> BulkRequest:
-        """Raises :class:`InvalidInput` for anything that Twilio would refuse, before recipients are read."""
-        if not sender:
-            raise InvalidInput.at("sender", "is missing", "Name one, or set default_sender in the connection")
+        """Raises :class:`InvalidInput` for anything that Twilio would refuse, before recipients are read.
+
+        ``twilio_chooses`` allows that there is no sender.
+        """
+        if not sender and not twilio_chooses:
+            raise InvalidInput.at(
+                "sender",
+                "is missing",
+                "Name one, set default_sender in the connection, or set twilio_chooses_sender where the "
+                "account can choose one",
+            )
         if str(channel).lower() not in _CHANNELS:
             raise InvalidInput.at("channel", f"{channel!r} is unknown", f"Use {', '.join(_CHANNELS)}")
         recipients, senders = _CHANNELS[str(channel).lower()]
-        checked_sender(sender, senders)
+        if sender:
+            checked_sender(sender, senders)
         moment = _moment(send_at)
         if moment:
             schedule(moment)
         return cls(
             content=content,
-            sender=sender,
+            sender=sender or None,
             channel=recipients,
             sender_channel=senders,
             send_at=moment,
@@ -104,15 +114,18 @@ class BulkRequest:
         """What each recipient's text will be."""
         if self.channel == "WHATSAPP":
             return Text(None)  # which Twilio neither cuts in segments nor has in its price list for SMS
-        text, sender = (
-            renderer(checked_content(self.content), self.template),
-            checked_sender(self.sender, self.sender_channel),
-        )
-        return (
-            text._replace(priced=False)
-            if "RCS" in (sender.get("channel"), *sender.get("channels", ()))
-            else text
-        )
+        content = checked_content(self.content)
+        text = renderer(content, self.template)
+        return text._replace(priced=False) if self._may_go_as_rcs(content) else text
+
+    def _may_go_as_rcs(self, content: Mapping[str, Any]) -> bool:
+        """Tell if the content or the sender names RCS, which the price list of SMS does not price."""
+        if any("rcs" in module for module in content.get("modules", ())):
+            return True
+        sender = checked_sender(self.sender, self.sender_channel) if self.sender else {}
+        channels = sender.get("channels", {})
+        named = [*channels.get("filterIn", ()), *(each["channel"] for each in channels.get("priority", ()))]
+        return "RCS" in (sender.get("channel"), *named)
 
     def with_template(self, template: Template) -> BulkRequest:
         """The same, with what the content template says, if it has a text."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -10,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 __all__ = ["Media", "Module", "Text", "problem_with"]
 
 Text = Annotated[str, Meta(min_length=1)]
+DateTime = Annotated[datetime, Meta(tz=True)]  # RFC 3339 asks for an offset
 
 
 class Strict(msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True):
@@ -32,6 +34,8 @@ class Reply(Strict):
 
 class OpenUrl(Strict):
     url: Text
+    application: Literal["BROWSER", "WEBVIEW"] | UnsetType = UNSET
+    webview_view_mode: Literal["FULL", "HALF", "TALL"] | UnsetType = UNSET
 
 
 class Dial(Strict):
@@ -50,8 +54,8 @@ class ViewLocation(Strict):
 
 
 class CalendarEvent(Strict):
-    start_time: str
-    end_time: str
+    start_time: DateTime
+    end_time: DateTime
     title: Text
     description: Text
 
@@ -99,13 +103,19 @@ class StandaloneCard(Strict):
     thumbnail_image_alignment: Literal["LEFT", "RIGHT"] | UnsetType = UNSET
 
 
+class CarouselCard(Strict):
+    card_contents: Annotated[list[CardContent], Meta(min_length=2, max_length=10)]
+    card_width: Literal["SMALL", "MEDIUM"] | UnsetType = UNSET
+
+
 class RichCard(Strict):
-    standalone_card: StandaloneCard
+    standalone_card: StandaloneCard | UnsetType = UNSET
+    carousel_card: CarouselCard | UnsetType = UNSET
 
 
 class Rcs(Strict):
     text: Text | UnsetType = UNSET
-    media: RcsMedia | UnsetType = UNSET
+    content_info: ContentInfo | UnsetType = UNSET
     rich_card: RichCard | UnsetType = UNSET
     suggestions: Annotated[list[Suggestion], Meta(max_length=11)] | UnsetType = UNSET
 
@@ -147,21 +157,54 @@ def problem_with(modules: list[Module]) -> str | None:
 
 
 def _problem_with_rcs(rcs: Rcs) -> str | None:
-    if len(given(rcs, "text", "media", "rich_card")) != 1:
-        return "rcs holds exactly one of text, media and richCard"
+    if len(given(rcs, "text", "content_info", "rich_card")) != 1:
+        return "rcs holds exactly one of text, contentInfo and richCard"
     listed = [rcs.suggestions]
     if isinstance(rcs.rich_card, RichCard):
-        if isinstance(rcs.suggestions, list):
-            return "The suggestions of a rich card belong into its cardContent"
-        listed.append(rcs.rich_card.standalone_card.card_content.suggestions)
-    for suggestion in (each for some in listed if isinstance(some, list) for each in some):
-        if len(given(suggestion, "reply", "action")) != 1:
-            return "A suggestion is either a reply or an action"
-        action = suggestion.action
-        if isinstance(action, Action):
-            if len(given(action, *_ACTIONS)) != 1:
-                return "An action holds exactly one kind of action"
-            place = action.view_location_action
-            if isinstance(place, ViewLocation) and len(given(place, "lat_long", "query")) != 1:
-                return "viewLocationAction holds either latLong or query"
+        if len(given(rcs.rich_card, "standalone_card", "carousel_card")) != 1:
+            return "richCard holds exactly one of standaloneCard and carouselCard"
+        cards = _cards(rcs.rich_card)
+        if not all(given(card, "title", "description", "media", "suggestions") for card in cards):
+            return "cardContent needs title, description, media or suggestions"
+        if isinstance(rcs.rich_card.standalone_card, StandaloneCard):
+            problem = _problem_with_layout(rcs.rich_card.standalone_card)
+            if problem:
+                return problem
+        listed += [card.suggestions for card in cards]
+    found = (each for some in listed if isinstance(some, list) for each in some)
+    return next(filter(None, map(_problem_with_suggestion, found)), None)
+
+
+def _cards(card: RichCard) -> list[CardContent]:
+    if isinstance(card.carousel_card, CarouselCard):
+        return card.carousel_card.card_contents
+    return [card.standalone_card.card_content] if isinstance(card.standalone_card, StandaloneCard) else []
+
+
+def _problem_with_layout(card: StandaloneCard) -> str | None:
+    horizontal = card.card_orientation == "HORIZONTAL"
+    if card.thumbnail_image_alignment is not UNSET and not horizontal:
+        return "thumbnailImageAlignment goes with cardOrientation HORIZONTAL only"
+    content = card.card_content
+    if horizontal and not (given(content, "media") and given(content, "title", "description", "suggestions")):
+        return "A horizontal card needs media and one of title, description and suggestions"
+    return None
+
+
+def _problem_with_suggestion(suggestion: Suggestion) -> str | None:
+    if len(given(suggestion, "reply", "action")) != 1:
+        return "A suggestion is either a reply or an action"
+    action = suggestion.action
+    if not isinstance(action, Action):
+        return None
+    if len(given(action, *_ACTIONS)) != 1:
+        return "An action holds exactly one kind of action"
+    opened = action.open_url_action
+    if isinstance(opened, OpenUrl) and (opened.application == "WEBVIEW") != (
+        opened.webview_view_mode is not UNSET
+    ):
+        return "webviewViewMode is required with application WEBVIEW, and goes with nothing else"
+    place = action.view_location_action
+    if isinstance(place, ViewLocation) and not given(place, "lat_long", "query", "label"):
+        return "viewLocationAction needs latLong, query or label"
     return None
