@@ -39,6 +39,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.resend_failed",
                 "operators.send_each",
                 "operators.send_message",
+                "operators.sender_pools",
             )
         ],
         "sensors": [_modules("sensors.messages", "sensors.operations")],

@@ -9,6 +9,7 @@ import pendulum
 from airflow.sdk import DAG
 
 from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
+from airflow_provider_twilio_comms.operators.sender_pools import TwilioSenderPoolOperator
 
 with DAG(
     "twilio_rich_content",
@@ -17,6 +18,9 @@ with DAG(
     doc_md=__doc__,
     tags=["twilio"],
 ):
+    pool = TwilioSenderPoolOperator(
+        task_id="pool", name="offers", senders=["rcs:emulated_agent", "+15005550006"], poll_interval=1
+    )
     offer = TwilioBulkMessageOperator(
         task_id="offer",
         recipients=[
@@ -24,7 +28,10 @@ with DAG(
             {"phone": "+12025559337", "name": "Joe"},
         ],
         number_column="phone",
-        sender={"sender_pool_id": "comms_senderpool_01h9krwprkeee8fzqspvwy6nq8", "channels": ["RCS", "SMS"]},
+        sender={
+            "sender_pool_id": "{{ ti.xcom_pull('pool')['sender_pool_id'] }}",
+            "channels": ["RCS", "SMS"],
+        },
         content={
             "cards": [
                 {
@@ -47,3 +54,5 @@ with DAG(
             "text": "A table at the window or in the garden, {{ name }}? Answer WINDOW or GARDEN.",
         },
     )
+
+    pool >> offer

@@ -116,7 +116,7 @@ def fetched(call: Call[T]) -> Flow[T | None]:
         raise
 
 
-def removed(call: Call[None]) -> Flow[bool]:
+def removed(call: Call[Any]) -> Flow[bool]:
     """Delete something; returns True if it existed."""
     try:
         yield from made(call)
