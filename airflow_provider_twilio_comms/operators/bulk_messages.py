@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["TwilioBulkMessageOperator"]
 
 Content = str | Mapping[str, Any]
+LONGEST_END = 86_400.0  # seconds that a wait is given after the last message at most, to see its end
 MAX_RECIPIENTS = 10_000  # of one request, as api/comms says, which DAG files need not import
 
 
@@ -40,7 +41,9 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     """Send one message to up to millions of people, each of them once, and wait until it is delivered.
 
     Everything is checked before anything is sent. Recipients go out in requests of up to 10,000; a retry, a
-    killed worker, a lost reply or a cleared task continues where the send stopped. Returns
+    killed worker, a lost reply or a cleared task continues where the send stopped. Opt-outs that Twilio's
+    Advanced Opt-Out keeps for a messaging service do not hold here: the Communications API does not handle
+    them natively, so give them to ``suppress``. Returns
     ``{"operation_ids", "status", "recipients", "rejected", "stats"}``, where ``status`` is ``ACCEPTED``,
     ``COMPLETED`` or ``DRY_RUN`` and ``stats`` are Twilio's counters added up, or None without a wait.
 
@@ -77,7 +80,9 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     :param number_column: the column with the number, in files, tables and flat mappings
     :param channel: the recipients' channel: ``phone`` (SMS, MMS and RCS) or ``whatsapp``
     :param tags: up to eight tags of your own
-    :param wait_for: ``accepted``, ``processed``, or ``delivered``
+    :param wait_for: ``accepted``, ``processed``, or ``delivered``. Twilio keeps results for seven days, so a
+        ``send_at`` further than six days ahead (seven, less ``timeout`` if that is shorter than a day) goes
+        with ``accepted`` only
     :param min_delivered: with ``delivered``, the share (0.98) or count (100) that has to arrive; else all
     :param max_failed: the share or count that may fail
     :param recipients_per_request: at most so many in one request, to go in smaller steps; the same for every
@@ -165,6 +170,22 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
             )
         done = ledger.done
         return {"operation_ids": ledger.ids, "recipients": done.recipients, "rejected": done.rejected}
+
+    def check_last(self, ahead: float) -> None:
+        """Refuse a wait that would outlast Twilio's results, which end seven days after the request."""
+        from airflow_provider_twilio_comms._core.waiting.operations import KEPT
+
+        needed = ahead + min(self.timeout, LONGEST_END)
+        if self.criteria.wait_for == "accepted" or needed <= KEPT:
+            return
+        raise InvalidInput.at(
+            "send_at",
+            f"the last message would go out {ahead / 86_400:.1f} days from now, and Twilio forgets results "
+            f"seven days after the request: wait_for={self.criteria.wait_for!r} could never be answered, so "
+            "nothing was sent",
+            "Let the task run later (up to six days before send_at, or a timeout less than seven), or set "
+            "wait_for='accepted'",
+        )
 
     def snapshots(self) -> str | None:
         """As the task says, else as ``[twilio] snapshot_path`` of Airflow's configuration does."""

@@ -116,16 +116,10 @@ class BulkRequest:
             return Text(None)  # which Twilio neither cuts in segments nor has in its price list for SMS
         content = checked_content(self.content)
         text = renderer(content, self.template)
-        return text._replace(priced=False) if self._may_go_as_rcs(content) else text
-
-    def _may_go_as_rcs(self, content: Mapping[str, Any]) -> bool:
-        """Tell if the content or the sender names RCS, which the price list of SMS does not price."""
-        if any("rcs" in module for module in content.get("modules", ())):
-            return True
         sender = checked_sender(self.sender, self.sender_channel) if self.sender else {}
-        channels = sender.get("channels", {})
-        named = [*channels.get("filterIn", ()), *(each["channel"] for each in channels.get("priority", ()))]
-        return "RCS" in (sender.get("channel"), *named)
+        if sender.get("channel") == "RCS":
+            return text._replace(priced=False, media=False)
+        return text._replace(priced=False) if _may_go_as_rcs(content, sender) else text
 
     def with_template(self, template: Template) -> BulkRequest:
         """The same, with what the content template says, if it has a text."""
@@ -151,6 +145,13 @@ class BulkRequest:
             send_at=send_at or self.send_at,
             tags={**self.tags, **tags},
         )
+
+
+def _may_go_as_rcs(content: Mapping[str, Any], sender: Mapping[str, Any]) -> bool:
+    """Tell if the content or the pool's channels name RCS, which the price list of SMS does not price."""
+    channels = sender.get("channels", {})
+    named = [*channels.get("filterIn", ()), *(each["channel"] for each in channels.get("priority", ()))]
+    return "RCS" in named or any("rcs" in module for module in content.get("modules", ()))
 
 
 def _without_queries(content: Any) -> Any:
