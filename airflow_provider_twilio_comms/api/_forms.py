@@ -10,7 +10,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict, TypeVar, Union, get_args, get_origin
 
@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta
 from typing_extensions import get_type_hints
 
-from airflow_provider_twilio_comms.api._times import timestamp
+from airflow_provider_twilio_comms.api._times import aware, timestamp
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 V = TypeVar("V")
@@ -29,6 +29,11 @@ class Named:
     """A field's name on the wire, where it is not the argument's name in PascalCase."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class Day:
+    """A field that is a whole UTC day: a moment stands for the day that it is in."""
 
 
 def sid(*prefixes: str, optional: bool = False) -> Meta:
@@ -52,12 +57,12 @@ PhoneNumberSid = Annotated[str, sid("PN")]
 ServiceSid = Annotated[str, sid("MG")]
 ShortCodeSid = Annotated[str, sid("SC")]
 
-PhoneNumber = Annotated[str, Meta(pattern=r"^\+[1-9]\d{3,14}\Z", description="E.164: + and 4 to 15 digits")]
+PhoneNumber = Annotated[str, Meta(pattern=r"^\+[1-9]\d{6,14}\Z", description="E.164: + and 7 to 15 digits")]
 Address = Annotated[
     str,
     Meta(
-        pattern=r"^(\+[1-9]\d{3,14}|[a-z][a-z-]*:\S+)\Z",
-        description="a number in E.164 (+ and 4 to 15 digits), or a channel address like whatsapp:<number>",
+        pattern=r"^(\+[1-9]\d{6,14}|[a-z][a-z-]*:\S+)\Z",
+        description="a number in E.164 (+ and 7 to 15 digits), or a channel address like whatsapp:<number>",
     ),
 ]
 AlphaSender = Annotated[
@@ -189,8 +194,9 @@ def _dated(field: str, value: Any, hint: Any) -> Any:
     kinds = bare(hint)
     moment = _iso(value) if isinstance(value, str) else value
     if isinstance(moment, datetime) and datetime in kinds:
-        timestamp(field, moment)
-        return moment
+        aware(field, moment)
+        whole = any(isinstance(extra, Day) for extra in getattr(hint, "__metadata__", ()))
+        return moment.astimezone(timezone.utc).date() if whole else moment
     if isinstance(moment, date) and not isinstance(moment, datetime) and date in kinds:
         return moment
     expected = " or ".join({date: "a date", datetime: "an aware datetime"}[kind] for kind in kinds)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, get_args
 import msgspec
 
 from airflow_provider_twilio_comms.api._times import when
-from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, next_query, unreadable
+from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, next_query, unreadable, without_nulls
 
 R = TypeVar("R", bound="Resource")
 Query = Sequence[tuple[str, str]]
@@ -94,7 +94,10 @@ def _shaped(reply: Reply, row: Any, shape: type[R]) -> R:
     try:
         return msgspec.convert(tidied, shape, strict=False)
     except msgspec.ValidationError as error:
-        raise unreadable(reply, str(error)) from None
+        try:
+            return msgspec.convert(without_nulls(tidied, ""), shape, strict=False)
+        except msgspec.ValidationError:
+            raise unreadable(reply, str(error)) from None
 
 
 @cache

@@ -14,8 +14,8 @@ import pendulum
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 
-def timestamp(field: str, moment: datetime) -> str:
-    """Format as ``YYYY-MM-DDTHH:MM:SSZ`` in UTC. Raises :class:`InvalidInput` for a naive datetime."""
+def aware(field: str, moment: datetime) -> datetime:
+    """Check that a datetime has a time zone. Raises :class:`InvalidInput` for a naive one."""
     if not isinstance(moment, datetime):
         raise InvalidInput.at(field, f"a {type(moment).__name__} is not a datetime", "Give an aware datetime")
     if moment.tzinfo is None or moment.utcoffset() is None:
@@ -24,7 +24,12 @@ def timestamp(field: str, moment: datetime) -> str:
             "the datetime has no time zone",
             "Give an aware one, such as pendulum.datetime(2027, 1, 1, 9, tz='Europe/Lisbon')",
         )
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment
+
+
+def timestamp(field: str, moment: datetime) -> str:
+    """Format as ``YYYY-MM-DDTHH:MM:SSZ`` in UTC. Raises :class:`InvalidInput` for a naive datetime."""
+    return aware(field, moment).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def when(text: str | None) -> datetime | None:

@@ -35,6 +35,7 @@ __all__ = [
     "error_of",
     "next_query",
     "unreadable",
+    "without_nulls",
 ]
 
 T = TypeVar("T")
@@ -44,6 +45,7 @@ Product = Literal["api", "comms", "content", "lookups", "messaging", "oauth", "p
 # reads: changes nothing, may be repeated. writes: changes the account. sends: texts somebody.
 Effect = Literal["reads", "writes", "sends"]
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 EXCERPT = 200  # characters of an unreadable reply that an error shows
 
 
@@ -130,10 +132,29 @@ def next_query(address: str) -> list[tuple[str, str]]:
 
 def decoded(reply: Reply, shape: type[T]) -> T:
     """Decode the body as ``shape``. Raises :class:`ServerFailed` for a cut reply or a proxy's page."""
+    body = reply.body.removeprefix(BYTE_ORDER_MARK)
     try:
-        return msgspec.json.decode(reply.body, type=shape, strict=False)
+        return msgspec.json.decode(body, type=shape, strict=False)
+    except msgspec.ValidationError as error:
+        try:
+            return msgspec.convert(without_nulls(msgspec.json.decode(body)), shape, strict=False)
+        except msgspec.ValidationError:
+            raise unreadable(reply, str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise unreadable(reply, str(error)) from None
+
+
+def without_nulls(value: Any, *empty: Any) -> Any:
+    """Leave out what is null, or ``empty``: a counter or list that is null reads as one that is missing.
+
+    A field that a reply must have is an error in both cases.
+    """
+    nothing = (None, *empty)
+    if isinstance(value, dict):
+        return {name: without_nulls(each, *empty) for name, each in value.items() if each not in nothing}
+    if isinstance(value, list):
+        return [without_nulls(each, *empty) for each in value if each not in nothing]
+    return value
 
 
 def unreadable(reply: Reply, problem: str) -> ServerFailed:
@@ -151,7 +172,7 @@ def checked(call: Call[T], reply: Reply) -> T:
 def error_of(reply: Reply) -> ApiError:
     """Read the error that a reply describes: the comms envelope, the classic shape, or text cut short."""
     try:
-        body = msgspec.json.decode(reply.body)
+        body = msgspec.json.decode(reply.body.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.DecodeError, UnicodeDecodeError):
         body = None
     errors = _listed(body)
@@ -172,7 +193,7 @@ def _listed(body: Any) -> list[dict[str, Any]]:
     rows = body["errors"] if isinstance(body.get("errors"), list) and "type" not in body else [body]
     return [
         {
-            "code": row["code"] if isinstance(row.get("code"), int) else None,
+            "code": _code(row.get("code")),
             "message": scrub(
                 str(row.get("message") or row.get("detail") or row.get("title") or "no message")
             ),
@@ -182,6 +203,13 @@ def _listed(body: Any) -> list[dict[str, Any]]:
         for row in rows
         if isinstance(row, dict) and {"code", "message", "detail", "title"} & set(row)
     ]
+
+
+def _code(value: Any) -> int | None:
+    """Read an error code, which Twilio writes as a number; text of digits counts, true does not."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        return int(value)
+    return value if type(value) is int else None
 
 
 def _class(status: int, code: int | None) -> type[ApiError]:

@@ -7,7 +7,7 @@ import shlex
 import signal
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from airflow_provider_twilio_comms.emulator.options import described
 from airflow_provider_twilio_comms.emulator.server import running
@@ -38,9 +38,16 @@ def _arguments(arguments: Sequence[str] | None) -> dict[str, Any]:
             kind = type(field.default)
             text = f"{description} (default: {field.default:g})"
             parser.add_argument(flag, type=kind, metavar="SECONDS", help=text)
-        elif field.name == "accepted":
-            parser.add_argument(flag, choices=["body", "header"], help=description)
+        elif choices := [each for each in _options(field.type) if isinstance(each, str)]:
+            default = f" (default: {field.default})" if field.default else ""
+            parser.add_argument(flag, choices=choices, help=description + default)
     return vars(parser.parse_args(arguments))
+
+
+def _options(kind: Any) -> tuple[Any, ...]:
+    """List what a type allows by name: those of ``Literal["body", "header"] | None``, for one."""
+    inner = get_args(kind)
+    return tuple(each for part in inner for each in (part, *_options(part)))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -15,6 +15,7 @@ import hmac
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, urlencode
 
@@ -23,18 +24,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from airflow_provider_twilio_comms.api.sms_encoding import segments
 from airflow_provider_twilio_comms.emulator.classic.outbox import Message, Messages
+from airflow_provider_twilio_comms.emulator.classic.status_callbacks import StatusCallbacks
 from airflow_provider_twilio_comms.emulator.clock import iso
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
+from airflow_provider_twilio_comms.emulator.subaccounts import Subaccounts
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.state import State
 
-__all__ = ["Callback", "batch", "event", "of_message", "posted", "route", "signed"]
+__all__ = ["Callback", "batch", "event", "of_message", "post_due", "posted", "route", "signed"]
 
 _FORM = "application/x-www-form-urlencoded; charset=UTF-8"
 _MOST_RETRIES = 5
-_CODES = {"undelivered": "30003", "failed": "30008"}
+TIMEOUT = 15.0  # seconds for an answer, as Twilio's
+_CODES = {"undelivered": 30003, "failed": 30008}  # of a message that was to end otherwise
+_PLACE = ("City", "State", "Zip", "Country")  # empty where Twilio does not know it
 
 
 class Callback(NamedTuple):
@@ -75,8 +81,11 @@ def signed(url: str, pairs: Sequence[tuple[str, str]], token: str = AUTH_TOKEN) 
     return Callback(url, headers, urlencode(pairs).encode(), overrides)
 
 
-def of_message(message: Message, url: str, status: str | None = None, token: str = AUTH_TOKEN) -> Callback:
-    """Build the webhook of an inbound message, or of a ``status`` that an outbound one has reached."""
+def of_message(
+    message: Message, url: str, status: str | None = None, token: str = AUTH_TOKEN, at: float | None = None
+) -> Callback:
+    """Build the webhook of an inbound message, or of a ``status`` that an outbound one has reached ``at``."""
+    at = message.created if at is None else at
     pairs = [
         ("MessageSid", message.sid),
         ("SmsSid", message.sid),
@@ -88,12 +97,17 @@ def of_message(message: Message, url: str, status: str | None = None, token: str
     if message.service_sid:
         pairs.append(("MessagingServiceSid", message.service_sid))
     if status is None:
-        pairs += [("Body", message.body), ("NumMedia", str(message.media_count)), ("SmsStatus", "received")]
+        pairs += [("SmsMessageSid", message.sid), ("Body", message.body), ("SmsStatus", "received")]
+        pairs += [("NumMedia", str(message.media_count)), ("NumSegments", str(segments(message.body)[0]))]
+        pairs += [(f"{end}{part}", "") for end in ("From", "To") for part in _PLACE]
         for number, file in enumerate(message.media.values()):
             pairs += [(f"MediaUrl{number}", file.url), (f"MediaContentType{number}", file.content_type)]
     else:
         pairs += [("MessageStatus", status), ("SmsStatus", status)]
-        pairs += [("ErrorCode", _CODES[status])] if status in _CODES else []
+        if status in _CODES:
+            pairs.append(("ErrorCode", str(message.outcome.code or _CODES[status])))
+        if status in ("delivered", "undelivered"):
+            pairs.append(("RawDlrDoneDate", f"{datetime.fromtimestamp(at, timezone.utc):%y%m%d%H%M}"))
     callback = signed(url, pairs, token)
     callback.headers["i-twilio-idempotency-token"] = hashlib.md5(callback.body).hexdigest()
     return callback
@@ -141,10 +155,40 @@ def posted(callback: Callback, at: str | None = None) -> int:
     raise AssertionError("unreachable")
 
 
+class _Unmoved(urllib.request.HTTPRedirectHandler):
+    """A handler that follows no redirect, which might lead away from this machine."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def post_due(twilio: State) -> bool:
+    """Post the status callbacks that are due, one after the other; tell if others wait.
+
+    The state's lock is not held while one is posted, since the receiver may need it.
+    """
+    while True:
+        with twilio.lock:
+            callbacks = twilio.part(StatusCallbacks)
+            due = callbacks.take()
+            if due is None:
+                return callbacks.waiting
+            subaccount = twilio.part(Subaccounts).by_sid.get(due.message.account_sid)
+            token = subaccount.auth_token if subaccount else AUTH_TOKEN
+        try:
+            answered = posted(of_message(due.message, due.url, due.status, token, due.at)) < 400
+        except (OSError, ValueError):
+            answered = False
+        with twilio.lock:
+            callbacks.answered += answered
+            callbacks.failed += not answered
+
+
 def _post(callback: Callback, at: str | None) -> int:
     request = urllib.request.Request(at or callback.url, callback.body, callback.headers, method="POST")
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=15) as reply:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Unmoved())
+        with opener.open(request, timeout=TIMEOUT) as reply:
             return int(reply.status)
     except urllib.error.HTTPError as error:
         return error.code

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import datetime, timezone
 
-__all__ = ["Clock", "iso", "rfc2822"]
+__all__ = ["Clock", "iso", "moment_of", "rfc2822"]
+
+_RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d)?(\.\d+)?(Z|z|[+-]\d\d:\d\d)?")
 
 
 class Clock:
@@ -34,3 +37,16 @@ def iso(moment: float) -> str:
 def rfc2822(moment: float) -> str:
     """Format a time like ``Thu, 24 Aug 2023 05:01:45 +0000``, as 2010-04-01 does."""
     return datetime.fromtimestamp(moment, timezone.utc).strftime("%a, %d %b %Y %H:%M:%S +0000")
+
+
+def moment_of(text: str, zoned: bool = False) -> float | None:
+    """Read an RFC 3339 time, in UTC if it has no offset; None if it is none, or ``zoned`` and without one."""
+    match = _RFC_3339.fullmatch(text)
+    if match is None or (zoned and not match[4]):
+        return None
+    offset = match[4] if match[4] and match[4] not in "Zz" else "+00:00"
+    try:
+        moment = datetime.fromisoformat(f"{match[1]}{match[2] or ':00'}{offset}")
+    except ValueError:
+        return None
+    return moment.astimezone(timezone.utc).timestamp() + float(match[3] or 0)

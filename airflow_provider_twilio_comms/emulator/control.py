@@ -14,6 +14,7 @@ POST   cancel          {"operationId"}: what is not yet sent never will be
 POST   revoke-tokens   every OAuth token ends
 POST   inbound         {"from", "to", "body", "media", "serviceSid"}: somebody writes; returns {"sid"}
 POST   callbacks       {"sid", "url", "status", "at"}: post a message's signed webhook; {"answered": 204}
+GET    callbacks       {"waiting", "answered", "failed", "skipped"}: callbacks of messages with StatusCallback
 POST   reset           forgets everything but the options and the time
 """
 
@@ -29,6 +30,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from airflow_provider_twilio_comms.emulator import callbacks
+from airflow_provider_twilio_comms.emulator.classic.status_callbacks import LOOPBACK, StatusCallbacks
 from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
 from airflow_provider_twilio_comms.emulator.credentials import Tokens
 from airflow_provider_twilio_comms.emulator.faults import Fault
@@ -36,8 +38,6 @@ from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
 
 __all__ = ["is_local", "json_response", "routes"]
-
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Advance(msgspec.Struct, forbid_unknown_fields=True):
@@ -107,6 +107,7 @@ def routes(twilio: Twilio) -> list[Route]:
         answer("POST", "revoke-tokens", lambda _, body: {"revoked": twilio.part(Tokens).revoke_all()}),
         answer("POST", "inbound", inbound),
         callbacks.route(twilio),
+        answer("GET", "callbacks", lambda _, body: twilio.part(StatusCallbacks).to_dict()),
         answer("POST", "reset", lambda _, body: twilio.reset()),
     ]
 

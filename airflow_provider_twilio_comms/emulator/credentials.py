@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from airflow_provider_twilio_comms.emulator.http import Caller, Problem, Request
+from airflow_provider_twilio_comms.emulator.subaccounts import Subaccounts
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.routes import Route
@@ -42,8 +48,11 @@ class Tokens:
 
     def issue(self) -> str:
         self.issued += 1
-        token = f"emulated.{self._twilio.random.getrandbits(128):032x}"
-        self._ends[token] = self._twilio.clock.now() + self._twilio.options.token_lifetime
+        now, bits = self._twilio.clock.now(), self._twilio.random.getrandbits
+        ends = now + self._twilio.options.token_lifetime
+        claims = {"jti": f"{bits(128):032x}", "iss": CLIENT_ID, "iat": int(now), "exp": int(ends)}
+        token = _jwt(claims, f"{bits(128):032x}")
+        self._ends[token] = ends
         return token
 
     def valid(self, token: str) -> bool:
@@ -56,11 +65,22 @@ class Tokens:
         return count
 
 
+def _jwt(claims: Mapping[str, Any], secret: str) -> str:
+    """Write a JSON Web Token: the official client reads its ``exp``, and keeps it until then."""
+    parts = [_base64(msgspec.json.encode(each)) for each in ({"alg": "HS256", "typ": "JWT"}, claims)]
+    text = ".".join(parts)
+    return f"{text}.{_base64(hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest())}"
+
+
+def _base64(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
 def admit(twilio: State, request: Request, route: Route, account_sid: str | None) -> Caller | None:
     """Authenticate the caller and check that they may use this route on this account. Raises 401 and 403.
 
-        account, auth token   everything
-        Main API key          everything
+        account, auth token   everything, of its subaccounts too
+        Main API key          everything, of the account's subaccounts too
         Standard API key      everything but accounts and keys (401, 20003)
         Restricted API key    nothing: it lacks every permission (403, 70051)
         test credentials      the few documented calls; else 403, 20008
@@ -72,7 +92,7 @@ def admit(twilio: State, request: Request, route: Route, account_sid: str | None
     if route.access == "anyone":
         return None
     caller = _caller(twilio, request.headers.get("authorization", ""))
-    if caller is None or (account_sid is not None and account_sid != caller.account_sid):
+    if caller is None or (account_sid is not None and not _may_act_for(twilio, caller, account_sid)):
         problem = Problem(401, 20003, "Authenticate")
         problem.headers["www-authenticate"] = 'Basic realm="Twilio API"'
         raise problem
@@ -87,6 +107,12 @@ def admit(twilio: State, request: Request, route: Route, account_sid: str | None
     return caller
 
 
+def _may_act_for(twilio: State, caller: Caller, account_sid: str) -> bool:
+    """Tell if it is the caller's account, or a subaccount of it: a parent's credentials do for all."""
+    parent = caller.account_sid == ACCOUNT_SID and caller.kind in ("token", "main")
+    return account_sid == caller.account_sid or (parent and account_sid in twilio.part(Subaccounts).by_sid)
+
+
 def _caller(twilio: State, header: str) -> Caller | None:
     scheme, _, value = header.partition(" ")
     if scheme.lower() == "bearer":
@@ -97,4 +123,6 @@ def _caller(twilio: State, header: str) -> Caller | None:
         user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return None
+    if twilio.part(Subaccounts).owner_of(user, password):
+        return Caller(user, "token")
     return _KNOWN.get((user, password))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import HTTP
 from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
@@ -84,8 +86,11 @@ def json_reply(body: Any, status: int = 200, headers: Mapping[str, str] | None =
     return Reply(status, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(body))
 
 
-def problem_reply(product: str, problem: Problem) -> Reply:
-    """Build an error reply: ``{"errors": [...]}`` for comms, ``{code, message, ...}`` for other products."""
+def problem_reply(product: str, problem: Problem, path: str = "") -> Reply:
+    """Build an error reply: ``{"errors": [...]}`` for comms, ``{code, message, ...}`` for other products.
+
+    The latter's 404 names the path, which may hold a phone number: a client must not show it.
+    """
     info = "https://www.twilio.com/docs/errors/"
     body: dict[str, Any]
     if product == "comms":
@@ -97,6 +102,8 @@ def problem_reply(product: str, problem: Problem) -> Reply:
         }
     else:
         code, message, _ = problem.errors[0]
+        if (problem.status, code) == (404, 20404) and path:
+            message = f"The requested resource {path} was not found"
         body = {"code": code, "message": message, "more_info": f"{info}{code}", "status": problem.status}
     return json_reply(body, problem.status, problem.headers)
 
@@ -116,12 +123,24 @@ def body_as(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def form(request: Request) -> list[tuple[str, str]]:
-    """Parse a form body into pairs, empty values included."""
-    if request.body and not request.headers.get("content-type", "").startswith(
-        "application/x-www-form-urlencoded"
-    ):
+    """Parse a form body into pairs, empty values included; Twilio takes multipart too."""
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("multipart/form-data"):
+        return _multipart(kind, request.body)
+    if request.body and not kind.startswith("application/x-www-form-urlencoded"):
         raise Problem(400, 20001, "Content-Type must be application/x-www-form-urlencoded")
     return parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)
+
+
+def _multipart(kind: str, body: bytes) -> list[tuple[str, str]]:
+    message = message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body, policy=HTTP)
+    pairs = []
+    for part in message.iter_parts() if message.is_multipart() else ():
+        name, content = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
+        if not isinstance(name, str) or part.get_filename() or not isinstance(content, bytes):
+            raise Problem(400, 20001, "A part of the form is not a field")
+        pairs.append((name, content.decode("utf-8", "replace")))
+    return pairs
 
 
 def spelled(name: str) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
@@ -52,26 +53,29 @@ def page_size(value: str | int | None, context: str = "pageSize") -> int:
 
 
 def comms_page(
-    name: str, rows: Iterable[Any], start: int, size: int, token: str | None
+    name: str, rows: Iterable[Mapping[str, Any]], size: int, token: str | None
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Take a page of ``rows`` by offset, as (items, pagination)."""
-    items = list(islice(rows, start, start + size + 1))
+    """Take a page of ``rows``, as (items, pagination), after a token's row: new ones shift nothing."""
+    place = position(token)
+    if place and [name, *map(type, place[1:])] != [place[0], str, int]:
+        raise Problem(400, 21481, "The page token is not valid", "$.pageToken")
+    last, start = place[1:] if place else ("", 0)
+    following, passed = iter(rows), list[Mapping[str, Any]]()
+    if place:
+        for row in following:
+            passed.append(row)
+            if row["id"] == last:
+                passed.clear()
+                break
+    if passed:  # the row is gone
+        following, passed = iter(passed[start:]), []
+    items = list(islice(following, size + 1))
     more = len(items) > size
     pagination = {
-        "next": token_of(name, start + size) if more else None,
-        "self": token or token_of(name, start),
+        "next": token_of(name, items[size - 1]["id"], start + size) if more else None,
+        "self": token or token_of(name, "", 0),
     }
     return items[:size], pagination
-
-
-def offset(name: str, token: str | None) -> int:
-    """Read the offset of a page from its token, in a list of that name."""
-    place = position(token)
-    if place is None:
-        return 0
-    if len(place) != 2 or place[0] != name or not isinstance(place[1], int):
-        raise Problem(400, 21481, "The page token is not valid", "$.pageToken")
-    return place[1]
 
 
 class _Classic(NamedTuple):
@@ -81,9 +85,10 @@ class _Classic(NamedTuple):
     items: list[Any]
     total: int
     query: dict[str, str]
+    tokens: dict[int, str]
 
     def path(self, request: Request, page: int) -> str:
-        token = {"PageToken": token_of("PA", page)} if page else {}
+        token = {"PageToken": self.tokens[page]} if page else {}
         query = {**self.query, "PageSize": str(self.size), "Page": str(page), **token}
         return f"{request.path}?{urlencode(query)}"
 
@@ -102,11 +107,34 @@ def _classic(request: Request, items: Iterable[Any]) -> _Classic:
         raise Problem(400, 20007, "Page size too large")
     if page and not token:
         raise Problem(400, 20001, "PageToken is required")
-    if token and position(token) != ["PA", page]:
-        raise Problem(400, 21481, "Invalid PageToken")
     listed = list(items)
-    start = page * size
-    return _Classic(page, size, start, listed[start : start + size], len(listed), query)
+    start = _start(token, listed, page * size) if token else 0
+    tokens = {
+        number: _after(listed[end - 1], end)
+        for number, end in ((page - 1, start - size), (page, start), (page + 1, start + size))
+        if 0 < end <= len(listed)
+    }
+    return _Classic(page, size, start, listed[start : start + size], len(listed), query, tokens)
+
+
+def _sid_of(row: Any) -> str | None:
+    sid = row.get("sid") if isinstance(row, Mapping) else getattr(row, "sid", None)
+    return sid if isinstance(sid, str) else None
+
+
+def _after(row: Any, number: int) -> str:
+    """Make the token of the page after a row: PA and its SID, or its number in a list of what has none."""
+    return f"PA{_sid_of(row) or number}"
+
+
+def _start(token: str, listed: Sequence[Any], otherwise: int) -> int:
+    """Find the place after a token's row, so that new rows shift nothing; by number if the row is gone."""
+    if token == f"PA{otherwise}":
+        return otherwise
+    if not re.fullmatch(r"PA[A-Z]{2}[0-9a-f]{32}", token):
+        raise Problem(400, 21481, "Invalid PageToken")
+    places = (place for place, row in enumerate(listed, 1) if _sid_of(row) == token[2:])
+    return next(places, otherwise)
 
 
 def uri_page(

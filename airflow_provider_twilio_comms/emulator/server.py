@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from airflow_provider_twilio_comms.emulator import control, page
+from airflow_provider_twilio_comms.emulator import callbacks, control, page
 from airflow_provider_twilio_comms.emulator.clock import Clock
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
 from airflow_provider_twilio_comms.emulator.http import Request
@@ -29,11 +29,13 @@ __all__ = ["Running", "application", "running"]
 
 _log = logging.getLogger(__name__)
 
+CALLBACK_PAUSE = 0.05  # seconds between two looks for callbacks that are due
 REFUSED = {"error": "only for http://localhost or 127.0.0.1, and for no other site's pages"}
 
 
 def application(twilio: Twilio) -> ASGIApp:
     """Build the ASGI app: outbox page and control API on Starlette, Twilio's products on bare ASGI."""
+    in_flight: list[Request] = []
     own = Starlette(routes=[*page.routes(twilio), *control.routes(twilio)])
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +44,7 @@ def application(twilio: Twilio) -> ASGIApp:
             await answer(scope, receive, send)
             return
         try:
-            await _answer(twilio, scope, receive, send)
+            await _answer(twilio, in_flight, scope, receive, send)
         except Exception:
             _log.exception("The emulator failed on %s %s", scope["method"], scope["path"])
             raise
@@ -50,7 +52,9 @@ def application(twilio: Twilio) -> ASGIApp:
     return app
 
 
-async def _answer(twilio: Twilio, scope: Scope, receive: Receive, send: Send) -> None:
+async def _answer(
+    twilio: Twilio, in_flight: list[Request], scope: Scope, receive: Receive, send: Send
+) -> None:
     product, _, path = scope["path"][1:].partition("/")
     fault = twilio.faults.pick(scope["method"], product, f"/{path}")
     body = b"" if fault and fault.kind == "drop_before" else await _read(receive)
@@ -62,11 +66,15 @@ async def _answer(twilio: Twilio, scope: Scope, receive: Receive, send: Send) ->
         {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
         body,
     )
-    exchange = twilio.exchange(request, fault)
-    delay = exchange.delay + twilio.options.reply_delay
-    if delay:
-        await asyncio.sleep(delay)
-    await _reply(exchange, formatdate(twilio.clock.now(), usegmt=True), receive, send)
+    in_flight.append(request)
+    try:
+        exchange = twilio.exchange(request, fault, len(in_flight))
+        delay = exchange.delay + twilio.options.reply_delay
+        if delay:
+            await asyncio.sleep(delay)
+        await _reply(exchange, formatdate(twilio.clock.now(), usegmt=True), receive, send)
+    finally:
+        in_flight.remove(request)
 
 
 async def _read(receive: Receive) -> bytes:
@@ -171,6 +179,8 @@ class Running:
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, name="twilio-emulator", daemon=True
         )
+        self._caller = threading.Thread(target=self._call_back, name="twilio-emulator-callbacks", daemon=True)
+        self._ended = threading.Event()
 
     def start(self) -> None:
         self._thread.start()
@@ -178,11 +188,25 @@ class Running:
             if not self._thread.is_alive():
                 raise RuntimeError("The emulator's server did not start")
             time.sleep(0.005)
+        self._caller.start()
+
+    def _call_back(self) -> None:
+        """Post status callbacks when they are due; the clock, which may be advanced, is looked at often."""
+        waits = self.twilio.webhooks_wait
+        while not self._ended.is_set():
+            waits.wait()
+            waits.clear()
+            while not self._ended.wait(CALLBACK_PAUSE) and callbacks.post_due(self.twilio):
+                pass
 
     def stop(self) -> None:
         """Stop the server; open connections are closed, replies in progress get one second."""
+        self._ended.set()
+        self.twilio.webhooks_wait.set()
         self._server.end()
         self._thread.join()
+        if self._caller.is_alive():
+            self._caller.join(timeout=1)
         self._socket.close()
 
     @property

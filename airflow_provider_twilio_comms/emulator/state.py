@@ -20,6 +20,7 @@ class State:
     """The emulator's state, in parts by subject, each created by ``part`` when it is first used.
 
     ``lock`` is held while a request is handled; hold it to look at state from another thread.
+    ``webhooks_wait`` is set while status callbacks may become due.
     """
 
     def __init__(self, clock: Clock | None = None, seed: int | None = None, **options: Any) -> None:
@@ -27,6 +28,7 @@ class State:
         self.options: Options = Options().changed(options)
         self.random: random.Random = random.Random(seed)
         self.lock: threading.RLock = threading.RLock()
+        self.webhooks_wait: threading.Event = threading.Event()
         self.reset()
 
     def reset(self) -> None:

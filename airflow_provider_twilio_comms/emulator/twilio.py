@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -46,8 +47,12 @@ class Twilio(State):
         fault = self.faults.pick(request.method, request.product, request.path)
         return self.exchange(request, fault).reply
 
-    def exchange(self, request: Request, fault: Fault | None = None) -> Exchange:
-        """Answer a request under the fault that :class:`Faults` picks for it."""
+    def exchange(self, request: Request, fault: Fault | None = None, concurrent: int = 1) -> Exchange:
+        """Answer a request under the fault that :class:`Faults` picks for it.
+
+        ``concurrent`` is the number of requests in flight, which Twilio's header says.
+        """
+        began = time.perf_counter()
         with self.lock:
             replaced = fault.reply(request.product) if fault else None
             if fault and not fault.processes:
@@ -66,7 +71,13 @@ class Twilio(State):
                 fault=fault.kind if fault else None,
                 request_id=request_id,
             )
-        reply = replace(reply, headers={**reply.headers, "twilio-request-id": request_id})
+        headers = {
+            **reply.headers,
+            "twilio-request-id": request_id,
+            "twilio-concurrent-requests": str(concurrent),
+            "twilio-request-duration": f"{time.perf_counter() - began:.3f}",
+        }
+        reply = replace(reply, headers=headers)
         if fault is None:
             return Exchange(reply)
         if fault.kind in ("drop_before", "drop_after"):
@@ -87,6 +98,6 @@ class Twilio(State):
                 self.options = options.changed({"list_lag": max(lag, options.list_lag)})
             return route.handler(self, replace(request, caller=caller), **values), template
         except Problem as problem:
-            return problem_reply(request.product, problem), template
+            return problem_reply(request.product, problem, request.path), template
         finally:
             self.options = options

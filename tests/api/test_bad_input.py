@@ -143,6 +143,9 @@ CASES: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (feedback.create, {"message_sid": W.message, "outcome": "maybe"}, "outcome"),
     (feedback.create, {"message_sid": SECRET, "outcome": "confirmed"}, "message_sid"),
     (accounts.fetch, {"sid": "AC1"}, "sid"),
+    (accounts.list, {"status": "sleeping"}, "status"),
+    (accounts.list, {"name": "Shop"}, "name"),
+    (messages.send, {"to": "+1415", "from_": FROM, "body": "Hi"}, "to"),
     # numbers and short codes
     (short_codes.update, {"sid": "12345", "friendly_name": "x"}, "sid"),
     (short_codes.update, {"sid": W.short_code, "sms_method": "PUT"}, "sms_method"),

@@ -125,9 +125,18 @@ def test_what_is_no_error_body_is_shown_cut_short(body: bytes, detail: str) -> N
     assert (error.detail, error.code, error.errors) == (detail, None, [])
 
 
-@pytest.mark.parametrize("code", ["20404", None, 1.5, [], {}])
+@pytest.mark.parametrize("code", ["twenty", "", "\N{SUPERSCRIPT TWO}", None, 1.5, True, [], {}])
 def test_a_code_that_is_no_number_is_none(code: Any) -> None:
     assert error_of(Reply(400, {}, comms({"code": code, "message": "m"}))).code is None
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_code_as_text_is_a_code(mark: bytes) -> None:
+    """A limited send may be repeated, an invalid number is its recipient's fault, whoever writes the code."""
+    limited = error_of(Reply(429, {}, mark + classic("20429", "Too Many Requests")))
+    assert (type(limited), limited.code) == (RateLimited, 20429)
+    invalid = error_of(Reply(400, {}, mark + comms({"code": "21211", "message": "m"})))
+    assert (invalid.code, invalid.verdict) == (21211, "recipient")
 
 
 @pytest.mark.parametrize(

@@ -246,7 +246,7 @@ def test_what_a_connection_forbids_is_refused_without_a_number() -> None:
     assert "4155" not in str(caught.value)
     config.permit(messages.send(to[1:], "Hi"))
     with pytest.raises(Refused, match="1 of 1"):
-        config.permit(messages.send([{"profileId": "mem_profile_1", "memoryStoreId": "m"}], "Hi"))
+        config.permit(messages.send([{"profileId": "mem_profile_1", "memoryStoreId": "mem_store_1"}], "Hi"))
 
 
 def test_a_dry_run_reads_and_does_nothing_else() -> None:

@@ -25,14 +25,18 @@ from tests.contract.disagreements import DISAGREEMENTS
 
 __all__ = [
     "CLASSIC",
+    "DOCUMENTS",
     "EXAMPLE_REPLIES",
+    "EXAMPLE_REQUESTS",
     "METHODS",
     "ROOT",
     "SPECS",
     "OpenApiReply",
     "OpenApiRequest",
     "Operation",
+    "document_of",
     "example_replies",
+    "example_requests",
     "load",
     "operation_of",
     "operations",
@@ -46,6 +50,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SPECS = HERE / "specs"
 EXAMPLE_REPLIES = HERE / "example_replies.json"
+EXAMPLE_REQUESTS = HERE / "example_requests.json"
 METHODS = ("get", "post", "put", "patch", "delete")
 
 # Documents of the classic generation, by product.
@@ -56,6 +61,8 @@ CLASSIC = {
     "messaging": "messaging_v1",
     "pricing": "pricing_v1",
 }
+# All documents that judge, by product.
+DOCUMENTS = {**CLASSIC, "comms": "comms_v1"}
 
 
 class Operation(NamedTuple):
@@ -139,7 +146,7 @@ def validator_of(document: dict[str, Any]) -> OpenAPI:
 
 def raw(product: str) -> dict[str, Any]:
     """Read a product's document without corrections."""
-    return load(CLASSIC[product])
+    return load(DOCUMENTS[product])
 
 
 @cache
@@ -150,7 +157,14 @@ def example_replies() -> dict[str, dict[str, dict[str, Any]]]:
 
 
 @cache
-def _document(product: str) -> dict[str, Any]:
+def example_requests() -> dict[str, dict[str, Any]]:
+    """Read the example requests of the documents, by an operation's key and name."""
+    requests: dict[str, dict[str, Any]] = json.loads(EXAMPLE_REQUESTS.read_text("utf-8"))
+    return requests
+
+
+@cache
+def document_of(product: str) -> dict[str, Any]:
     """Read a document and correct its errors."""
     document = raw(product)
     for disagreement in DISAGREEMENTS:
@@ -162,18 +176,18 @@ def _document(product: str) -> dict[str, Any]:
 @cache
 def validator(product: str) -> OpenAPI:
     """Make the validator of a product's requests and replies."""
-    return validator_of(_document(product))
+    return validator_of(document_of(product))
 
 
 @cache
-def operations() -> tuple[Operation, ...]:
-    """List every operation of every document."""
-    return tuple(_operations())
+def operations(*products: str) -> tuple[Operation, ...]:
+    """List every operation of the documents of some products, by default the classic ones."""
+    return tuple(_operations(products or tuple(CLASSIC)))
 
 
-def _operations() -> Iterator[Operation]:
-    for product in CLASSIC:
-        for template, item in _document(product)["paths"].items():
+def _operations(products: tuple[str, ...]) -> Iterator[Operation]:
+    for product in products:
+        for template, item in document_of(product)["paths"].items():
             for method, content in item.items():
                 if method in METHODS:
                     yield Operation(product, method.upper(), template, content["operationId"], content)
@@ -203,5 +217,5 @@ def unknown_fields(call: Call[Any], operation: Operation) -> set[str]:
 
 def _resolved(product: str, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     while "$ref" in schema:
-        schema = _document(product)["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        schema = document_of(product)["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     return schema

@@ -34,9 +34,9 @@ class RecordingTwilio(Twilio):
 
     last: Request
 
-    def exchange(self, request: Request, fault: Fault | None = None) -> Exchange:
+    def exchange(self, request: Request, fault: Fault | None = None, concurrent: int = 1) -> Exchange:
         self.last = request
-        return super().exchange(request, fault)
+        return super().exchange(request, fault, concurrent)
 
 
 def create_world(twilio: Twilio, run: Callable[[Call[Any]], Any]) -> World:

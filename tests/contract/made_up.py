@@ -12,7 +12,9 @@ __all__ = ["MadeUp"]
 
 START = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 SID = re.compile(r"\b([A-Z]{2})[0-9a-f]{32}\b")
+COMMS_ID = re.compile(r"\b((?:comms|mem)_[a-z]+_)[0-7a-z][a-hjkmnpqrstv-z0-9]{25,34}")
 NUMBER_IN_PATH = re.compile(r"\+\d+")
+LIQUID = re.compile(r"\{\{\s*(\w+)[^}]*\}\}")
 
 # Makes a text of one shape, from an example and its number.
 Shape = Callable[["MadeUp", str, int], str]
@@ -45,6 +47,9 @@ class MadeUp:
     def sid(self, text: str, number: int) -> str:
         return f"{text[:2]}{number:032x}"
 
+    def comms_id(self, text: str, number: int) -> str:
+        return f"{text.rpartition('_')[0]}_{number:026d}"
+
     def prefixed(self, text: str, number: int) -> str:
         """An address with its channel, such as whatsapp:+1202... or the name of an RCS agent."""
         channel, _, address = text.partition(":")
@@ -56,7 +61,7 @@ class MadeUp:
         if parts.netloc and not parts.netloc.endswith(".twilio.com"):
             return f"https://example.org/{number:04d}"
         path = parts.path
-        for inner in (SID, NUMBER_IN_PATH):
+        for inner in (SID, COMMS_ID, NUMBER_IN_PATH):
             path = inner.sub(lambda match: self._text(match[0]), path)
         query = urlencode([(name, self._query(value)) for name, value in parse_qsl(parts.query)])
         return urlunsplit((parts.scheme, parts.netloc, path, query, ""))
@@ -85,14 +90,16 @@ class MadeUp:
         return text
 
     def words(self, text: str, number: int) -> str:
-        """Placeholders of a template stay, and so does that there is more than ASCII."""
+        """Names of a template's placeholders stay, and so does that there is more than ASCII."""
         mark = "" if text.isascii() else " \N{WHITE HEAVY CHECK MARK}"
-        return " ".join([f"text {number:04d}{mark}", *re.findall(r"\{\{\w+\}\}", text)])
+        return " ".join([f"text {number:04d}{mark}", *(f"{{{{{name}}}}}" for name in LIQUID.findall(text))])
 
 
 # The first pattern that fits a text decides.
 SHAPES: list[tuple[str, Shape]] = [
     (rf"^{SID.pattern}$", MadeUp.sid),
+    (rf"^{COMMS_ID.pattern}$", MadeUp.comms_id),
+    (r"^\$\{[\w.]+\}$", MadeUp.kept),  # a reference to a trait of a profile
     (r"^(whatsapp|messenger|rcs):", MadeUp.prefixed),
     (r"^(https?:/)?/", MadeUp.url),
     (r"^\+\d+$", MadeUp.phone_number),
@@ -102,7 +109,7 @@ SHAPES: list[tuple[str, Shape]] = [
         MadeUp.moment,
     ),
     (r"^-?\d+(\.\d+)?$", MadeUp.digits),
-    (r"^([A-Z]{2,3}|[a-z]{2}|PT\d+H)$", MadeUp.kept),  # codes of countries, currencies, languages; durations
+    (r"^([A-Z]{2,4}|[a-z]{2}|PT\d+H)$", MadeUp.kept),  # codes of countries and the like; durations
     (r"^(twilio|image)/[a-z-]+$", MadeUp.kept),  # types of content
     ("", MadeUp.words),
 ]

@@ -3,7 +3,8 @@
 ``python -m tests.contract.make_specs [FOLDER]`` reads the documents from a folder: the argument, or
 ``$TWILIO_SPECS``, or ``../shared/twilio/specs`` beside the clone. Facts are paths, parameters, schemas,
 patterns, enums, required fields and status codes; descriptions, titles and examples stay behind. The replies
-that the documents give as examples are rewritten into ``example_replies.json``: same fields, made-up texts.
+that the documents give as examples are rewritten into ``example_replies.json``, and the requests of the
+Communications API into ``example_requests.json``: same fields, made-up texts.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.contract.disagreements import OMITTED
-from tests.contract.documents import CLASSIC, EXAMPLE_REPLIES, METHODS, ROOT, SPECS
+from tests.contract.documents import DOCUMENTS, EXAMPLE_REPLIES, EXAMPLE_REQUESTS, METHODS, ROOT, SPECS
 from tests.contract.made_up import MadeUp
 
 __all__ = ["extract_facts", "find_originals", "make_files"]
 
-NAMES = (*CLASSIC.values(), "comms", "comms_v1", "comms_preview", "memory_v1")
+NAMES = (*DOCUMENTS.values(), "comms_preview", "memory_v1")
 
 # Keywords of OpenAPI and JSON Schema by the kind of their content: prose, names, or a value.
 PROSE = {
@@ -82,6 +83,20 @@ def _example_replies(product: str, document: dict[str, Any]) -> Iterator[tuple[s
                 yield key, {status: examples for status, examples in replies.items() if examples}
 
 
+def _example_requests(product: str, document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every operation whose JSON request has examples, by name."""
+    made_up = MadeUp(document)
+    for item in document["paths"].values():
+        for method, operation in item.items():
+            body = operation.get("requestBody", {}).get("content", {}) if method in METHODS else {}
+            examples = body.get("application/json", {}).get("examples", {})
+            if examples:
+                yield (
+                    f"{product}.{operation['operationId']}",
+                    {name: made_up.rewrite(example["value"]) for name, example in examples.items()},
+                )
+
+
 def find_originals(given: str | None = None) -> Path | None:
     """The folder of Twilio's documents, if it is here."""
     folder = Path(given or os.environ.get("TWILIO_SPECS") or ROOT.parent / "shared" / "twilio" / "specs")
@@ -93,11 +108,13 @@ def make_files(originals: Path) -> dict[Path, str]:
     documents = {name: json.loads((originals / f"{name}.json").read_text("utf-8")) for name in NAMES}
     replies = {
         key: examples
-        for product, name in CLASSIC.items()
+        for product, name in DOCUMENTS.items()
         for key, examples in _example_replies(product, documents[name])
     }
+    requests = dict(_example_requests("comms", documents["comms_v1"]))
     made = {SPECS / f"{name}.json": extract_facts(document) for name, document in documents.items()}
-    return {path: _written(content) for path, content in {**made, EXAMPLE_REPLIES: replies}.items()}
+    examples = {EXAMPLE_REPLIES: replies, EXAMPLE_REQUESTS: requests}
+    return {path: _written(content) for path, content in {**made, **examples}.items()}
 
 
 def _written(content: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from openapi_core import OpenAPI
@@ -11,27 +10,16 @@ from airflow_provider_twilio_comms.api.wire import Reply
 from tests.contract import documents
 from tests.contract.documents import OpenApiReply, OpenApiRequest
 
-__all__ = ["OMITTED", "document", "validate", "validator"]
-
-# Operations of the document that the emulator does not have, with the reason.
-OMITTED = {
-    "sendEmails": "the Email API is a product of its own",
-    "listEmails": "the Email API is a product of its own",
-    "fetchEmail": "the Email API is a product of its own",
-    "listEmailOperations": "the Email API is a product of its own",
-    "fetchEmailOperation": "the Email API is a product of its own",
-}
+__all__ = ["document", "validate", "validator"]
 
 
-@cache
 def document() -> dict[str, Any]:
-    return documents.load("comms")
+    return documents.document_of("comms")
 
 
-@cache
 def validator() -> OpenAPI:
-    """Make the validator of requests and replies of the Communications API."""
-    return documents.validator_of(document())
+    """Return the validator of requests and replies of the Communications API."""
+    return documents.validator("comms")
 
 
 def validate(method: str, path: str, reply: Reply) -> None:

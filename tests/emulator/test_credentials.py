@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -117,3 +119,55 @@ def test_tokens_can_be_revoked(twilio: Twilio) -> None:
 )
 def test_a_token_is_not_given_to_everyone(twilio: Twilio, change: dict[str, str], status: int) -> None:
     assert CoreClient(twilio, None)("POST", "/oauth/v2/token", form={**CLIENT, **change}).status == status
+
+
+def test_a_token_is_a_jwt_that_says_when_it_ends(twilio: Twilio) -> None:
+    """The official client reads ``exp`` and keeps the token until then."""
+    _, claims, signature = bearer(twilio).headers["authorization"].removeprefix("Bearer ").split(".")
+    padded = claims + "=" * (-len(claims) % 4)
+    said = json.loads(base64.urlsafe_b64decode(padded))
+    assert said["exp"] - said["iat"] == twilio.options.token_lifetime
+    assert said["exp"] == twilio.clock.now() + twilio.options.token_lifetime
+    assert signature
+
+
+ACCOUNTS = "/api/2010-04-01/Accounts.json"
+
+
+def subaccount(twilio: Twilio, name: str = "Shop") -> dict[str, Any]:
+    reply = CoreClient(twilio)("POST", ACCOUNTS, form={"FriendlyName": name})
+    assert reply.status == 201, reply.body
+    created: dict[str, Any] = reply.json()
+    return created
+
+
+def test_a_parents_credentials_act_for_its_subaccounts(twilio: Twilio) -> None:
+    created = subaccount(twilio)
+    sid, own = created["sid"], (created["sid"], created["auth_token"])
+    form = {"To": "+12025550100", "From": "+15005550006", "Body": "Hi"}
+    for credentials in (TOKEN, known.MAIN_KEY, own):
+        assert CoreClient(twilio, credentials)("GET", of(ACCOUNT, sid)).json()["friendly_name"] == "Shop"
+        assert CoreClient(twilio, credentials)("POST", of(CLASSIC, sid), form=form).status == 201
+    assert len(CoreClient(twilio)("GET", of(CLASSIC, sid)).json()["messages"]) == 3
+    assert CoreClient(twilio)("GET", CLASSIC).json()["messages"] == [], "those are not its own"
+    other = subaccount(twilio, "Other")["sid"]
+    for credentials, path in ((own, ACCOUNT), (own, of(CLASSIC, other)), (SUSPENDED, of(CLASSIC, sid))):
+        assert CoreClient(twilio, credentials)("GET", path).status == 401
+
+
+def test_accounts_are_listed_with_their_owner(twilio: Twilio) -> None:
+    names = [subaccount(twilio, name)["friendly_name"] for name in ("Shop", "Other")]
+    listed = CoreClient(twilio)("GET", ACCOUNTS).json()["accounts"]
+    assert [each["friendly_name"] for each in listed] == [*reversed(names), "Emulated account"]
+    assert {each["owner_account_sid"] for each in listed} == {known.ACCOUNT_SID}
+    assert len(CoreClient(twilio)("GET", ACCOUNTS, FriendlyName="Shop").json()["accounts"]) == 1
+    assert CoreClient(twilio)("GET", ACCOUNTS, Status="closed").json()["accounts"] == []
+    assert CoreClient(twilio, known.STANDARD_KEY)("GET", ACCOUNTS).status == 401
+    assert CoreClient(twilio, TEST)("GET", ACCOUNTS).status == 403
+
+
+def test_a_subaccount_has_no_subaccounts(twilio: Twilio) -> None:
+    created = subaccount(twilio)
+    own = CoreClient(twilio, (created["sid"], created["auth_token"]))
+    assert [each["sid"] for each in own("GET", ACCOUNTS).json()["accounts"]] == [created["sid"]]
+    assert own("POST", ACCOUNTS, form={}).status == 403

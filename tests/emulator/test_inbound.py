@@ -43,7 +43,10 @@ def test_the_webhooks_are_signed(twilio: Twilio) -> None:
         pairs = parameters(callback.headers, callback.body)
         assert genuine([secret], callback.url, callback.headers, callback.body, pairs)
         assert not genuine([Secret("other")], callback.url, callback.headers, callback.body, pairs)
-        assert dict(parse_qsl(callback.body.decode()))["MessageSid"] == message.sid
+        fields = dict(parse_qsl(callback.body.decode(), keep_blank_values=True))
+        assert fields["MessageSid"] == message.sid
+    fields = dict(parse_qsl(of_message(message, URL).body.decode(), keep_blank_values=True))
+    assert (fields["SmsMessageSid"], fields["NumSegments"], fields["FromCity"]) == (message.sid, "1", "")
     sent = batch(URL, [event("com.twilio.comms-api.operation.completed", {"operation_id": "x"})])
     assert genuine([secret], sent.url, sent.headers, sent.body, ())
     assert not genuine([secret], sent.url, sent.headers, sent.body + b" ", ())

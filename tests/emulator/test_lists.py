@@ -47,8 +47,8 @@ def test_filters(ask: CoreClient) -> None:
     assert to(ask.rows(status="UNDELIVERED")) == ["+12025559003"] * 2
     assert to(ask.rows(tags="chunk:b2;", status="DELIVERED")) == ["+12025550100"]
     assert len(ask.rows(tags="try:1;")) == 3
-    assert len(ask.rows(tags="try:1;chunk:a1")) == 1
-    assert ask.rows(tags="chunk:a1;try:2") == []
+    assert len(ask.rows(tags="try:1;chunk:a1;")) == 1
+    assert ask.rows(tags="chunk:a1;try:2;") == []
     assert to(ask.rows(channel="WHATSAPP")) == ["+12025550101"]
     assert len(ask.rows(startDate="2026-09-21T15:00:00Z")) == 3
     assert len(ask.rows(endDate="2026-09-21T15:00:00Z")) == 1

@@ -57,17 +57,25 @@ def test_resolve_is_a_dry_run_of_routing(ask: CoreClient) -> None:
     assert pairs(senderPoolId=POOL_ID) == [
         ("RCS", "PHONE", 0),
         ("SMS", "PHONE", 1),
-        ("WHATSAPP", "WHATSAPP", 0),
+        ("WHATSAPP", "WHATSAPP", 2),
     ]
     assert pairs(senderPoolId=SMS_POOL_ID) == [("SMS", "PHONE", 0)]
-    assert pairs(senderAddresses=[{"address": SMS_NUMBER, "channel": "SMS"}]) == [("SMS", "PHONE", 0)]
+    assert pairs(senderAddresses={"address": SMS_NUMBER, "channel": "SMS"}) == [("SMS", "PHONE", 0)]
     assert pairs(senderPoolId=POOL_ID, channels={"filterIn": ["SMS"]}) == [("SMS", "PHONE", 0)]
     preferred = {"priority": [{"channel": "SMS", "priority": 0}]}
     assert pairs(senderPoolId=POOL_ID, channels=preferred)[:2] == [("SMS", "PHONE", 0), ("RCS", "PHONE", 1)]
-    both = {"senderPoolId": POOL_ID, "senderAddresses": [{"address": SMS_NUMBER, "channel": "SMS"}]}
+    both = {"senderPoolId": POOL_ID, "senderAddresses": {"address": SMS_NUMBER, "channel": "SMS"}}
     assert resolve(**both).status == 400
     assert resolve(senderPoolId=POOL_ID[:-1] + "0").status == 404
+    assert resolve(senderAddresses=[{"address": SMS_NUMBER, "channel": "SMS"}]).status == 400
+    assert resolve(channels={"filterIn": ["SMS", "SMS"]}).status == 400
     assert resolve(recipientAddresses=[]).status == resolve(recipientAddresses=[phone()] * 101).status == 400
+
+
+def test_resolve_answers_the_best_ten(ask: CoreClient) -> None:
+    many = [phone(f"+120255501{number:02}") for number in range(8)]
+    results = ask("POST", "/comms/v1/Senders/Resolve", {"recipientAddresses": many}).json()["results"]
+    assert [each["priority"] for each in results] == [*range(10)]
 
 
 def created(ask: CoreClient, **asked: Any) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import requests
 
+from airflow_provider_twilio_comms.emulator.clock import iso
 from airflow_provider_twilio_comms.emulator.credentials import (
     ACCOUNT_SID,
     AUTH_TOKEN,
@@ -177,7 +178,7 @@ def test_the_emulators_own_page_reaches_the_control_api(
 
 
 def test_an_operation_can_be_cancelled(emulator: Running, session: requests.Session) -> None:
-    later = {"sendAt": ["2099-01-01T00:00:00Z"]}
+    later = {"sendAt": [iso(emulator.twilio.clock.now() + 3600)]}
     operation = send(emulator, session, schedule=later).json()["operationId"]
     own(emulator, session, "POST", "cancel", {"operationId": operation})
     url = f"{emulator.url}/comms/v1/Messages/Operations/{operation}"

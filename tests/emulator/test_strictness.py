@@ -5,34 +5,51 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import msgspec
 import pytest
 
+from airflow_provider_twilio_comms.emulator.clock import iso
+from airflow_provider_twilio_comms.emulator.comms.inventory import POOL_ID, SMS_SENDER_ID
+from tests.contract.documents import OpenApiRequest, validator
 from tests.emulator.callers import CoreClient, message, phone
+from tests.emulator.conftest import NOON
 
 ULID = "01h9krwprkeee8fzqspvwy6nq8"
 PROFILE = {"profileId": f"mem_profile_{ULID}", "memoryStoreId": f"mem_store_{ULID}"}
 CARD = {"richCard": {"standaloneCard": {"cardContent": {"title": "Hi"}}}}
-CAROUSEL = "$.content.modules[0].rcs.richCard.carouselCard"
-FILE = {"fileUrl": "https://example.com/a.png"}
+
+CAROUSEL = {"richCard": {"carouselCard": {"cardContents": [{"title": "Hi"}] * 2}}}
+REPLY = {"reply": {"text": "Yes", "postbackData": "yes"}}
+URL = "https://example.com/a.png"
+FILE = {"contentInfo": {"fileUrl": URL}}
 EVENT = {
-    "startTime": "2026-12-01T19:00:00Z",
-    "endTime": "2026-12-01T21:00:00+01:00",
-    "title": "Dinner",
-    "description": "For two",
+    "startTime": "2026-10-01T16:00:00Z",
+    "endTime": "2026-10-01T17:00:00+01:00",
+    "title": "Tea",
+    "description": "With cake",
 }
 
 
-def standalone(**card: Any) -> dict[str, Any]:
-    return {"modules": [{"rcs": {"richCard": {"standaloneCard": card}}}]}
+def rcs(**parts: Any) -> dict[str, Any]:
+    """Build content that is one module for RCS."""
+    return {"modules": [{"rcs": parts}]}
 
 
-def carousel(*cards: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"modules": [{"rcs": {"richCard": {"carouselCard": {"cardContents": list(cards), **more}}}}]}
+def card(orientation: str = "VERTICAL", **parts: Any) -> dict[str, Any]:
+    return rcs(richCard={"standaloneCard": {"cardContent": parts, "cardOrientation": orientation}})
 
 
-def acting(**action: Any) -> dict[str, Any]:
-    action = {"action": {"text": "Go", "postbackData": "go", **action}}
-    return {"modules": [{"rcs": {"text": "Hi", "suggestions": [action]}}]}
+def carousel(count: int, card: Any = None, **parts: Any) -> dict[str, Any]:
+    cards = [{"title": "Hi"} if card is None else card] * count
+    return rcs(richCard={"carouselCard": {"cardContents": cards, **parts}})
+
+
+def suggest(**action: Any) -> dict[str, Any]:
+    return rcs(text="Hi", suggestions=[{"action": {"text": "a", "postbackData": "b", **action}}])
+
+
+def page(**parts: Any) -> dict[str, Any]:
+    return suggest(openUrlAction={"url": "https://example.com", **parts})
 
 
 # A place in a valid request, the value to put there, and the place that the error must name.
@@ -60,6 +77,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("to", [{"addresses": [phone()], "address": "+12025550100", "channel": "PHONE"}], "$.to[0]"),
     ("to", [PROFILE | {"profileId": "mem_profile_x"}], "$.to[0].profileId"),
     ("to", [{"profileId": PROFILE["profileId"]}], "$.to[0]"),
+    ("to", [PROFILE | {"memoryStoreId": f"mem_service_{ULID}"}], "$.to[0].memoryStoreId"),
     ("to", [{}], "$.to[0]"),
     ("content", {}, "$.content"),
     ("content", {"text": ""}, "$.content.text"),
@@ -78,23 +96,26 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("content", {"modules": [{"sms": {}}]}, "$.content.modules"),
     ("content", {"modules": [{"email": {"text": "Hi"}}]}, "$.content.modules[0]"),
     ("content", {"modules": [{"rcs": {"text": "Hi", **CARD}}]}, "$.content.modules"),
-    ("content", {"modules": [{"rcs": {"media": {"contentInfo": FILE}}}]}, "$.content.modules[0].rcs"),
-    ("content", {"modules": [{"rcs": {"contentInfo": {}}}]}, "$.content.modules[0].rcs.contentInfo"),
-    ("content", {"modules": [{"rcs": {"richCard": {}}}]}, "$.content.modules"),
-    ("content", standalone(cardContent={}), "$.content.modules"),
-    ("content", standalone(cardContent={"title": "Hi"}, cardOrientation="HORIZONTAL"), "$.content.modules"),
-    ("content", standalone(cardContent={"title": "Hi"}, thumbnailImageAlignment="LEFT"), "$.content.modules"),
-    ("content", carousel({"title": "Hi"}), f"{CAROUSEL}.cardContents"),
-    ("content", carousel(*[{"title": "Hi"}] * 11), f"{CAROUSEL}.cardContents"),
-    ("content", carousel({"title": "Hi"}, {}), "$.content.modules"),
-    ("content", carousel({"title": "Hi"}, {"title": "Hi"}, cardWidth="TALL"), f"{CAROUSEL}.cardWidth"),
-    ("content", acting(openUrlAction={"url": "x", "application": "WEBVIEW"}), "$.content.modules"),
-    ("content", acting(openUrlAction={"url": "x", "webviewViewMode": "FULL"}), "$.content.modules"),
-    ("content", acting(viewLocationAction={}), "$.content.modules"),
+    ("content", rcs(media={"contentInfo": {"fileUrl": URL}}), "$.content.modules[0].rcs"),
+    ("content", rcs(richCard={}), "$.content.modules"),
+    ("content", rcs(richCard={**CARD["richCard"], **CAROUSEL["richCard"]}), "$.content.modules"),
+    ("content", carousel(1), "$.content.modules[0].rcs.richCard.carouselCard.cardContents"),
+    ("content", carousel(11), "$.content.modules[0].rcs.richCard.carouselCard.cardContents"),
+    ("content", carousel(2, cardWidth="LARGE"), "$.content.modules[0].rcs.richCard.carouselCard.cardWidth"),
+    ("content", carousel(2, card={}), "$.content.modules"),
+    ("content", card(), "$.content.modules"),
+    ("content", card(title="Hi", orientation="HORIZONTAL"), "$.content.modules"),
+    ("content", card(media=FILE, orientation="HORIZONTAL"), "$.content.modules"),
+    ("content", rcs(text="Hi", suggestions=[REPLY] * 12), "$.content.modules[0].rcs.suggestions"),
+    ("content", page(application="WEBVIEW"), "$.content.modules"),
+    ("content", page(webviewViewMode="FULL"), "$.content.modules"),
+    ("content", page(application="BROWSER", webviewViewMode="FULL"), "$.content.modules"),
+    ("content", suggest(viewLocationAction={}), "$.content.modules"),
+    ("content", suggest(createCalendarEventAction={**EVENT, "endTime": "noon"}), "$.content.modules"),
     (
         "content",
-        acting(createCalendarEventAction=EVENT | {"startTime": "tomorrow"}),
-        "$.content.modules[0].rcs.suggestions[0].action.createCalendarEventAction.startTime",
+        suggest(createCalendarEventAction={**EVENT, "endTime": "2026-10-01T17:00:00"}),
+        "$.content.modules",
     ),
     ("content", {"modules": [{"rcs": {"text": "Hi", "suggestions": [{}]}}]}, "$.content.modules"),
     (
@@ -116,9 +137,17 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("from", {"senderId": f"comms_sender_{ULID}", "channels": {}}, "$.from"),
     ("from", {"senderPoolId": f"comms_senderpool_{ULID}", "channels": {"order": []}}, "$.from.channels"),
     ("from", "+15005550006", "$.from"),
+    ("from", {"senderPoolId": POOL_ID, "channels": {"filterIn": ["EMAIL"]}}, "$.from.channels"),
+    ("from", {"senderPoolId": POOL_ID, "channels": {"filterIn": ["SMS", "SMS"]}}, "$.from.channels"),
+    (
+        "from",
+        {"senderPoolId": POOL_ID, "channels": {"priority": [{"channel": "PUSH", "priority": 1}]}},
+        "$.from.channels",
+    ),
     ("schedule", {"sendAt": "2026-10-01T17:00:00Z"}, "$.schedule.sendAt"),
     ("schedule", {"sendAt": []}, "$.schedule.sendAt"),
     ("schedule", {"expressions": ["2026-10-01T17:00:00Z"]}, "$.schedule"),
+    ("schedule", {"sendAt": [iso(NOON + 31 * 86_400)]}, "$.schedule.sendAt[0]"),
     ("schedule", {"sendAt": ["tomorrow"]}, "$.schedule.sendAt[0]"),
     ("schedule", {"sendAt": ["2026-13-01T17:00:00Z"]}, "$.schedule.sendAt[0]"),
     ("tags", {f"k{n}": "v" for n in range(11)}, "$.tags"),
@@ -157,21 +186,18 @@ ACCEPTED: list[tuple[str, Any]] = [
     ("content", {"contentId": "HX" + "0" * 32}),
     ("content", {"text": "{% raw %}{{ name }}{% endraw %} {% if vip %}!{% endif %}"}),
     ("content", {"modules": [{"sms": {"text": "Hi"}}, {"rcs": CARD}]}),
-    ("content", {"modules": [{"rcs": {**CARD, "suggestions": []}}]}),
-    ("content", {"modules": [{"rcs": {"contentInfo": FILE | {"forceRefresh": True}}}]}),
-    ("content", carousel(*[{"title": "Hi"}] * 10, cardWidth="SMALL")),
-    (
-        "content",
-        standalone(
-            cardOrientation="HORIZONTAL",
-            thumbnailImageAlignment="LEFT",
-            cardContent={"title": "Hi", "media": {"contentInfo": FILE, "height": "TALL"}},
-        ),
-    ),
-    ("content", acting(openUrlAction={"url": "x", "application": "WEBVIEW", "webviewViewMode": "FULL"})),
-    ("content", acting(openUrlAction={"url": "x", "application": "BROWSER"})),
-    ("content", acting(viewLocationAction={"label": "Here"})),
-    ("content", acting(createCalendarEventAction=EVENT)),
+    ("content", rcs(contentInfo={"fileUrl": URL, "forceRefresh": True}, suggestions=[REPLY] * 11)),
+    ("content", rcs(**CARD, suggestions=[REPLY])),
+    ("content", carousel(2, cardWidth="SMALL")),
+    ("content", carousel(10, card={"media": {**FILE, "height": "TALL"}})),
+    ("content", card(title="Hi", media=FILE, orientation="HORIZONTAL")),
+    ("content", page(application="WEBVIEW", webviewViewMode="HALF")),
+    ("content", page(application="BROWSER")),
+    ("content", suggest(viewLocationAction={"label": "Here"})),
+    ("content", suggest(createCalendarEventAction=EVENT)),
+    ("content", suggest(shareLocationAction={})),
+    ("content", {"contentId": "HX" + "z" * 26}),
+    ("schedule", {"sendAt": [iso(NOON + 30 * 86_400)]}),
     ("schedule", {"sendAt": ["2026-10-01T17:00:00Z"]}),
     ("schedule", {"sendAt": ["2026-10-01T17:00", "2026-10-01T17:00:00.123456789+02:00"]}),
     ("tags", {f"k{n}": "a.b_c~d-1" for n in range(10)}),
@@ -235,6 +261,9 @@ def test_strict_liquid_wants_a_default(ask: CoreClient) -> None:
         ("/Messages", {"status": "delivered"}),
         ("/Messages", {"channel": "PHONE"}),
         ("/Messages", {"tags": "key=value"}),
+        ("/Messages", {"tags": "key:value"}),
+        ("/Messages", {"tags": "key:a b;"}),
+        ("/Messages", {"tags": "".join(f"k{n}:v;" for n in range(11))}),
         ("/Messages", {"startDate": "yesterday"}),
         ("/Messages", {"startDate": "2026-10-02T00:00:00Z", "endDate": "2026-10-01T00:00:00Z"}),
         ("/Messages/Operations", {"status": "FAILED"}),
@@ -271,3 +300,32 @@ def test_what_there_is_not(ask: CoreClient, method: str, path: str, status: int,
     reply = ask(method, path)
     body = reply.json()
     assert (reply.status, body.get("code") or body["errors"][0]["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(("place", "value"), ACCEPTED)
+def test_what_is_accepted_is_valid_by_the_document(place: str, value: Any) -> None:
+    encoded = msgspec.json.encode({**message(), place: value})
+    asked = OpenApiRequest("post", "https://comms.twilio.com", "/v1/Messages", "application/json", encoded)
+    validator("comms").validate_request(asked)
+
+
+def test_the_sender_of_an_attempt_has_no_pool(ask: CoreClient) -> None:
+    operation = ask.send("+12025559003", **{"from": {"senderPoolId": POOL_ID}})
+    ask.twilio.clock.advance(10)
+    (row,) = ask.rows(operationId=operation)
+    shown = ask.get(f"/Messages/{row['id']}")
+    assert shown["from"]["senderPoolId"] == POOL_ID
+    assert [{*each["from"]} for each in shown["attempts"]] == [{"address", "channel", "senderId"}]
+
+
+def test_a_senders_removal_names_the_sender(ask: CoreClient) -> None:
+    path = f"/comms/v1/SenderPools/{POOL_ID}/Senders/{SMS_SENDER_ID}"
+    reply = ask("DELETE", path).json()
+    assert reply["resourceId"] == SMS_SENDER_ID
+    assert reply["resourceLocation"].endswith(path.removeprefix("/comms"))
+
+
+def test_ten_thousand_senders_are_added_at_once(ask: CoreClient) -> None:
+    path, sender = f"/comms/v1/SenderPools/{POOL_ID}/Senders", {"senderId": SMS_SENDER_ID}
+    assert ask("POST", path, [sender] * 10_000).status == 202
+    assert ask("POST", path, [sender] * 10_001).status == 400

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +87,10 @@ def test_numbers_outside_the_allowed(emulator: Running, monkeypatch: Any, extra:
         ({"send_at": datetime(2027, 1, 1)}, ["send_at: the datetime has no time zone"]),
         ({"send_at": "tomorrow"}, ["send_at: is no ISO 8601 time"]),
         ({"send_at": "2027-01-01T09:00:00"}, ["send_at: the datetime has no time zone"]),
+        (
+            {"send_at": datetime(2099, 1, 1, tzinfo=timezone.utc)},
+            ["send_at: cannot be scheduled", "30 days"],
+        ),
         ({"content": ""}, ["content: is empty"]),
         ({"content": "   "}, ["content: is empty"]),
         ({"content": {}}, ["content: is empty"]),

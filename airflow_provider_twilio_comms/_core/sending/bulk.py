@@ -214,8 +214,10 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         return self.plan.outline(self._request.fingerprint, self.schedule.quiet_hours is not None)
 
     def request(self, part: Chunk, time: float) -> Call[messages.Accepted]:
-        tags = {TAG: self._tag(part), KEY_TAG: self.ledger.name}
-        return self._request.call(self.plan.to(part), tags, self.schedule.at(part.zones, time))
+        tags, send_at = {TAG: self._tag(part), KEY_TAG: self.ledger.name}, self.schedule.at(part.zones, time)
+        if send_at is not None:
+            messages.schedulable(send_at, datetime.fromtimestamp(time, timezone.utc))
+        return self._request.call(self.plan.to(part), tags, send_at)
 
     def identity(self, reply: messages.Accepted) -> str | None:
         return reply.operation_id

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typing_extensions import Unpack
 
-from airflow_provider_twilio_comms.api._forms import MediaSid, MessageSid, Named, Paged, pairs, valid
+from airflow_provider_twilio_comms.api._forms import Day, MediaSid, MessageSid, Named, Paged, pairs, valid
 from airflow_provider_twilio_comms.api._resources import Elsewhere, Resource, elsewhere, nothing, one, paged
 from airflow_provider_twilio_comms.api.wire import Call, Page
 
@@ -30,9 +30,9 @@ class Media(Resource, frozen=True):
 
 
 class Filter(Paged, total=False):
-    """Filters of the list of media. A day is a UTC day, and both bounds are inclusive."""
+    """Filters of the list of media. A day is a UTC day, ``created_on`` always; both bounds are inclusive."""
 
-    created_on: Annotated[date | datetime, Named("DateCreated")]
+    created_on: Annotated[date | datetime, Named("DateCreated"), Day()]
     created_on_or_before: Annotated[date | datetime, Named("DateCreated<")]
     created_on_or_after: Annotated[date | datetime, Named("DateCreated>")]
 

@@ -15,6 +15,7 @@ from airflow_provider_twilio_comms.api._forms import (
     ApplicationSid,
     Callback,
     ContentSid,
+    Day,
     FileUrl,
     MessageSid,
     Named,
@@ -131,11 +132,11 @@ class Options(TypedDict, total=False):
 
 
 class Filter(Paged, total=False):
-    """Filters of the list of messages. A day is a UTC day, and both bounds are inclusive."""
+    """Filters of the list of messages. A day is a UTC day, ``sent_on`` always; both bounds are inclusive."""
 
     to: Address
     from_: Sender
-    sent_on: Annotated[date | datetime, Named("DateSent")]
+    sent_on: Annotated[date | datetime, Named("DateSent"), Day()]
     sent_on_or_before: Annotated[date | datetime, Named("DateSent<")]
     sent_on_or_after: Annotated[date | datetime, Named("DateSent>")]
 

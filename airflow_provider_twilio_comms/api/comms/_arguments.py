@@ -13,7 +13,7 @@ from typing import Any, get_args
 from airflow_provider_twilio_comms.api._times import timestamp
 from airflow_provider_twilio_comms.api.comms._channels import SenderChannel, checked_channels
 from airflow_provider_twilio_comms.api.comms._elsewhere import ELSEWHERE
-from airflow_provider_twilio_comms.api.comms._rich_modules import FORMS, SHORT, checked_modules
+from airflow_provider_twilio_comms.api.comms._rich_modules import FORMS, SHORT, write_modules
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 Content = dict[str, Any]
@@ -21,10 +21,12 @@ Sender = dict[str, Any]
 
 MAX_TAGS = 10
 _TAG = re.compile(r"[a-zA-Z0-9._~-]+")
-_TEMPLATE = re.compile(r"HX[0-9a-fA-F]{32}")
+_TEMPLATE = re.compile(r"HX[a-zA-Z0-9]{26,34}")
 _SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
 _FORMS = {"text", "media", "content_sid", "modules"}
 _RICH = SHORT | FORMS
+_RCS = {"text", "contentInfo", "richCard"}
+MAX_MODULES = 4
 
 
 def checked_content(content: str | Mapping[str, Any]) -> Content:
@@ -33,7 +35,7 @@ def checked_content(content: str | Mapping[str, Any]) -> Content:
     A text; ``{"text", "media"}`` with media addresses; ``{"content_sid"}``, whose values are each recipient's
     variables; ``{"cards"}`` and the other names of
     :class:`~airflow_provider_twilio_comms.api.comms.rich_content.Rcs`; or ``{"modules"}``, one body per
-    channel, passed on as they are. Raises :class:`InvalidInput`.
+    channel, whose inside is passed on as it is. Raises :class:`InvalidInput`.
     """
     given = {"text": content} if isinstance(content, str) else {**content}
     unknown = set(given) - _FORMS - _RICH
@@ -46,7 +48,7 @@ def checked_content(content: str | Mapping[str, Any]) -> Content:
         )
     forms = {name for name, value in given.items() if value or (name in _RICH and value is not None)}
     if forms & _RICH and not forms & {"content_sid", "modules"}:
-        return {"modules": list(checked_modules({name: given[name] for name in forms}))}
+        return {"modules": list(write_modules({name: given[name] for name in forms}))}
     if len(forms - {"text"}) > 1 or (forms > {"text"} and forms != {"text", "media"}):
         raise InvalidInput.at(
             "content",
@@ -54,14 +56,35 @@ def checked_content(content: str | Mapping[str, Any]) -> Content:
             "Give text and media, cards and suggestions with them, a content_sid, or modules",
         )
     if "modules" in forms:
-        return {"modules": list(given["modules"])}
+        return {"modules": checked_modules(given["modules"])}
     if "content_sid" in forms:
         if not _TEMPLATE.fullmatch(str(given["content_sid"])):
             raise InvalidInput.at(
-                "content", "content_sid is not a content template", "Expected HX and 32 hex digits"
+                "content",
+                "content_sid is not a content template",
+                "Expected HX and 26 to 34 letters, digits",
             )
         return {"contentId": given["content_sid"]}
     return _text(given.get("text"), given.get("media"))
+
+
+def checked_modules(modules: Any) -> list[Mapping[str, Any]]:
+    """Check that modules are 1 to 4, for one channel each, and rcs one kind of content."""
+    if not isinstance(modules, (list, tuple)) or not 1 <= len(modules) <= MAX_MODULES:
+        raise InvalidInput.at(
+            "content", "modules are not a list of 1 to 4", "Give one for each channel: sms, rcs"
+        )
+    for number, module in enumerate(modules, 1):
+        if not isinstance(module, Mapping) or len({"sms", "rcs"} & set(module)) != 1:
+            raise InvalidInput.at("content", f"module {number} has not one channel", "Give sms or rcs")
+        rcs = module.get("rcs")
+        if rcs is not None and (not isinstance(rcs, Mapping) or len(_RCS & set(rcs)) != 1 or "media" in rcs):
+            raise InvalidInput.at(
+                "content",
+                f"rcs of module {number} has not one kind of content",
+                "Give text, contentInfo (a file) or richCard; media is a part of a card",
+            )
+    return list(modules)
 
 
 def _text(text: Any, media: Any) -> Content:
@@ -135,8 +158,13 @@ def _named(sender: str, channel: SenderChannel) -> dict[str, Any]:
     return {"address": sender, "channel": channel}
 
 
-def checked_tags(tags: Mapping[str, str] | None, limit: int = MAX_TAGS) -> dict[str, str]:
-    """Validate tags: up to ``limit``, of letters, digits and ``. _ ~ -``; a value may be Liquid."""
+def checked_tags(
+    tags: Mapping[str, str] | None, limit: int = MAX_TAGS, literal: bool = False
+) -> dict[str, str]:
+    """Validate tags: up to ``limit``, of letters, digits and ``. _ ~ -``.
+
+    A value may be Liquid, unless ``literal``, as in a filter.
+    """
     tags = dict(tags or {})
     if len(tags) > limit:
         own = MAX_TAGS - limit
@@ -149,7 +177,7 @@ def checked_tags(tags: Mapping[str, str] | None, limit: int = MAX_TAGS) -> dict[
             raise InvalidInput.at(
                 "tags", f"the value of {key!r} is not 1 to 256 characters of text", _TAG_FIX
             )
-        if "{{" not in value and not _TAG.fullmatch(value):
+        if (literal or "{{" not in value) and not _TAG.fullmatch(value):
             raise InvalidInput.at("tags", f"the value of {key!r} is not allowed", _TAG_FIX)
     return tags
 

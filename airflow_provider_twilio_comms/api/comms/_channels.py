@@ -62,9 +62,10 @@ def _priorities(given: Any) -> list[dict[str, Any]]:
     if not isinstance(rows, (list, tuple)):
         raise InvalidInput.at(field, "not a valid value", _FIX)
     for row in rows:
-        number = row.get("priority") if isinstance(row, Mapping) else None
-        if not isinstance(number, int) or isinstance(number, bool) or set(row) != {"channel", "priority"}:
+        if not isinstance(row, Mapping) or set(row) != {"channel", "priority"}:
             raise InvalidInput.at(field, "not a valid value", _FIX)
+        if type(row["priority"]) is not int:
+            raise InvalidInput.at(field, "a priority is no whole number", _FIX)
     priorities = [{**row, "channel": _channel(field, row["channel"])} for row in rows]
     _check_once(field, [row["channel"] for row in priorities])
     return priorities
@@ -73,7 +74,7 @@ def _priorities(given: Any) -> list[dict[str, Any]]:
 def _channel(field: str, given: Any) -> str:
     channel = given.upper() if isinstance(given, str) else given
     if channel not in get_args(SenderChannel):
-        problem = f"{given!r} is not a sender's channel"
+        problem = f"{channel} is not a sender's channel"
         raise InvalidInput.at(field, problem, "Use SMS (MMS is SMS with media), RCS or WHATSAPP")
     return str(channel)
 

@@ -48,7 +48,7 @@ SHORT: frozenset[str] = frozenset(Rcs.__struct_fields__) - {"text"}
 FORMS: frozenset[str] = frozenset({"rcs", "sms"})
 
 
-def checked_modules(given: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+def write_modules(given: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Validate a rich content and write it as Twilio's ``modules``, RCS first.
 
     ``given`` is ``{"rcs", "sms"}``, or the names of :class:`Rcs` with ``text`` and ``media`` for phones

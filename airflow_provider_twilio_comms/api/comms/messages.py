@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
 
+from airflow_provider_twilio_comms.api._times import aware, when
+from airflow_provider_twilio_comms.api.comms._acceptance import last_segment, operation_id_of
 from airflow_provider_twilio_comms.api.comms._arguments import (
     checked_content,
     checked_sender,
@@ -16,17 +18,33 @@ from airflow_provider_twilio_comms.api.comms._arguments import (
     schedule,
 )
 from airflow_provider_twilio_comms.api.comms._paging import filters, listing
+from airflow_provider_twilio_comms.api.comms._recipients import checked_addresses
 from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, decoded, unreadable
 from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError
 
-__all__ = ["Accepted", "Attempt", "AttemptError", "Message", "Related", "fetch", "list", "seek", "send"]
+__all__ = [
+    "LATEST",
+    "Accepted",
+    "Attempt",
+    "AttemptError",
+    "Message",
+    "Related",
+    "fetch",
+    "list",
+    "schedulable",
+    "seek",
+    "send",
+]
 
 MAX_RECIPIENTS = 10_000
 MAX_BODY = 10_000_000  # bytes of the encoded request
+LATEST = timedelta(days=30)  # a message is scheduled at most this far ahead
+CHANNELS = ("SMS", "RCS", "WHATSAPP")
 
 # Statuses that may still change. The others are final, except that DELIVERED may become READ.
 UNDER_WAY = frozenset({"QUEUED", "SENT", "SCHEDULED"})
 LOST = frozenset({"FAILED", "UNDELIVERED", "CANCELED"})
+STATUSES = frozenset({*UNDER_WAY, *LOST, "DELIVERED", "READ", "GROUP", "INBOUND"})
 
 
 class Accepted(msgspec.Struct, frozen=True, rename="camel"):
@@ -57,10 +75,19 @@ class Attempt(msgspec.Struct, frozen=True, rename="camel"):
     """A delivery attempt over one channel; a message with fallback has several."""
 
     status: str = ""
-    channel: str | None = None
+    sender: Any = msgspec.field(name="from", default=None)
+    to: Any = None
     attempted_at: str | None = None
     info_url: str | None = None
     error: AttemptError | None = None
+
+    def __repr__(self) -> str:
+        return f"Attempt(status={self.status!r}, channel={self.channel!r}, error={self.error!r})"
+
+    @property
+    def channel(self) -> str | None:
+        """The sender's channel: SMS, RCS or WHATSAPP."""
+        return self.sender.get("channel") if isinstance(self.sender, dict) else None
 
     @property
     def sid(self) -> str | None:
@@ -78,7 +105,7 @@ class Message(msgspec.Struct, frozen=True, rename="camel"):
     to: Any = None
     related: tuple[Related, ...] = ()
     tags: dict[str, str] | None = None
-    scheduled_for: datetime | None = None
+    scheduled: str | None = msgspec.field(name="scheduledFor", default=None)
     created_at: datetime | None = None
     updated_at: datetime | None = None
     content: Any = None
@@ -86,6 +113,11 @@ class Message(msgspec.Struct, frozen=True, rename="camel"):
 
     def __repr__(self) -> str:
         return f"Message(id={self.id!r}, status={self.status!r})"
+
+    @property
+    def scheduled_for(self) -> datetime | None:
+        """The time for which it is scheduled; None also where ``scheduled`` is text of another kind."""
+        return when(self.scheduled)
 
     @property
     def operation_id(self) -> str | None:
@@ -110,7 +142,8 @@ def send(
     """Send one message to up to 10,000 recipients: ``POST /Messages``.
 
     ``to`` are recipients in Twilio's form (``{"address", "channel", "variables"}``), or their JSON array,
-    already encoded. No runner repeats the request once it may have reached Twilio.
+    already encoded. ``send_at`` is at most 30 days ahead, see :func:`schedulable`. No runner repeats the
+    request once it may have reached Twilio.
     """
     if not isinstance(to, msgspec.Raw) and not 1 <= len(to) <= MAX_RECIPIENTS:
         raise InvalidInput.at("to", f"{len(to)} recipients", f"Twilio takes 1 to {MAX_RECIPIENTS:,}")
@@ -124,22 +157,14 @@ def send(
     body = msgspec.json.encode({name: value for name, value in given.items() if value})
     if len(body) > MAX_BODY:
         raise InvalidInput.at("to", f"the request is {len(body):,} bytes", f"Twilio takes {MAX_BODY:,}")
-    recipients = () if isinstance(to, msgspec.Raw) else _addresses(to)
+    recipients = () if isinstance(to, msgspec.Raw) else checked_addresses(to)
     return Call("POST", "/Messages", _accepted, body=body, effect="sends", recipients=recipients)
 
 
-def _addresses(to: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-    """Collect the addresses of recipients. A profile counts as one address: its numbers are not known."""
-    found: Any = []
-    for row, recipient in enumerate(to, 1):
-        try:
-            parties = recipient.get("addresses", (recipient,))
-            found += [party["profileId" if "profileId" in party else "address"] for party in parties]
-        except (AttributeError, KeyError, TypeError):
-            raise InvalidInput.at(
-                "to", "is no recipient", 'Give a mapping such as {"address": ..., "channel": "PHONE"}', row
-            ) from None
-    return found  # type: ignore[no-any-return]
+def schedulable(send_at: datetime, now: datetime) -> None:
+    """Check that Twilio can schedule a time, else raise :class:`InvalidInput`; :func:`send` has no clock."""
+    if aware("send_at", send_at) - now > LATEST:
+        raise InvalidInput.at("send_at", "cannot be scheduled", "Expected up to 30 days ahead")
 
 
 def list(
@@ -159,6 +184,10 @@ def list(
     Raises :class:`TwilioError` when ``operation_id`` is given and rows of another operation come back,
     because Twilio silently ignores a filter that it does not know.
     """
+    for field, value, known in (("status", status, STATUSES), ("channel", channel, CHANNELS)):
+        if value is not None and value not in known:
+            raise InvalidInput.at(field, f"{value} is unknown", f"Known are {', '.join(sorted(known))}")
+    checked_tags(tags, literal=True)
     query = filters(
         operation_id=operation_id,
         session_id=session_id,
@@ -191,45 +220,21 @@ def fetch(message_id: str) -> Call[Message]:
 
 
 def seek(sid: str) -> Call[str]:
-    """Find a message's id from the SM or MM SID of an attempt: ``GET /Messages/Seek/{messageSid}``."""
+    """Find a message's id from the SM or MM SID of an attempt: ``GET /Messages/Seek/{identifier}``."""
     # https://www.twilio.com/docs/bulk-messaging/api/seek-message-resource
     if not re.fullmatch(r"(SM|MM)[0-9a-fA-F]{32}", sid):
         raise InvalidInput.at("sid", "not a message SID", "It is SM or MM and 32 hex digits")
     return Call(
-        "GET", "/Messages/Seek/{messageSid}", _sought, path_values={"messageSid": sid}, redirects=True
+        "GET", "/Messages/Seek/{identifier}", _sought, path_values={"identifier": sid}, redirects=True
     )
 
 
 def _sought(reply: Reply) -> str:
-    found = _last(reply.headers.get("location"), "comms_message_")
+    found = last_segment(reply.headers.get("location"), "comms_message_")
     if found is None:
         raise unreadable(reply, "it names no message")
     return found
 
 
 def _accepted(reply: Reply) -> Accepted:
-    """Read the operation id, which depending on the API's version is in the body, a header or an address."""
-    body = _object(reply.body)
-    headers = reply.headers
-    for value in (
-        body.get("operationId"),
-        *(headers.get(name) for name in ("operationid", "operation-id", "x-operationid", "x-operation-id")),
-        *(_last(address) for address in (body.get("operationLocation"), headers.get("operation-location"))),
-        _last(headers.get("location")),
-    ):
-        if isinstance(value, str) and value:
-            return Accepted(value)
-    return Accepted()
-
-
-def _last(address: Any, kind: str = "comms_operation_") -> str | None:
-    end = address.split("?")[0].rstrip("/").rpartition("/")[2] if isinstance(address, str) else ""
-    return end if end.startswith(kind) else None
-
-
-def _object(body: bytes) -> Mapping[str, Any]:
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    return Accepted(operation_id_of(reply))

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import msgspec
 
+from airflow_provider_twilio_comms.api.comms._acceptance import operation_id_of, resource_id_of
 from airflow_provider_twilio_comms.api.comms._arguments import checked_tags
 from airflow_provider_twilio_comms.api.comms._paging import filters, listing
 from airflow_provider_twilio_comms.api.comms.senders import Sender
@@ -68,7 +69,10 @@ class PoolOperation(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Reference(msgspec.Struct, frozen=True, rename="camel"):
-    """The reply to an accepted change: an operation (create, add) or the resource itself (update, remove)."""
+    """The reply to an accepted change: an operation (create, add) or the resource itself (update, remove).
+
+    The change was accepted even if both are None, because the reply did not name them.
+    """
 
     operation_id: str | None = None
     resource_id: str | None = None
@@ -136,9 +140,9 @@ def list_senders(
 
 
 def add_senders(sender_pool_id: str, sender_ids: Sequence[str]) -> Call[Reference]:
-    """Add 1 to 1,000 senders to a pool: ``POST /SenderPools/{senderPoolId}/Senders``."""
-    if not 1 <= len(sender_ids) <= 1000:
-        raise InvalidInput.at("sender_ids", f"{len(sender_ids)} given", "Twilio takes 1 to 1,000 at a time")
+    """Add 1 to 10,000 senders to a pool: ``POST /SenderPools/{senderPoolId}/Senders``."""
+    if not 1 <= len(sender_ids) <= 10_000:
+        raise InvalidInput.at("sender_ids", f"{len(sender_ids)} given", "Twilio takes 1 to 10,000 at a time")
     return Call(
         "POST",
         f"{_POOL}/Senders",
@@ -192,4 +196,4 @@ def _references(sender_ids: Sequence[str]) -> Sequence[Mapping[str, str]]:
 
 
 def _reference(reply: Reply) -> Reference:
-    return decoded(reply, Reference) if reply.body.strip() else Reference()
+    return Reference(operation_id_of(reply), resource_id_of(reply))

@@ -95,20 +95,23 @@ def resolve(
     recipients: Sequence[Mapping[str, str]],
     *,
     sender_pool_id: str | None = None,
-    senders: Sequence[Mapping[str, Any]] | None = None,
+    sender: Mapping[str, Any] | None = None,
     channels: Mapping[str, Any] | None = None,
 ) -> Call[Sequence[Resolution]]:
     """Resolve the sender that would serve each recipient, sending nothing: ``POST /Senders/Resolve``. Reads.
 
-    ``recipients`` are 1 to 100 of ``{"address", "channel"}``; give a pool or up to 100 ``senders``, not both.
+    ``recipients`` are 1 to 100 of ``{"address", "channel"}``, the addresses of one person; give a pool or a
+    ``sender`` (``{"address", "channel"}``), not both, or neither for all senders of the account. At most the
+    best ten routes come back.
     """
     # https://www.twilio.com/docs/bulk-messaging/api/resolve-sender-resource
-    for name, values in (("recipients", recipients), ("senders", senders)):
-        if values is not None and not 1 <= len(values) <= 100:
-            raise InvalidInput.at(name, f"{len(values)} given", "Twilio takes 1 to 100 at a time")
-    if sender_pool_id and senders:
-        raise InvalidInput.at("sender_pool_id", "both a pool and senders are given", "Give one of them")
-    given = {"senderPoolId": sender_pool_id, "senderAddresses": senders, "channels": channels}
+    if not 1 <= len(recipients) <= 100:
+        raise InvalidInput.at("recipients", f"{len(recipients)} given", "Twilio takes 1 to 100 at a time")
+    if sender_pool_id and sender:
+        raise InvalidInput.at("sender_pool_id", "both a pool and a sender are given", "Give one of them")
+    if sender is not None and not isinstance(sender, Mapping):
+        raise InvalidInput.at("sender", "is not one sender", 'Give {"address": ..., "channel": "SMS"}')
+    given = {"senderPoolId": sender_pool_id, "senderAddresses": sender, "channels": channels}
     return Call(
         "POST",
         "/Senders/Resolve",

@@ -85,7 +85,7 @@ class _Template:
             "type": "whatsapp",
             "name": asked.name if asked else "",
             "category": asked.category if asked else "",
-            "content_type": next(iter(self.fields["types"])),
+            "content_type": next(iter(self.fields["types"])) if asked else "",
             "status": status,
             "rejection_reason": "It asks to be rejected" if status == "rejected" else "",
             "allow_category_change": asked.allow_category_change if asked else True,
@@ -138,7 +138,7 @@ def list_with_approvals(twilio: State, request: Request) -> Reply:
     now, rows = twilio.clock.now(), []
     for template in twilio.part(Contents).by_sid.values():
         row = {**template.view(), "approval_requests": template.approval(now)}
-        del row["url"], row["links"]
+        del row["url"], row["links"], row["approval_requests"]["type"]
         rows.append(row)
     return meta_page(request, "contents", rows)
 

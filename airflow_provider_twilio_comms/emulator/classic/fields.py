@@ -5,8 +5,11 @@ A field that no call knows is refused too: Twilio would ignore it, and the mista
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
 from typing import Any, get_origin
 
 import msgspec
@@ -21,8 +24,14 @@ Pairs = Iterable[tuple[str, str]]
 _PAGING = ("PageSize", "Page", "PageToken")
 
 
-def given(request: Request, shape: Any, codes: Mapping[str, int] | None = None) -> dict[str, Any]:
-    """Read a form as the arguments of ``shape``; ``codes`` are Twilio's by field, for others 20001."""
+Codes = Mapping[str, "int | tuple[int, str]"]
+
+
+def given(request: Request, shape: Any, codes: Codes | None = None) -> dict[str, Any]:
+    """Read a form as the arguments of ``shape``.
+
+    ``codes`` are Twilio's by field, with a text in which ``{}`` is the value; for others 20001.
+    """
     return made(form(request), shape, codes or {})
 
 
@@ -38,7 +47,7 @@ def required(values: dict[str, Any], name: str, wire: str, code: int = 20001) ->
     return values.pop(name)
 
 
-def made(pairs: Pairs, shape: Any, codes: Mapping[str, int]) -> dict[str, Any]:
+def made(pairs: Pairs, shape: Any, codes: Codes) -> dict[str, Any]:
     known = {field.wire: field for field in fields(shape).values()}
     texts: dict[str, list[str]] = {}
     for wire, text in pairs:
@@ -48,12 +57,32 @@ def made(pairs: Pairs, shape: Any, codes: Mapping[str, int]) -> dict[str, Any]:
     return {known[wire].name: _value(known[wire], each, codes) for wire, each in texts.items()}
 
 
-def _value(field: Field, texts: Sequence[str], codes: Mapping[str, int]) -> Any:
+def _value(field: Field, texts: Sequence[str], codes: Codes) -> Any:
     try:
         return valid(field.name, _python(bare(field.hint)[0], texts), field.hint)
     except (InvalidInput, InvalidOperation, ValueError, msgspec.DecodeError):
-        code = codes.get(field.wire, 20001)
-        raise Problem(400, code, f"The parameter {field.wire} is invalid") from None
+        known = codes.get(field.wire, 20001)
+        code, text = known if isinstance(known, tuple) else (known, f"The parameter {field.wire} is invalid")
+        raise Problem(400, code, text.format(texts[-1])) from None
+
+
+# Dates as Twilio's own examples write them, besides ISO 8601.
+_SPACED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?")
+_AMERICAN = re.compile(r"(\d\d)/(\d\d)/(\d{4} \d\d:\d\d:\d\d [A-Z]+)")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _iso(text: str) -> str:
+    """Write a date in ISO 8601; one of no known form stays."""
+    if _SPACED.fullmatch(text):
+        return f"{text[:19].replace(' ', 'T')}+00:00"
+    american = _AMERICAN.fullmatch(text)
+    if american and 1 <= int(american[1]) <= 12:
+        text = f"Day, {american[2]} {_MONTHS[int(american[1]) - 1]} {american[3]}"
+    try:
+        return parsedate_to_datetime(text).isoformat() if "," in text else text
+    except ValueError:
+        return text
 
 
 def _python(kind: Any, texts: Sequence[str]) -> Any:
@@ -65,4 +94,6 @@ def _python(kind: Any, texts: Sequence[str]) -> Any:
         return {"true": True, "false": False}.get(text.lower(), text)
     if kind is int:
         return int(text)
+    if kind is date:
+        return _iso(text)
     return Decimal(text) if kind is Decimal else text

@@ -13,6 +13,7 @@ from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator.classic.fields import asked, given, required
 from airflow_provider_twilio_comms.emulator.classic.outbox import SENT, Media, Message, Messages
 from airflow_provider_twilio_comms.emulator.classic.sending import Order, order
+from airflow_provider_twilio_comms.emulator.classic.status_callbacks import StatusCallbacks
 from airflow_provider_twilio_comms.emulator.clock import rfc2822
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, json_reply
 from airflow_provider_twilio_comms.emulator.paging import uri_page
@@ -46,12 +47,15 @@ def create(twilio: State, request: Request, account_sid: str) -> Reply:
         else:
             twilio.part(Messages).by_sid[message.sid] = message
             twilio.ledger.accept([ordered.to.rpartition(":")[2]])
-    return json_reply(message.view(message.created, message.initial), 201)
+            twilio.part(StatusCallbacks).expect(message)
+    view = message.view(message.created, message.initial)
+    del view["subresource_uris"]["feedback"]  # only later replies name it
+    return json_reply(view, 201)
 
 
 def _message(twilio: State, account_sid: str, ordered: Order) -> Message:
     now, bits = twilio.clock.now(), twilio.random.getrandbits
-    sid = f"{'MM' if ordered.media_urls else 'SM'}{bits(128):032x}"
+    sid = f"{'MM' if ordered.media_urls or ordered.content_sid else 'SM'}{bits(128):032x}"
     files = [
         Media(f"ME{bits(128):032x}", sid, account_sid, url, _type_of(url), now) for url in ordered.media_urls
     ]
@@ -68,6 +72,7 @@ def _message(twilio: State, account_sid: str, ordered: Order) -> Message:
         pace=twilio.options.pace,
         lag=twilio.options.receipts_lag,
         provide_feedback=ordered.provide_feedback,
+        status_callback=ordered.status_callback,
         media={file.sid: file for file in files},
         media_count=len(files),
     )
@@ -128,6 +133,7 @@ def update(twilio: State, request: Request, account_sid: str, sid: str) -> Reply
         raise Problem(409, 30409, "The message cannot be canceled")
     else:
         message.canceled_at = now
+        twilio.part(StatusCallbacks).cancel(message)
     message.updated = now
     return json_reply(message.view(now))
 

@@ -69,28 +69,31 @@ class Message:
     pace: float
     lag: float = 0.0
     provide_feedback: bool = False
+    status_callback: str | None = None
     media: dict[str, Media] = field(default_factory=dict)
     media_count: int = 0
     canceled_at: float | None = None
     updated: float = 0.0
 
+    def stages(self) -> list[tuple[float, str]]:
+        """List its statuses with their times, from the start of sending."""
+        start, pace, ending = self.start, self.pace, self.outcome.status
+        found = [(start, "accepted" if self.service_sid else "queued")]
+        if ending == "FAILED":
+            return [*found, (start + _SENDING * pace, "failed")]
+        found += [(start + _SENDING * pace, "sending"), (start + _SENT * pace, "sent")]
+        if ending != "SENT":
+            settled = "delivered" if ending == "READ" else ending.lower()
+            found.append((start + _SETTLED * pace + self.lag, settled))
+        if ending == "READ":
+            found.append((start + pace + self.lag, "read"))
+        return found
+
     def status(self, now: float) -> str:
         if self.canceled_at is not None:
             return "canceled"
-        passed = now - self.start + 1e-6
-        if passed < 0:
-            return "scheduled"
-        if passed < _SENDING * self.pace:
-            return "accepted" if self.service_sid else "queued"
-        if self.outcome.status == "FAILED":
-            return "failed"
-        if passed < _SENT * self.pace:
-            return "sending"
-        if passed < _SETTLED * self.pace + self.lag or self.outcome.status == "SENT":
-            return "sent"
-        if self.outcome.status == "READ" and passed < self.pace + self.lag:
-            return "delivered"
-        return self.outcome.status.lower()
+        passed = (status for moment, status in reversed(self.stages()) if moment <= now + 1e-6)
+        return next(passed, "scheduled")
 
     @property
     def initial(self) -> str:
@@ -124,7 +127,7 @@ class Message:
             "num_segments": str(count),
             "num_media": str(self.media_count),
             "price": str(_PRICE * count) if sent else None,
-            "price_unit": "USD" if sent else None,
+            "price_unit": "USD" if sent or self.priced else None,
             "error_code": self.outcome.code if failed else None,
             "error_message": message_of(self.outcome.code or 0) if failed else None,
             "date_created": rfc2822(self.created),
@@ -133,6 +136,11 @@ class Message:
             "uri": f"{base}.json",
             "subresource_uris": {"media": f"{base}/Media.json", "feedback": f"{base}/Feedback.json"},
         }
+
+    @property
+    def priced(self) -> bool:
+        """True if the currency is known from the start: of a number, but of no service or channel."""
+        return self.service_sid is None and ":" not in self.to
 
     def price(self, now: float) -> Decimal:
         """Calculate the price so far; none before it is sent."""

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Order", "order"]
 
-_CODES = {
-    "To": 21211,
-    "From": 21212,
+_CODES: dict[str, int | tuple[int, str]] = {
+    "To": (21211, "The 'To' number {} is not a valid phone number."),
+    "From": (21212, "The 'From' number {} is not a valid phone number, short code or alphanumeric sender."),
     "MessagingServiceSid": 21701,
     "Body": 21617,
     "MediaUrl": 21620,
@@ -32,16 +32,16 @@ _CODES = {
     "FallbackFrom": 21664,
 }
 _FROM = {
-    "+15005550001": (21212, "The 'From' number is not a valid phone number"),
-    "+15005550007": (21606, "The 'From' number is not a Twilio number that can send SMS"),
-    "+15005550008": (21611, "The 'From' number has exceeded its queue"),
+    "+15005550001": (21212, "The 'From' number {} is not a valid phone number."),
+    "+15005550007": (21606, "The 'From' number {} is not a number of your account that can send SMS."),
+    "+15005550008": (21611, "The 'From' number {} has exceeded its queue."),
 }
 _TO = {
-    "+15005550001": (21211, "The 'To' number is not a valid phone number"),
-    "+15005550002": (21612, "The 'To' number is not reachable from this 'From' number"),
-    "+15005550003": (21408, "Permission to send an SMS has not been enabled for the region"),
+    "+15005550001": (21211, "The 'To' number {} is not a valid phone number."),
+    "+15005550002": (21612, "The 'To' number {} is not reachable from this 'From' number."),
+    "+15005550003": (21408, "SMS to the region of the 'To' number {} have not been enabled."),
     "+15005550004": (21610, "Attempt to send to unsubscribed recipient"),
-    "+15005550009": (21614, "The 'To' number is not a mobile number"),
+    "+15005550009": (21614, "To number: {}, is not a mobile number"),
 }
 _CHANNELS = {"whatsapp": "WHATSAPP", "rcs": "RCS"}
 
@@ -64,6 +64,8 @@ class Order(NamedTuple):
     start: float
     outcome: Outcome
     provide_feedback: bool
+    content_sid: str | None = None
+    status_callback: str | None = None
 
 
 def order(twilio: State, request: Request) -> Order:
@@ -88,7 +90,7 @@ def order(twilio: State, request: Request) -> Order:
     sid = values.get("messaging_service_sid") or (from_ if from_.startswith("MG") else None)
     sender = _pooled(twilio, sid, to, from_, values) if sid else _own(twilio, request, from_)
     if to in _TO:
-        raise Problem(400, *_TO[to])
+        raise _about(to, *_TO[to])
     _alike(to, sender)
     address = to.rpartition(":")[2]
     outcome = Outcomes(twilio.options.outcomes).of(address, _CHANNELS.get(to.partition(":")[0], "SMS"))
@@ -106,7 +108,14 @@ def order(twilio: State, request: Request) -> Order:
         start,
         outcome,
         values.get("provide_feedback", False),
+        values.get("content_sid"),
+        values.get("status_callback") or _callback_of(twilio, sid),
     )
+
+
+def _callback_of(twilio: State, service_sid: str | None) -> str | None:
+    """Find the address of a service's status callbacks, which a message's own replaces."""
+    return twilio.part(Services).by_sid[service_sid].settings.get("status_callback") if service_sid else None
 
 
 def _complete(values: dict[str, Any]) -> None:
@@ -148,19 +157,25 @@ def _start(twilio: State, values: dict[str, Any]) -> float:
 def _own(twilio: State, request: Request, sender: str) -> str:
     """Check that the account owns a sender; anyone may use an alphanumeric one."""
     if sender in _FROM:
-        raise Problem(400, *_FROM[sender])
+        raise _about(sender, *_FROM[sender])
     if request.caller and request.caller.kind == "test":
         if sender != "+15005550006":
-            raise Problem(400, *_FROM["+15005550007"])
+            raise _about(sender, *_FROM["+15005550007"])
         return sender
     channel, _, _ = sender.rpartition(":")
     named = not channel and any(char.isalpha() for char in sender)
+    number = twilio.part(Inventory).at(sender)
+    if number and not number.capabilities["sms"]:
+        raise _about(sender, 21601, "Phone number {} cannot send SMS, since it is for voice only.")
     if twilio.options.check_senders and not named and not twilio.part(Inventory).owns(sender):
-        code, message = (
-            (63007, "Channel could not find the 'From' address") if channel else _FROM["+15005550007"]
-        )
-        raise Problem(400, code, message)
+        unknown = (63007, "The channel could not find the 'From' address {}")
+        raise _about(sender, *(unknown if channel else _FROM["+15005550007"]))
     return sender
+
+
+def _about(address: str, code: int, text: str) -> Problem:
+    """Build an error whose text names the address, as Twilio's do: a client must not show it."""
+    return Problem(400, code, text.format(address))
 
 
 def _pooled(twilio: State, sid: str, to: str, wanted: str, values: dict[str, Any]) -> str:
@@ -175,12 +190,12 @@ def _pooled(twilio: State, sid: str, to: str, wanted: str, values: dict[str, Any
     if fallback and not any(address.startswith("rcs:") for address in addresses):
         raise Problem(400, 21667, "FallbackFrom needs an RCS sender in the messaging service")
     if wanted not in ("", sid, *addresses):
-        raise Problem(400, 21705, "The 'From' number is not in the messaging service")
+        raise _about(wanted, 21705, "The 'From' number {} is not in the messaging service.")
     if wanted in addresses:
         return wanted
     fitting = [address for address in addresses if address.rpartition(":")[0] == to.rpartition(":")[0]]
     if not fitting:
-        raise Problem(400, 21704, "The messaging service has no sender for this recipient")
+        raise _about(to, 21704, "The messaging service has no sender that reaches {}.")
     return fitting[0]
 
 
@@ -192,4 +207,4 @@ def _alike(to: str, sender: str) -> None:
     if to.rpartition(":")[0] != sender.rpartition(":")[0]:
         raise Problem(400, 21910, "'From' and 'To' must be of the same channel")
     if to == sender:
-        raise Problem(400, 21266, "'To' and 'From' cannot be the same")
+        raise _about(to, 21266, "'To' and 'From' number cannot be the same: {}")

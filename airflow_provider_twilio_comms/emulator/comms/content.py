@@ -39,8 +39,9 @@ class Content:
         return next((text for _, text in _texts(self._form, "")), self._form.get("contentId", ""))
 
     @property
-    def media(self) -> bool:
-        return bool(self._form.get("media"))
+    def multimedia(self) -> bool:
+        """True for media and for a template: their attempts have the SIDs of multimedia messages (MM)."""
+        return bool(self._form.get("media") or self._form.get("contentId"))
 
     def serves(self, channel: str) -> bool:
         """Tell if there is content for a channel."""

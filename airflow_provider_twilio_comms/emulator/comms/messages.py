@@ -154,36 +154,41 @@ def fetch(twilio: State, request: Request, version: str, message_id: str) -> Rep
 
 
 def _attempts(operation: Operation, index: int, status: str) -> list[dict[str, Any]]:
-    """Build the attempts: all but the last have ended, and errors show once the message has."""
+    """Build the attempts: all but the last have ended, and errors show once the message has.
+
+    The sender of an attempt has no pool, that of the message has."""
     recipients = operation.recipients
     plan, parties, views = recipients.plan(index), recipients.parties(index), []
     for number, attempt in enumerate(plan.attempts):
         current = status if attempt is plan.attempts[-1] else attempt.status
         party = parties[attempt.address]
-        sid = downstream_sid(operation.key, index, number, operation.content.media)
-        view: dict[str, Any] = {
-            "from": _sender(operation, attempt.sender),
+        sid = downstream_sid(operation.key, index, number, operation.content.multimedia)
+        view = {
+            "from": operation.sources[attempt.sender].view(),
             "to": [{"address": party.address, "channel": party.channel}],
             "status": current,
             "attemptedAt": iso(operation.timeline.sent_at(index)),
-            "infoUrl": f"https://console.twilio.com/us1/monitor/logs/sms/{sid}",
+            "infoUrl": f"https://console.twilio.com/us1/monitor/logs/sms/{operation.account_sid}/{sid}",
+            "error": _error(attempt.code) if attempt.code and current == attempt.status else None,
         }
-        if attempt.code and current == attempt.status:
-            view["error"] = {
-                "code": attempt.code,
-                "message": message_of(attempt.code),
-                "infoUrl": f"https://www.twilio.com/docs/errors/{attempt.code}",
-            }
         views.append(view)
     return views
 
 
-@routes("GET", "/Messages/Seek/{messageSid}")
-def seek(twilio: State, request: Request, version: str, message_sid: str) -> Reply:
+def _error(code: int) -> dict[str, Any]:
+    return {
+        "code": code,
+        "message": message_of(code),
+        "infoUrl": f"https://www.twilio.com/docs/errors/{code}",
+    }
+
+
+@routes("GET", "/Messages/Seek/{identifier}")
+def seek(twilio: State, request: Request, version: str, identifier: str) -> Reply:
     """Redirect (301) from an attempt's SM or MM SID to its message."""
-    if message_sid[:2] not in ("SM", "MM") or len(message_sid) != 34:
+    if identifier[:2] not in ("SM", "MM") or len(identifier) != 34:
         raise Problem(400, 20001, "Not the SID of a message")
-    place = place_of_sid(message_sid)
+    place = place_of_sid(identifier)
     operation = twilio.part(Outbox).at(place)
     if operation is None or place is None:
         raise Problem(404, 20404, "The message was not found")

@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-__all__ = ["Media", "Module", "Text", "problem_with"]
+from airflow_provider_twilio_comms.emulator.clock import moment_of
+
+__all__ = ["Closed", "Media", "Module", "Strict", "Text", "given", "problem_with"]
 
 Text = Annotated[str, Meta(min_length=1)]
-DateTime = Annotated[datetime, Meta(tz=True)]  # RFC 3339 asks for an offset
 
 
 class Strict(msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True):
-    """A struct in which an unknown key is an error, and null is not the same as a missing key."""
+    """A struct in which an unknown key is an error, and null is not the same as a missing key.
+
+    Twilio's own schemas are open: in the mode ``like-twilio``, ``reading.py`` takes unknown keys out.
+    """
+
+    @classmethod
+    def is_closed(cls, given: Mapping[str, Any]) -> bool:
+        """Tell if Twilio's schema of what was given is closed too."""
+        return False
+
+
+class Closed(Strict):
+    """A struct whose schema is closed in Twilio's document too."""
+
+    @classmethod
+    def is_closed(cls, given: Mapping[str, Any]) -> bool:
+        return True
 
 
 class Media(Strict):
     url: Text
 
 
-class Sms(Strict):
+class Sms(Closed):
     text: Text | UnsetType = UNSET
-    media: Annotated[list[Media], Meta(min_length=1)] | UnsetType = UNSET
+    media: list[Media] | UnsetType = UNSET
 
 
 class Reply(Strict):
@@ -47,20 +64,20 @@ class LatLong(Strict):
     longitude: Annotated[float, Meta(ge=-180, le=180)]
 
 
-class ViewLocation(Strict):
+class ViewLocation(Closed):
     lat_long: LatLong | UnsetType = UNSET
     query: Text | UnsetType = UNSET
     label: str | UnsetType = UNSET
 
 
 class CalendarEvent(Strict):
-    start_time: DateTime
-    end_time: DateTime
+    start_time: str
+    end_time: str
     title: Text
     description: Text
 
 
-class ShareLocation(Strict):
+class ShareLocation(Closed):
     pass
 
 
@@ -90,7 +107,7 @@ class RcsMedia(Strict):
     height: Literal["TALL", "MEDIUM", "SHORT"] | UnsetType = UNSET
 
 
-class CardContent(Strict):
+class CardContent(Closed):
     title: Text | UnsetType = UNSET
     description: Text | UnsetType = UNSET
     media: RcsMedia | UnsetType = UNSET
@@ -125,6 +142,7 @@ class Module(Strict):
     rcs: Rcs | UnsetType = UNSET
 
 
+_PARTS = ("title", "description", "media", "suggestions")
 _ACTIONS = (
     "open_url_action",
     "dial_action",
@@ -139,59 +157,57 @@ def given(struct: msgspec.Struct, *names: str) -> list[str]:
     return [name for name in names if getattr(struct, name) is not UNSET]
 
 
-def problem_with(modules: list[Module]) -> str | None:
-    """Check the rules that types cannot express: exactly one of, at least one of."""
+def problem_with(modules: list[Module], strict: bool) -> str | None:
+    """Check the rules that types cannot express: exactly one of, at least one of.
+
+    ``strict`` adds advice of the document's texts, and rules that its schema leaves open.
+    """
     channels = [given(module, "sms", "rcs") for module in modules]
     if any(len(each) != 1 for each in channels):
         return "A module holds exactly one channel"
-    if len({each[0] for each in channels}) != len(channels):
+    if strict and len({each[0] for each in channels}) != len(channels):
         return "Each channel may have one module"
     for module in modules:
-        if isinstance(module.sms, Sms) and not given(module.sms, "text", "media"):
-            return "sms needs text or media"
-        if isinstance(module.rcs, Rcs):
-            problem = _problem_with_rcs(module.rcs)
+        if isinstance(module.sms, Sms):
+            if not given(module.sms, "text", "media") or (strict and module.sms.media == []):
+                return "sms needs text or media"
+        elif isinstance(module.rcs, Rcs):
+            problem = _problem_with_rcs(module.rcs, strict)
             if problem:
                 return problem
     return None
 
 
-def _problem_with_rcs(rcs: Rcs) -> str | None:
+def _problem_with_rcs(rcs: Rcs, strict: bool) -> str | None:
     if len(given(rcs, "text", "content_info", "rich_card")) != 1:
         return "rcs holds exactly one of text, contentInfo and richCard"
-    listed = [rcs.suggestions]
+    cards: list[CardContent] = []
     if isinstance(rcs.rich_card, RichCard):
         if len(given(rcs.rich_card, "standalone_card", "carousel_card")) != 1:
-            return "richCard holds exactly one of standaloneCard and carouselCard"
-        cards = _cards(rcs.rich_card)
-        if not all(given(card, "title", "description", "media", "suggestions") for card in cards):
-            return "cardContent needs title, description, media or suggestions"
-        if isinstance(rcs.rich_card.standalone_card, StandaloneCard):
-            problem = _problem_with_layout(rcs.rich_card.standalone_card)
+            return "richCard holds either standaloneCard or carouselCard"
+        if isinstance(rcs.rich_card.carousel_card, CarouselCard):
+            cards = rcs.rich_card.carousel_card.card_contents
+        elif isinstance(rcs.rich_card.standalone_card, StandaloneCard):
+            cards = [rcs.rich_card.standalone_card.card_content]
+            problem = _problem_with_card(rcs.rich_card.standalone_card)
             if problem:
                 return problem
-        listed += [card.suggestions for card in cards]
+    if not all(given(card, *_PARTS) for card in cards):
+        return "cardContent needs one of title, description, media, suggestions"
+    listed = [rcs.suggestions, *(card.suggestions for card in cards)]
     found = (each for some in listed if isinstance(some, list) for each in some)
-    return next(filter(None, map(_problem_with_suggestion, found)), None)
+    return next((problem for each in found if (problem := _problem_with_suggestion(each, strict))), None)
 
 
-def _cards(card: RichCard) -> list[CardContent]:
-    if isinstance(card.carousel_card, CarouselCard):
-        return card.carousel_card.card_contents
-    return [card.standalone_card.card_content] if isinstance(card.standalone_card, StandaloneCard) else []
-
-
-def _problem_with_layout(card: StandaloneCard) -> str | None:
-    horizontal = card.card_orientation == "HORIZONTAL"
-    if card.thumbnail_image_alignment is not UNSET and not horizontal:
-        return "thumbnailImageAlignment goes with cardOrientation HORIZONTAL only"
-    content = card.card_content
-    if horizontal and not (given(content, "media") and given(content, "title", "description", "suggestions")):
-        return "A horizontal card needs media and one of title, description and suggestions"
+def _problem_with_card(card: StandaloneCard) -> str | None:
+    if card.card_orientation == "HORIZONTAL":
+        parts = given(card.card_content, *_PARTS)
+        if "media" not in parts or len(parts) < 2:
+            return "A horizontal card needs media and one of title, description, suggestions"
     return None
 
 
-def _problem_with_suggestion(suggestion: Suggestion) -> str | None:
+def _problem_with_suggestion(suggestion: Suggestion, strict: bool) -> str | None:
     if len(given(suggestion, "reply", "action")) != 1:
         return "A suggestion is either a reply or an action"
     action = suggestion.action
@@ -199,12 +215,20 @@ def _problem_with_suggestion(suggestion: Suggestion) -> str | None:
         return None
     if len(given(action, *_ACTIONS)) != 1:
         return "An action holds exactly one kind of action"
-    opened = action.open_url_action
-    if isinstance(opened, OpenUrl) and (opened.application == "WEBVIEW") != (
-        opened.webview_view_mode is not UNSET
-    ):
-        return "webviewViewMode is required with application WEBVIEW, and goes with nothing else"
-    place = action.view_location_action
-    if isinstance(place, ViewLocation) and not given(place, "lat_long", "query", "label"):
-        return "viewLocationAction needs latLong, query or label"
+    page, place, event = (
+        action.open_url_action,
+        action.view_location_action,
+        action.create_calendar_event_action,
+    )
+    if isinstance(page, OpenUrl):
+        webview = page.application == "WEBVIEW"
+        if webview != (page.webview_view_mode is not UNSET):
+            return "webviewViewMode goes with the application WEBVIEW, which needs it"
+    if isinstance(place, ViewLocation):
+        parts = given(place, "lat_long", "query", "label")
+        if not parts or (strict and {"lat_long", "query"} <= set(parts)):
+            return "viewLocationAction holds latLong or query, or a label"
+    times = (event.start_time, event.end_time) if isinstance(event, CalendarEvent) else ()
+    if any(moment_of(text, zoned=True) is None for text in times):
+        return "A calendar event's times are RFC 3339 times"
     return None

@@ -37,7 +37,7 @@ class Source:
     channel: str
     sender_id: str | None
 
-    def view(self, pool: str | None) -> dict[str, Any]:
+    def view(self, pool: str | None = None) -> dict[str, Any]:
         view: dict[str, Any] = {"address": self.address, "channel": self.channel}
         if self.sender_id:
             view["senderId"] = self.sender_id

@@ -10,7 +10,7 @@ from airflow_provider_twilio_comms.emulator.comms.operation import COUNTERS, Ope
 from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
 from airflow_provider_twilio_comms.emulator.comms.queries import VERSION, choice, date_range
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, json_reply
-from airflow_provider_twilio_comms.emulator.paging import comms_page, offset, page_size
+from airflow_provider_twilio_comms.emulator.paging import comms_page, page_size
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def list_operations(twilio: State, request: Request, version: str) -> Reply:
         if since <= operation.created <= until and status in (None, operation.status(now))
     )
     size = page_size(request.values.get("pageSize"))
-    items, pagination = comms_page("operations", found, offset("operations", token), size, token)
+    items, pagination = comms_page("operations", found, size, token)
     return json_reply({"operations": items, "pagination": pagination})
 
 

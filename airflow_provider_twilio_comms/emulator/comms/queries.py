@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from airflow_provider_twilio_comms.emulator.comms.schema import moment_of
+from airflow_provider_twilio_comms.emulator.clock import moment_of
 from airflow_provider_twilio_comms.emulator.http import Problem, Request
 
 __all__ = ["VERSION", "choice", "date_range", "identifier", "tag_filter"]
 
 VERSION = "/{version:v1|preview}"
-_TAGS = re.compile(r"[^:;]+:[^:;]+(;[^:;]+:[^:;]+)*;?")
+_TAGS = re.compile(r"(?:[a-zA-Z0-9._~-]+:[a-zA-Z0-9._~-]+;){1,10}")
 
 
 def choice(request: Request, name: str, values: Sequence[str]) -> str | None:
@@ -44,7 +44,7 @@ def date_range(request: Request) -> tuple[float, float]:
 
 
 def tag_filter(request: Request) -> dict[str, str]:
-    """Read a filter by tags, ``key:value;key2:value2;``, all of which must match."""
+    """Read a filter by up to ten tags, ``key:value;key2:value2;``, all of which must match."""
     text = request.values.get("tags")
     if text is None:
         return {}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from airflow_provider_twilio_comms.api.comms.messages import LATEST
+from airflow_provider_twilio_comms.emulator.clock import moment_of
 from airflow_provider_twilio_comms.emulator.comms.modules import (
+    Closed,
     Media,
     Module,
     Strict,
@@ -19,11 +22,10 @@ from airflow_provider_twilio_comms.emulator.comms.modules import (
 )
 from airflow_provider_twilio_comms.emulator.http import Problem
 
-__all__ = ["Controls", "Counted", "From", "Send", "Tags", "check", "moment_of"]
+__all__ = ["Controls", "Counted", "From", "Send", "Tags", "check", "problem_with_controls"]
 
 MOST_ERRORS = 20  # of one reply
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
-_SEND_AT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d)?(\.\d+)?(Z|z|[+-]\d\d:\d\d)?")
 _ULID = r"[0-7][a-hjkmnpqrstv-z0-9]{25,34}\Z"
 
 Variables = dict[str, str]
@@ -35,7 +37,7 @@ SenderId = Annotated[str, Meta(pattern=rf"\Acomms_sender_{_ULID}")]
 PoolId = Annotated[str, Meta(pattern=rf"\Acomms_senderpool_{_ULID}")]
 
 
-class Address(Strict, gc=False):
+class Address(Closed, gc=False):
     address: Text
     channel: Literal["PHONE", "WHATSAPP"]
 
@@ -45,13 +47,17 @@ class Recipient(Strict, gc=False):
     channel: Literal["PHONE", "WHATSAPP"] | UnsetType = UNSET
     addresses: Annotated[list[Address], Meta(min_length=1, max_length=10)] | UnsetType = UNSET
     profile_id: Annotated[str, Meta(pattern=rf"\Amem_profile_{_ULID}")] | UnsetType = UNSET
-    memory_store_id: Annotated[str, Meta(pattern=rf"\Amem_(store|service)_{_ULID}")] | UnsetType = UNSET
+    memory_store_id: Annotated[str, Meta(pattern=rf"\Amem_store_{_ULID}")] | UnsetType = UNSET
     variables: Variables | UnsetType = UNSET
+
+    @classmethod
+    def is_closed(cls, given: Mapping[str, Any]) -> bool:
+        return "address" in given
 
 
 class Priority(Strict):
     channel: Channel
-    priority: Annotated[int, Meta(ge=0)]
+    priority: int
 
 
 class Controls(Strict):
@@ -71,13 +77,17 @@ class Body(Strict):
     """``content``"""
 
     text: Text | UnsetType = UNSET
-    media: Annotated[list[Media], Meta(min_length=1, max_length=10)] | UnsetType = UNSET
+    media: list[Media] | UnsetType = UNSET
     content_id: Annotated[str, Meta(pattern=r"\AHX[0-9a-zA-Z]{26,34}\Z")] | UnsetType = UNSET
     modules: Annotated[list[Module], Meta(min_length=1, max_length=4)] | UnsetType = UNSET
 
+    @classmethod
+    def is_closed(cls, given: Mapping[str, Any]) -> bool:
+        return "contentId" not in given and "modules" not in given
 
-class Schedule(Strict):
-    send_at: Annotated[list[str], Meta(min_length=1)]
+
+class Schedule(Closed):
+    send_at: list[str]
 
 
 class _Common(Strict, kw_only=True):
@@ -97,27 +107,27 @@ class Counted(_Common, kw_only=True):
     to: Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=10_000)]
 
 
-def check(request: Send | Counted) -> None:
-    """Check a request; raises one 400 that lists every broken rule, up to ``MOST_ERRORS``."""
+def check(request: Send | Counted, now: float, strict: bool) -> None:
+    """Check a request; raises one 400 that lists every broken rule, up to ``MOST_ERRORS``.
+
+    Unless ``strict``, what Twilio's document leaves open is allowed.
+    """
     errors: list[tuple[int, str, str | None]] = []
     if isinstance(request, Send):
         for index, recipient in enumerate(request.to):
-            if (problem := _problem_with(recipient)) and len(errors) < MOST_ERRORS:
+            if (problem := _problem_with(recipient, strict)) and len(errors) < MOST_ERRORS:
                 code, text, where = problem
                 errors.append((code, text, f"$.to[{index}]{where}"))
-    if isinstance(request.from_, From) and not _one_form(request.from_):
-        text = "from is an address with its channel, a senderId, or a senderPoolId with or without channels"
-        errors.append((21603, text, "$.from"))
-    errors += _problems_with_content(request.content)
+    if isinstance(request.from_, From):
+        errors += _problems_with_sender(request.from_, strict)
+    errors += _problems_with_content(request.content, strict)
     if isinstance(request.schedule, Schedule):
-        for index, text in enumerate(request.schedule.send_at):
-            if moment_of(text) is None:
-                errors.append((35114, "Not an RFC 3339 time", f"$.schedule.sendAt[{index}]"))
+        errors += _problems_with_schedule(request.schedule, now, strict)
     if errors:
         raise Problem.several(400, errors[:MOST_ERRORS])
 
 
-def _problem_with(recipient: Recipient) -> tuple[int, str, str] | None:
+def _problem_with(recipient: Recipient, strict: bool) -> tuple[int, str, str] | None:
     """Check a recipient: returns code, text and place of an error. Its forms exclude one another."""
     if recipient.address is not UNSET and recipient.channel is not UNSET:
         fine = _E164.fullmatch(recipient.address)
@@ -127,51 +137,69 @@ def _problem_with(recipient: Recipient) -> tuple[int, str, str] | None:
         if not forms:
             return 21211, "The address is not a phone number in E.164 form", ".address"
     names = set(given(recipient, "address", "channel", "addresses", "profile_id", "memory_store_id"))
-    if names == {"addresses"} and not isinstance(recipient.addresses, UnsetType):
-        for index, each in enumerate(recipient.addresses):
-            if not _E164.fullmatch(each.address):
-                text = "The address is not a phone number in E.164 form"
-                return 21211, text, f".addresses[{index}].address"
-        return None
-    if names == {"profile_id", "memory_store_id"}:
-        return None
-    text = "A recipient is an address with its channel, addresses, or a profileId with its memoryStoreId"
-    return 20001, text, ""
+    connected, profile = "addresses" in names, {"profile_id", "memory_store_id"} <= names
+    exact = names in ({"addresses"}, {"profile_id", "memory_store_id"})
+    if connected == profile or (not exact and (strict or "address" in names)):
+        text = "A recipient is an address with its channel, addresses, or a profileId with its memoryStoreId"
+        return 20001, text, ""
+    for index, each in enumerate(recipient.addresses if isinstance(recipient.addresses, list) else ()):
+        if not _E164.fullmatch(each.address):
+            return 21211, "The address is not a phone number in E.164 form", f".addresses[{index}].address"
+    return None
 
 
-def _one_form(sender: From) -> bool:
+def _problems_with_sender(sender: From, strict: bool) -> list[tuple[int, str, str | None]]:
     names = set(given(sender, "address", "channel", "sender_id", "sender_pool_id", "channels"))
-    return names in (
-        {"address", "channel"},
-        {"sender_id"},
-        {"sender_pool_id"},
-        {"sender_pool_id", "channels"},
-    )
+    forms = [form for form in ({"address", "channel"}, {"sender_id"}, {"sender_pool_id"}) if form <= names]
+    stray = names - forms[0] - ({"channels"} if "sender_pool_id" in forms[0] else set()) if forms else names
+    if len(forms) != 1 or (strict and stray):
+        text = "from is an address with its channel, a senderId, or a senderPoolId with or without channels"
+        return [(21603, text, "$.from")]
+    if isinstance(sender.channels, Controls):
+        problem = problem_with_controls(sender.channels, ("SMS", "RCS", "WHATSAPP"), strict)
+        return [(20001, problem, "$.from.channels")] if problem else []
+    return []
 
 
-def _problems_with_content(content: Body) -> list[tuple[int, str, str | None]]:
+def problem_with_controls(controls: Controls, known: tuple[str, ...], strict: bool) -> str | None:
+    """Check the channels of a pool: known ones, none twice in the filter."""
+    chosen = controls.filter_in if isinstance(controls.filter_in, list) else []
+    order = controls.priority if isinstance(controls.priority, list) else []
+    if not {*chosen, *(each.channel for each in order)} <= set(known):
+        return f"A channel is one of {', '.join(known)}"
+    if len(set(chosen)) < len(chosen):
+        return "filterIn repeats a channel"
+    return "A priority is 0 or more" if strict and any(each.priority < 0 for each in order) else None
+
+
+def _problems_with_content(content: Body, strict: bool) -> list[tuple[int, str, str | None]]:
     names = set(given(content, "text", "media", "content_id", "modules"))
-    if not names or (len(names) > 1 and names != {"text", "media"}):
+    rich = names & {"content_id", "modules"}
+    if not names or len(rich) > 1 or (strict and rich and names != rich):
         text = "content is text or media or both, or a contentId, or modules"
         return [(21619, text, "$.content")]
-    if isinstance(content.media, list):
+    if strict and isinstance(content.media, list) and not 1 <= len(content.media) <= 10:
+        return [(21623, "media are 1 to 10", "$.content.media")]
+    if isinstance(content.media, list) and not rich:
         return [
             (21620, "A media url is an http or https address", f"$.content.media[{index}].url")
             for index, media in enumerate(content.media)
             if not re.match(r"https?://[^\s/]+|\{\{", media.url)
         ]
-    problem = problem_with(content.modules) if isinstance(content.modules, list) else None
+    problem = problem_with(content.modules, strict) if isinstance(content.modules, list) else None
     return [(20001, problem, "$.content.modules")] if problem else []
 
 
-def moment_of(text: str) -> float | None:
-    """Read an entry of ``sendAt``, in UTC if it has no offset; None if it is not a time."""
-    match = _SEND_AT.fullmatch(text)
-    if match is None:
-        return None
-    offset = match[4] if match[4] and match[4] not in "Zz" else "+00:00"
-    try:
-        moment = datetime.fromisoformat(f"{match[1]}{match[2] or ':00'}{offset}")
-    except ValueError:
-        return None
-    return moment.astimezone(timezone.utc).timestamp() + float(match[3] or 0)
+def _problems_with_schedule(
+    schedule: Schedule, now: float, strict: bool
+) -> list[tuple[int, str, str | None]]:
+    if strict and not schedule.send_at:
+        return [(35111, "sendAt is empty", "$.schedule.sendAt")]
+    errors: list[tuple[int, str, str | None]] = []
+    for index, text in enumerate(schedule.send_at):
+        moment, where = moment_of(text), f"$.schedule.sendAt[{index}]"
+        if moment is None:
+            errors.append((35114, "Not an RFC 3339 time", where))
+        elif moment - now > LATEST.total_seconds():
+            errors.append((35115, "sendAt is more than 30 days ahead", where))
+    return errors

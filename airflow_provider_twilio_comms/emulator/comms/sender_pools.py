@@ -8,20 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator.clock import iso
 from airflow_provider_twilio_comms.emulator.comms.ids import new_id
 from airflow_provider_twilio_comms.emulator.comms.inventory import Inventory, Pool
-from airflow_provider_twilio_comms.emulator.comms.modules import Strict, Text
+from airflow_provider_twilio_comms.emulator.comms.modules import Strict
 from airflow_provider_twilio_comms.emulator.comms.queries import VERSION, choice, date_range, identifier
+from airflow_provider_twilio_comms.emulator.comms.reading import Body
 from airflow_provider_twilio_comms.emulator.comms.schema import SenderId, Tags
 from airflow_provider_twilio_comms.emulator.comms.senders import listed
 from airflow_provider_twilio_comms.emulator.comms.sending import accepted
-from airflow_provider_twilio_comms.emulator.http import Problem, Request, address, body_as, json_reply
-from airflow_provider_twilio_comms.emulator.paging import comms_page, offset, page_size
+from airflow_provider_twilio_comms.emulator.http import Problem, Request, address, json_reply
+from airflow_provider_twilio_comms.emulator.paging import comms_page, page_size
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
@@ -33,22 +33,22 @@ routes: Routes = Routes("comms", VERSION + "/SenderPools")
 
 
 class Reference(Strict):
-    sender_id: SenderId
+    sender_id: SenderId | UnsetType = UNSET
 
 
 class Create(Strict):
-    name: Text | UnsetType = UNSET
+    name: str | UnsetType = UNSET
     senders: Annotated[list[Reference], Meta(max_length=10_000)] | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
 
 
 class Update(Strict):
-    name: Text | UnsetType = UNSET
+    name: str | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
 
 
-_CREATE, _UPDATE = msgspec.json.Decoder(Create), msgspec.json.Decoder(Update)
-_ADD = msgspec.json.Decoder(Annotated[list[Reference], Meta(min_length=1, max_length=1000)])
+_CREATE, _UPDATE = Body[Create](Create), Body[Update](Update)
+_ADD = Body[list[Reference]](Annotated[list[Reference], Meta(min_length=1, max_length=10_000)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,22 @@ def _pool(twilio: State, pool_id: str) -> Pool:
     return pool
 
 
-def _changed(version: str, pool: Pool) -> Reply:
-    location = address("comms", f"/{version}/SenderPools/{pool.id}")
-    return json_reply({"resourceId": pool.id, "resourceLocation": location}, 202, {"location": location})
+def _changed(path: str, resource_id: str) -> Reply:
+    location = address("comms", f"{path}/{resource_id}")
+    return json_reply({"resourceId": resource_id, "resourceLocation": location}, 202, {"location": location})
+
+
+def _check_name(twilio: State, name: str | UnsetType) -> None:
+    if name == "" and twilio.options.mode == "strict":
+        raise Problem(400, 20001, "The name is empty", "$.name")
+
+
+def _sender_ids(twilio: State, references: list[Reference], where: str) -> list[str]:
+    """Read the ids of senders. One without an id passes Twilio's schema, and then fails in the operation."""
+    for index, each in enumerate(references):
+        if each.sender_id is UNSET and twilio.options.mode == "strict":
+            raise Problem(400, 20001, "senderId is missing", f"{where}[{index}]")
+    return [each.sender_id if isinstance(each.sender_id, str) else "" for each in references]
 
 
 @routes("GET", "")
@@ -122,18 +135,19 @@ def list_pools(twilio: State, request: Request, version: str) -> Reply:
         and since <= pool.created <= until
     )
     token, size = request.values.get("pageToken"), page_size(request.values.get("pageSize"))
-    items, pagination = comms_page("pools", found, offset("pools", token), size, token)
+    items, pagination = comms_page("pools", found, size, token)
     return json_reply({"senderPools": items, "pagination": pagination})
 
 
 @routes("POST", "")
 def create(twilio: State, request: Request, version: str) -> Reply:
     """Create a pool; 409 if there is one with that name."""
-    asked, inventory = body_as(request, _CREATE), twilio.part(Inventory)
+    asked, inventory = _CREATE.read(twilio, request), twilio.part(Inventory)
+    _check_name(twilio, asked.name)
     name = asked.name if isinstance(asked.name, str) else None
     if name is not None and any(pool.name == name for pool in inventory.pools.values()):
         raise Problem(409, 20409, "A sender pool of this name exists", "$.name")
-    senders = [each.sender_id for each in asked.senders] if isinstance(asked.senders, list) else []
+    senders = _sender_ids(twilio, asked.senders if isinstance(asked.senders, list) else [], "$.senders")
     known = [sender_id for sender_id in senders if sender_id in inventory.senders]
     operation = twilio.part(PoolOperations).start(len(known), len(senders) - len(known))
     pool = Pool(
@@ -157,22 +171,23 @@ def fetch(twilio: State, request: Request, version: str, sender_pool_id: str) ->
 @routes("PATCH", "/{senderPoolId}")
 def update(twilio: State, request: Request, version: str, sender_pool_id: str) -> Reply:
     """Change a pool; ``tags`` replace the old ones, since Twilio's behaviour is not documented."""
-    pool, asked = _pool(twilio, sender_pool_id), body_as(request, _UPDATE)
-    if asked.name is UNSET and asked.tags is UNSET:
+    pool, asked = _pool(twilio, sender_pool_id), _UPDATE.read(twilio, request)
+    _check_name(twilio, asked.name)
+    if twilio.options.mode == "strict" and asked.name is UNSET and asked.tags is UNSET:
         raise Problem(400, 20001, "Nothing to change: give name or tags", "$")
     if isinstance(asked.name, str):
         pool.name = asked.name
     if isinstance(asked.tags, dict):
         pool.tags = dict(asked.tags)
     pool.updated = twilio.clock.now()
-    return _changed(version, pool)
+    return _changed(f"/{version}/SenderPools", pool.id)
 
 
 @routes("DELETE", "/{senderPoolId}")
 def delete(twilio: State, request: Request, version: str, sender_pool_id: str) -> Reply:
     pool = _pool(twilio, sender_pool_id)
     del twilio.part(Inventory).pools[pool.id]
-    return _changed(version, pool)
+    return _changed(f"/{version}/SenderPools", pool.id)
 
 
 @routes("GET", "/{senderPoolId}/Senders")
@@ -183,8 +198,9 @@ def list_senders(twilio: State, request: Request, version: str, sender_pool_id: 
 @routes("POST", "/{senderPoolId}/Senders")
 def add_senders(twilio: State, request: Request, version: str, sender_pool_id: str) -> Reply:
     """Add the senders of the body, an array. One that is in the pool already counts as added."""
-    pool, asked = _pool(twilio, sender_pool_id), body_as(request, _ADD)
-    known = [each.sender_id for each in asked if each.sender_id in twilio.part(Inventory).senders]
+    pool, asked = _pool(twilio, sender_pool_id), _ADD.read(twilio, request)
+    senders = _sender_ids(twilio, asked, "$")
+    known = [sender_id for sender_id in senders if sender_id in twilio.part(Inventory).senders]
     operation = twilio.part(PoolOperations).start(len(known), len(asked) - len(known))
     for sender_id in known:
         pool.sender_ids.setdefault(sender_id, operation.ends)
@@ -198,7 +214,7 @@ def remove_sender(
     pool = _pool(twilio, sender_pool_id)
     if pool.sender_ids.pop(sender_id, None) is None:
         raise Problem(404, 20404, "The sender is not in this pool")
-    return _changed(version, pool)
+    return _changed(f"/{version}/SenderPools/{pool.id}/Senders", sender_id)
 
 
 @routes("GET", "/Operations")
@@ -212,7 +228,7 @@ def list_operations(twilio: State, request: Request, version: str) -> Reply:
     )
     found = (view for view in views if status in (None, view["status"]))
     token, size = request.values.get("pageToken"), page_size(request.values.get("pageSize"))
-    items, pagination = comms_page("pool operations", found, offset("pool operations", token), size, token)
+    items, pagination = comms_page("pool operations", found, size, token)
     return json_reply({"operations": items, "pagination": pagination})
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator.comms.inventory import Inventory, Sender
 from airflow_provider_twilio_comms.emulator.comms.modules import Strict, Text
-from airflow_provider_twilio_comms.emulator.comms.operation import Source
 from airflow_provider_twilio_comms.emulator.comms.queries import VERSION, choice, date_range
+from airflow_provider_twilio_comms.emulator.comms.reading import Body
 from airflow_provider_twilio_comms.emulator.comms.routing import pooled, reaches
-from airflow_provider_twilio_comms.emulator.comms.schema import Channel, Controls, PoolId
-from airflow_provider_twilio_comms.emulator.http import Problem, Request, body_as, json_reply
-from airflow_provider_twilio_comms.emulator.paging import comms_page, offset, page_size
+from airflow_provider_twilio_comms.emulator.comms.schema import (
+    Channel,
+    Controls,
+    PoolId,
+    problem_with_controls,
+)
+from airflow_provider_twilio_comms.emulator.http import Problem, Request, json_reply
+from airflow_provider_twilio_comms.emulator.paging import comms_page, page_size
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ __all__ = ["listed", "routes"]
 routes: Routes = Routes("comms", VERSION)
 _CHANNELS = ("SMS", "RCS", "EMAIL", "WHATSAPP", "PUSH")
 _STATUSES = ("ACTIVATED", "DEACTIVATED")
+MOST_ROUTES = 10
 
 
 class Search(Strict):
@@ -38,22 +43,29 @@ class Search(Strict):
 
 
 class Addressee(Strict):
-    """An address: for a recipient ``channel`` is any text, for a sender one of three."""
+    """The address of a recipient."""
 
     address: Text
-    channel: Text
+    channel: Literal["EMAIL", "PHONE", "WHATSAPP", "PUSH"]
+
+
+class SenderAddress(Strict):
+    """The address of a sender."""
+
+    address: Text
+    channel: Literal["SMS", "RCS", "WHATSAPP"]
 
 
 class Resolve(Strict):
-    """The body of resolve, with sender addresses for messaging only: email and push are other products."""
+    """The body of resolve, with a sender of messaging only: email and push are other products."""
 
     recipient_addresses: Annotated[list[Addressee], Meta(min_length=1, max_length=100)]
     sender_pool_id: PoolId | UnsetType = UNSET
-    sender_addresses: Annotated[list[Addressee], Meta(min_length=1, max_length=100)] | UnsetType = UNSET
+    sender_addresses: SenderAddress | UnsetType = UNSET  # one, in spite of its name
     channels: Controls | UnsetType = UNSET
 
 
-_SEARCH, _RESOLVE = msgspec.json.Decoder(Search), msgspec.json.Decoder(Resolve)
+_SEARCH, _RESOLVE = Body[Search](Search), Body[Resolve](Resolve)
 
 
 def listed(request: Request, senders: Iterable[Sender]) -> Reply:
@@ -71,7 +83,7 @@ def listed(request: Request, senders: Iterable[Sender]) -> Reply:
 
 
 def _page(found: Iterable[dict[str, Any]], token: str | None, size: int) -> Reply:
-    items, pagination = comms_page("senders", found, offset("senders", token), size, token)
+    items, pagination = comms_page("senders", found, size, token)
     return json_reply({"senders": items, "pagination": pagination})
 
 
@@ -91,7 +103,7 @@ def fetch(twilio: State, request: Request, version: str, sender_id: str) -> Repl
 @routes("POST", "/Senders/Search")
 def search(twilio: State, request: Request, version: str) -> Reply:
     """Search senders; paging is part of the body."""
-    asked = body_as(request, _SEARCH)
+    asked = _SEARCH.read(twilio, request)
     if isinstance(asked.status, str) and asked.status not in _STATUSES:
         raise Problem(400, 20001, "status is one of ACTIVATED, DEACTIVATED", "$.status")
     found = (
@@ -106,11 +118,22 @@ def search(twilio: State, request: Request, version: str) -> Reply:
 
 @routes("POST", "/Senders/Resolve")
 def resolve(twilio: State, request: Request, version: str) -> Reply:
-    """Resolve senders for recipients, the preferred pair first: a dry run of routing."""
-    asked, inventory = body_as(request, _RESOLVE), twilio.part(Inventory)
-    if asked.sender_pool_id is not UNSET and asked.sender_addresses is not UNSET:
+    """Resolve senders for a person's addresses, the preferred first, at most ten: a dry run of routing."""
+    asked, inventory = _RESOLVE.read(twilio, request), twilio.part(Inventory)
+    strict = twilio.options.mode == "strict"
+    if isinstance(asked.channels, Controls):
+        problem = problem_with_controls(asked.channels, _CHANNELS, strict)
+        if problem:
+            raise Problem(400, 20001, problem, "$.channels")
+    if strict and asked.sender_pool_id is not UNSET and asked.sender_addresses is not UNSET:
         raise Problem(400, 20001, "senderPoolId and senderAddresses exclude each other", "$")
     sources = pooled(_candidates(inventory, asked), asked.channels)
+    routes_found = [
+        (source, each)
+        for source in sources
+        for each in asked.recipient_addresses
+        if reaches(source.channel, each.channel)
+    ]
     results = [
         {
             "from": {
@@ -122,14 +145,9 @@ def resolve(twilio: State, request: Request, version: str) -> Reply:
             "to": {"address": each.address, "channel": each.channel},
             "priority": priority,
         }
-        for each in asked.recipient_addresses
-        for priority, source in enumerate(_reaching(sources, each.channel))
+        for priority, (source, each) in enumerate(routes_found[:MOST_ROUTES])
     ]
     return json_reply({"results": results})
-
-
-def _reaching(sources: Iterable[Source], channel: str) -> list[Source]:
-    return [source for source in sources if reaches(source.channel, channel)]
 
 
 def _candidates(inventory: Inventory, asked: Resolve) -> list[Sender]:
@@ -138,11 +156,7 @@ def _candidates(inventory: Inventory, asked: Resolve) -> list[Sender]:
         if pool is None:
             raise Problem(404, 20404, "The sender pool was not found")
         return inventory.members(pool)
-    if isinstance(asked.sender_addresses, list):
-        for index, each in enumerate(asked.sender_addresses):
-            if each.channel not in ("SMS", "RCS", "WHATSAPP"):
-                where = f"$.senderAddresses[{index}].channel"
-                raise Problem(400, 20001, "channel is one of SMS, RCS, WHATSAPP", where)
-        found = [inventory.sender_at(each.address, each.channel) for each in asked.sender_addresses]
-        return [sender for sender in found if sender]
+    if isinstance(asked.sender_addresses, SenderAddress):
+        found = inventory.sender_at(asked.sender_addresses.address, asked.sender_addresses.channel)
+        return [found] if found else []
     return [sender for sender in inventory.senders.values() if sender.status == "ACTIVATED"]

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from airflow_provider_twilio_comms.api.wire import Reply
+from airflow_provider_twilio_comms.emulator.clock import moment_of
 from airflow_provider_twilio_comms.emulator.comms.content import Content, template
 from airflow_provider_twilio_comms.emulator.comms.ids import new_id
 from airflow_provider_twilio_comms.emulator.comms.inventory import Inventory
@@ -15,6 +16,7 @@ from airflow_provider_twilio_comms.emulator.comms.operation import Operation, Pa
 from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
 from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcomes
 from airflow_provider_twilio_comms.emulator.comms.queries import VERSION
+from airflow_provider_twilio_comms.emulator.comms.reading import Body
 from airflow_provider_twilio_comms.emulator.comms.routing import routed, sources_of
 from airflow_provider_twilio_comms.emulator.comms.schema import (
     Counted,
@@ -22,10 +24,9 @@ from airflow_provider_twilio_comms.emulator.comms.schema import (
     Schedule,
     Send,
     check,
-    moment_of,
 )
 from airflow_provider_twilio_comms.emulator.comms.timeline import Attempted, Plan, Timeline
-from airflow_provider_twilio_comms.emulator.http import Problem, Request, address, body_as, json_reply
+from airflow_provider_twilio_comms.emulator.http import Problem, Request, address, json_reply
 from airflow_provider_twilio_comms.emulator.routes import Routes
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ __all__ = ["accepted", "routes"]
 
 MOST_BYTES = 10_000_000
 routes: Routes = Routes("comms", VERSION)
-_SEND, _COUNTED = msgspec.json.Decoder(Send), msgspec.json.Decoder(Counted)
+_SEND, _COUNTED = Body[Send](Send), Body[Counted](Counted)
 
 
 @routes("POST", "/Messages")
@@ -43,8 +44,8 @@ def send(twilio: State, request: Request, version: str) -> Reply:
     if len(request.body) > MOST_BYTES:
         raise Problem(400, 20001, "The body is larger than 10 MB", "$")
     options, now = twilio.options, twilio.clock.now()
-    asked = body_as(request, _COUNTED) if options.null_sink else body_as(request, _SEND)
-    check(asked)
+    asked = _COUNTED.read(twilio, request) if options.null_sink else _SEND.read(twilio, request)
+    check(asked, now, options.mode == "strict")
     content = Content(msgspec.to_builtins(asked.content), options.strict_liquid)
     tags = asked.tags if isinstance(asked.tags, dict) else {}
     for key, value in tags.items():
@@ -88,10 +89,10 @@ def accepted(twilio: State, version: str, resource: str, operation_id: str) -> R
 
 
 def _scheduled_for(asked: Send | Counted) -> float | None:
-    """Read the time to send: the latest entry of ``sendAt``, since they are intersected, or else now."""
-    if not isinstance(asked.schedule, Schedule):
+    """Read the time to send: the first entry of ``sendAt``, since Twilio supports one; None is now."""
+    if not isinstance(asked.schedule, Schedule) or not asked.schedule.send_at:
         return None
-    return max(moment for text in asked.schedule.send_at if (moment := moment_of(text)) is not None)
+    return moment_of(asked.schedule.send_at[0])
 
 
 def _recipients(

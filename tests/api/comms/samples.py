@@ -157,9 +157,9 @@ SAMPLES = [
     ),
     Sample(
         "senders.resolve",
-        lambda w: senders.resolve(to(w), senders=[{"address": w.number, "channel": "SMS"}]),
+        lambda w: senders.resolve(to(w), sender={"address": w.number, "channel": "SMS"}),
         "POST /Senders/Resolve",
-        {"recipientAddresses": [TO], "senderAddresses": [{"address": "<number>", "channel": "SMS"}]},
+        {"recipientAddresses": [TO], "senderAddresses": {"address": "<number>", "channel": "SMS"}},
     ),
     Sample("sender_pools.list", lambda w: sender_pools.list(), "GET /SenderPools"),
     Sample(

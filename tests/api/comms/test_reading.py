@@ -31,6 +31,7 @@ def reply(body: Any = None, status: int = 200, **headers: str) -> Reply:
     [
         pytest.param(reply({"operationId": OPERATION}), id="body"),
         pytest.param(reply({"operationId": OPERATION, "operationLocation": "/x"}), id="v1"),
+        pytest.param(reply({"operation_id": OPERATION}), id="the first preview"),
         pytest.param(reply(None, operationid=OPERATION), id="preview: header, empty body"),
         pytest.param(reply(None, operation_id=OPERATION), id="older header"),
         pytest.param(reply(None, x_operationid=OPERATION), id="x-header"),
@@ -112,6 +113,46 @@ def test_missing_counters_are_zero_and_new_ones_ignored() -> None:
     assert len(operation.stats.to_dict()) == 12
 
 
+@pytest.mark.parametrize("stats", [None, {"total": None, "sent": 1}, {"sent": 1, "failed": None}])
+def test_null_counters_are_zero(stats: Any) -> None:
+    body = {"id": OPERATION, "status": "COMPLETED", "stats": stats, "createdAt": None}
+    operation = checked(operations.fetch(OPERATION), reply(body))
+    assert operation.stats == Stats(sent=1 if stats else 0)
+
+
+def test_null_lists_of_a_message_are_empty() -> None:
+    nothing = {"related": None, "attempts": None, "tags": None, "status": "SENT"}
+    message = checked(messages.fetch(MESSAGE), reply(row(**nothing)))
+    assert (message.related, message.attempts, message.code) == ((), (), None)
+    page = checked(messages.list(), reply({"messages": [row(**nothing)], "pagination": {"next": None}}))
+    assert [each.id for each in page.items] == [MESSAGE]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_reply() -> None:
+    body = b"\xef\xbb\xbf" + (reply({"id": OPERATION, "status": "COMPLETED"}).body)
+    assert checked(operations.fetch(OPERATION), Reply(200, {}, body)).done
+
+
+def test_the_channel_of_an_attempt_is_its_senders() -> None:
+    attempt = {"from": {"address": "agent", "channel": "RCS"}, "to": [{"address": "+14155552671"}]}
+    (read,) = checked(messages.fetch(MESSAGE), reply(row(attempts=[attempt]))).attempts
+    assert read.channel == "RCS"
+    assert "555" not in repr(read)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-07-01T12:00:00Z", datetime(2026, 7, 1, 12, tzinfo=timezone.utc)),
+        ("at dawn", None),
+        (None, None),
+    ],
+)
+def test_a_scheduled_time_of_another_form_is_no_error(text: str | None, moment: datetime | None) -> None:
+    message = checked(messages.fetch(MESSAGE), reply(row(scheduledFor=text)))
+    assert (message.scheduled, message.scheduled_for) == (text, moment)
+
+
 def test_counts_that_do_not_add_up_are_taken_as_they_are() -> None:
     stats = Stats(
         total=2, recipients=4, delivered=1, read=2, unaddressable=1, undelivered=1, failed=1, canceled=1
@@ -130,6 +171,11 @@ def test_counts_that_do_not_add_up_are_taken_as_they_are() -> None:
         (reply({"resourceId": "comms_senderpool_1", "resourceLocation": "/x"}), (None, "comms_senderpool_1")),
         (reply(), (None, None)),
         (Reply(202, {}, b" \n"), (None, None)),
+        (reply(None, operationid=OPERATION), (OPERATION, None)),
+        (reply(None, location=f"https://x/v1/SenderPools/Operations/{OPERATION}"), (OPERATION, None)),
+        (reply({}, location="https://x/v1/SenderPools/comms_senderpool_1"), (None, "comms_senderpool_1")),
+        (reply({"resourceLocation": "/v1/SenderPools/p/Senders/comms_sender_1"}), (None, "comms_sender_1")),
+        (Reply(202, {"operationid": OPERATION}, b"<html>"), (OPERATION, None)),
     ],
 )
 def test_a_changed_pool_is_answered_with_a_reference(answer: Reply, expected: tuple[Any, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
@@ -18,6 +18,8 @@ NUMBER = "+14155552671"
 TO = [{"address": NUMBER, "channel": "PHONE"}]
 POOL, SENDER = "comms_senderpool_01", "comms_sender_01"
 MG, HX = "MG" + "a" * 32, "HX" + "a" * 32
+PROFILE = "mem_profile_01h9krwprkeee8fzqspvwy6nq8"
+NOON = datetime(2026, 7, 1, 12, tzinfo=timezone.utc)
 URL = "https://example.com/a.png"
 
 
@@ -35,6 +37,19 @@ CASES: list[tuple[str, Callable[[], Any], str, str]] = [
     ("connected, but to nothing", lambda: send(to=[{"addresses": [{}]}]), "to", "is no recipient"),
     ("over 10 MB", lambda: send(content="x" * 10_000_001), "to", "10,000,000"),
     ("over 10 MB, encoded", lambda: send(to=msgspec.Raw(b"[" + b" " * 10**7 + b"]")), "to", "10,000,000"),
+    ("a profile alone", lambda: send(to=[{"profileId": PROFILE}]), "to", "row 1, to: is no recipient"),
+    (
+        "a profile elsewhere",
+        lambda: send(to=[{"profileId": PROFILE, "memoryStoreId": "mem_service_1"}]),
+        "to",
+        "mem_store_",
+    ),
+    ("a sender's channel", lambda: send(to=[{"address": NUMBER, "channel": "SMS"}]), "to", "PHONE"),
+    ("another key", lambda: send(to=[{**TO[0], "name": "Ines"}]), "to", "is no recipient"),
+    ("two forms", lambda: send(to=[{**TO[0], "addresses": TO}]), "to", "is no recipient"),
+    ("eleven addresses", lambda: send(to=[{"addresses": TO * 11}]), "to", "1 to 10"),
+    ("no address in it", lambda: send(to=[{"address": None, "channel": "PHONE"}]), "to", "is no text"),
+    ("a variable of 1", lambda: send(to=[{**TO[0], "variables": {"n": 1}}]), "to", "numbers as text"),
     # what
     ("empty", lambda: send(content=""), "content", "is empty"),
     ("blank", lambda: send(content="  \n"), "content", "is empty"),
@@ -46,9 +61,58 @@ CASES: list[tuple[str, Callable[[], Any], str, str]] = [
     ("mixed", lambda: send(content={"media": [URL], "content_sid": HX}), "content", "mixes"),
     ("mixed", lambda: send(content={"text": "Hi", "modules": [{}]}), "content", "mixes modules, text"),
     ("mixed", lambda: send(content={"modules": [{}], "content_sid": HX}), "content", "mixes"),
-    ("no template", lambda: send(content={"content_sid": "HX1"}), "content", "HX and 32 hex"),
+    ("no template", lambda: send(content={"content_sid": "HX1"}), "content", "HX and 26 to 34"),
     ("too many media", lambda: send(content={"media": [URL] * 11}), "content", "has 11 media"),
+    ("five modules", lambda: send(content={"modules": [{"sms": {"text": "a"}}] * 5}), "content", "1 to 4"),
+    ("a module of no channel", lambda: send(content={"modules": [{"mms": {}}]}), "content", "module 1"),
+    ("a module of two", lambda: send(content={"modules": [{"sms": {}, "rcs": {}}]}), "content", "module 1"),
+    (
+        "a file as rcs.media",
+        lambda: send(content={"modules": [{"rcs": {"media": {"contentInfo": {"fileUrl": URL}}}}]}),
+        "content",
+        "media is a part of a card",
+    ),
     # by whom
+    (
+        "a pool by e-mail",
+        lambda: send(sender={"sender_pool_id": POOL, "channels": {"filterIn": ["SMS", "EMAIL"]}}),
+        "sender.channels.filter_in",
+        "EMAIL is not",
+    ),
+    (
+        "a pool, push first",
+        lambda: send(
+            sender={
+                "sender_pool_id": POOL,
+                "channels": {"priority": [{"channel": "PUSH", "priority": 1}]},
+            }
+        ),
+        "sender.channels.priority",
+        "PUSH is not",
+    ),
+    (
+        "a channel twice",
+        lambda: send(sender={"sender_pool_id": POOL, "channels": {"filterIn": ["SMS", "SMS"]}}),
+        "sender.channels.filter_in",
+        "repeats",
+    ),
+    (
+        "half a priority",
+        lambda: send(
+            sender={
+                "sender_pool_id": POOL,
+                "channels": {"priority": [{"channel": "SMS", "priority": 0.5}]},
+            }
+        ),
+        "sender.channels.priority",
+        "whole number",
+    ),
+    (
+        "unknown controls",
+        lambda: send(sender={"sender_pool_id": POOL, "channels": {"only": ["SMS"]}}),
+        "sender.channels",
+        "filter_in",
+    ),
     ("a service", lambda: send(sender=MG), "sender", "Messaging Service"),
     ("a service, spelled out", lambda: send(sender={"address": MG}), "sender", "Messaging Service"),
     (
@@ -83,6 +147,13 @@ CASES: list[tuple[str, Callable[[], Any], str, str]] = [
     ("naive", lambda: send(send_at=datetime(2027, 1, 1)), "send_at", "no time zone"),
     ("text", lambda: send(send_at="2027-01-01T00:00:00Z"), "send_at", "a str is not a datetime"),
     ("naive start", lambda: messages.list(start_date=datetime(2027, 1, 1)), "start_date", "no time zone"),
+    (
+        "31 days",
+        lambda: messages.schedulable(NOON + timedelta(days=30, seconds=1), NOON),
+        "send_at",
+        "30 days",
+    ),
+    ("naive", lambda: messages.schedulable(datetime(2027, 1, 1), NOON), "send_at", "no time zone"),
     # under which tags
     ("too many", lambda: send(tags={f"k{n}": "v" for n in range(11)}), "tags", "Twilio accepts up to 10"),
     (
@@ -101,6 +172,11 @@ CASES: list[tuple[str, Callable[[], Any], str, str]] = [
     ("number", lambda: send(tags={"k": 1}), "tags", "1 to 256"),
     ("long Liquid", lambda: send(tags={"k": "{{ a }}" + "v" * 256}), "tags", "1 to 256"),
     # lists
+    ("no status", lambda: messages.list(status="delivered"), "status", "DELIVERED"),
+    ("no sender's channel", lambda: messages.list(channel="PHONE"), "channel", "SMS"),
+    ("a tag with a colon", lambda: messages.list(tags={"run": "a:b"}), "tags", "no colon"),
+    ("a tag with Liquid", lambda: messages.list(tags={"run": "{{ a }}"}), "tags", "not allowed"),
+    ("eleven tags", lambda: messages.list(tags={f"k{n}": "v" for n in range(11)}), "tags", "up to 10"),
     ("no page", lambda: messages.list(page_size=0), "page_size", "1 to 1000"),
     ("huge page", lambda: operations.list(page_size=1001), "page_size", "1001 is out of range"),
     ("huge page", lambda: senders.search(NUMBER, "SMS", page_size=1001), "page_size", "1001"),
@@ -109,15 +185,14 @@ CASES: list[tuple[str, Callable[[], Any], str, str]] = [
     ("a call's SID", lambda: messages.seek("CA" + "1" * 32), "sid", "SM or MM"),
     ("nobody", lambda: senders.resolve([], sender_pool_id=POOL), "recipients", "1 to 100"),
     ("too many", lambda: senders.resolve(TO * 101, sender_pool_id=POOL), "recipients", "101 given"),
-    ("too many senders", lambda: senders.resolve(TO, senders=TO * 101), "senders", "101 given"),
-    ("no senders", lambda: senders.resolve(TO, senders=[]), "senders", "0 given"),
-    ("both", lambda: senders.resolve(TO, sender_pool_id=POOL, senders=TO), "sender_pool_id", "both"),
+    ("a list of senders", lambda: senders.resolve(TO, sender=TO), "sender", "is not one sender"),
+    ("both", lambda: senders.resolve(TO, sender_pool_id=POOL, sender=TO[0]), "sender_pool_id", "both"),
     ("nameless", lambda: sender_pools.create(""), "name", "is empty"),
     ("full", lambda: sender_pools.create("a", sender_ids=["s"] * 10_001), "sender_ids", "10,000"),
     ("tags", lambda: sender_pools.create("a", tags={"a:b": "c"}), "tags", "no colon"),
     ("no change", lambda: sender_pools.update(POOL), "name", "nothing to change"),
     ("nobody to add", lambda: sender_pools.add_senders(POOL, []), "sender_ids", "0 given"),
-    ("too many to add", lambda: sender_pools.add_senders(POOL, ["s"] * 1001), "sender_ids", "1001 given"),
+    ("too many to add", lambda: sender_pools.add_senders(POOL, ["s"] * 10_001), "sender_ids", "10001 given"),
 ]
 
 

@@ -98,6 +98,11 @@ SAMPLES = [
         lambda w: messages.list(sent_on=date(2026, 7, 1)),
         f"GET {A}/Messages.json?DateSent=2026-07-01",
     ),
+    Sample(
+        "messages.list",
+        lambda w: messages.list(sent_on=datetime(2026, 7, 2, 1, tzinfo=BERLIN)),
+        f"GET {A}/Messages.json?DateSent=2026-07-01",
+    ),
     Sample("messages.fetch", lambda w: messages.fetch(w.message), f"GET {A}/Messages/<message>.json"),
     Sample(
         "messages.redact", lambda w: messages.redact(w.message), f"POST {A}/Messages/<message>.json", "Body="

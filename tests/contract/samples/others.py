@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from airflow_provider_twilio_comms.api import content, lookups, pricing
-from airflow_provider_twilio_comms.api.classic import usage
+from airflow_provider_twilio_comms.api.classic import accounts, usage
 from tests.contract.world import A, Sample
 
 TEXT = {"twilio/text": {"body": "Hello {{1}}"}}
@@ -39,6 +39,11 @@ SAMPLES = [
         "&IncludeSubaccounts=false",
     ),
     Sample("usage.balance", lambda w: usage.balance(), f"GET {A}/Balance.json"),
+    Sample(
+        "accounts.list",
+        lambda w: accounts.list(friendly_name="Shop", status="active", page_size=5),
+        "GET /2010-04-01/Accounts.json?PageSize=5&FriendlyName=Shop&Status=active",
+    ),
     Sample("pricing.list", lambda w: pricing.list(page_size=3), "GET /v1/Messaging/Countries?PageSize=3"),
     Sample("pricing.fetch", lambda w: pricing.fetch("US"), "GET /v1/Messaging/Countries/US"),
     Sample("pricing.list_numbers", lambda w: pricing.list_numbers(), "GET /v1/PhoneNumbers/Countries"),
