@@ -142,7 +142,8 @@ class TestRichContent:
         self, emulator: Running, run_dag: Callable[..., DagRun]
     ) -> None:
         with DAG("carousel", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
-            bulk(people(2), content=CARDS, sender=AGENT)
+            neither = {"suggestions": [{"text": "Neither", "postback_data": "neither"}]}
+            bulk(people(2), content={**CARDS, **neither}, sender=AGENT)
         assert run_dag(dag).state == "success"
         first = rows(emulator)[-1]
         assert first["channel"] == "RCS"
@@ -154,6 +155,7 @@ class TestRichContent:
                 "media": "https://example.com/tree.png",
                 "suggestions": [],
             },
+            {"title": "", "description": "", "media": "", "suggestions": ["Neither"]},
         ]
         assert texted(emulator) == [2, 1]
 

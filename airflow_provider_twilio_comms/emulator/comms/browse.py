@@ -90,7 +90,10 @@ def _said(content: Any) -> str:
 
 
 def _cards(content: Any) -> list[dict[str, Any]]:
-    """List the cards of a rich content: ``{"title", "description", "media", "suggestions"}`` each."""
+    """List the cards of a rich content: ``{"title", "description", "media", "suggestions"}`` each.
+
+    Suggestions beside them come last, as a card of their own.
+    """
     shown: list[dict[str, Any]] = []
     for module in content.get("modules", ()):
         card = module.get("rcs", {}).get("richCard", {})
@@ -105,8 +108,13 @@ def _cards(content: Any) -> list[dict[str, Any]]:
                     "suggestions": _buttons(each),
                 }
             )
+        if shown and "suggestions" in module.get("rcs", {}):  # they stand beside the cards
+            shown.append(
+                {"title": "", "description": "", "media": "", "suggestions": _buttons(module["rcs"])}
+            )
     return shown
 
 
 def _buttons(card: dict[str, Any]) -> list[str]:
+    """List the texts of suggestions."""
     return [(each.get("reply") or each["action"])["text"] for each in card.get("suggestions", ())]
