@@ -42,7 +42,8 @@ def may_repeat(call: Call[Any] | Download, error: BaseException) -> bool:
     """May the request be made again after this error?
 
     Yes where Twilio did not process it. Where nobody knows, only if doing it twice is the same as once:
-    a GET, PUT, DELETE, or a POST that only reads. Never a POST that creates.
+    a GET, PUT, DELETE, or a POST that only reads. Never a POST that creates. Twilio's document of the
+    Communications API asks not to repeat after a 500: a read that is repeated a few times does no harm.
     """
     if (getattr(error, "retry_after", None) or 0) > LONGEST:
         return False

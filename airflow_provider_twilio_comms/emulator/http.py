@@ -38,8 +38,9 @@ class Caller(NamedTuple):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """A request. ``product`` is the first segment of the server's path (``comms``, ``api``); ``path`` is the
-    rest, version included. Header names are lower case. ``caller`` is set once the core has authenticated it.
+    """A request. ``product`` is the first segment of the server's path (``comms``, ``api``), ``path`` is the
+    rest, version included; header names are lower case. The core sets ``caller`` when it is authenticated,
+    and ``strict`` by the option ``mode``: unless it is set, what Twilio would ignore is ignored.
     """
 
     method: str
@@ -49,6 +50,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     caller: Caller | None = None
+    strict: bool = True
 
     def __repr__(self) -> str:
         return f"<Request {self.method} /{self.product}{self.path}>"

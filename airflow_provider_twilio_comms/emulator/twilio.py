@@ -96,7 +96,8 @@ class Twilio(State):
             caller = admit(self, request, route, values.get("account_sid"))
             if lag:
                 self.options = options.changed({"list_lag": max(lag, options.list_lag)})
-            return route.handler(self, replace(request, caller=caller), **values), template
+            request = replace(request, caller=caller, strict=options.mode == "strict")
+            return route.handler(self, request, **values), template
         except Problem as problem:
             return problem_reply(request.product, problem, request.path), template
         finally:

@@ -13,6 +13,7 @@ from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.provider_info import get_provider_info
+from docs.hooks import deviations
 from docs.hooks.docstrings import markdown
 from docs.hooks.found import API, arguments, calls, classes, functions, template_fields
 from docs.hooks.reach import NAME, reached
@@ -210,4 +211,5 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/connection.md": _connection,
     "reference/errors.md": _errors,
     "reference/metrics.md": _metric_table,
+    "reference/emulator.md": deviations.page,
 }

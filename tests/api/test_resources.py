@@ -92,7 +92,27 @@ def test_the_auth_token_is_dropped_where_it_is_read() -> None:
     assert "auth_token" not in dir(account)
 
 
-@pytest.mark.parametrize("capabilities", [{"sms": True, "mms": False}, {"SMS": True, "MMS": False}])
+def test_prices_that_are_null_or_empty_are_none() -> None:
+    price = {"number_type": "local", "base_price": "", "current_price": None}
+    body = {
+        "iso_country": "US",
+        "outbound_sms_prices": [{"carrier": "", "prices": None}, {"prices": [price]}, None],
+        "inbound_sms_prices": None,
+    }
+    prices = checked(pricing.fetch("US"), reply(body))
+    assert prices.inbound_sms_prices == ()
+    assert [to.prices for to in prices.outbound_sms_prices] == [(), (pricing.Price("local"),)]
+
+
+def test_a_resource_without_its_sid_is_an_error_however_lenient() -> None:
+    with pytest.raises(ServerFailed):
+        checked(messages.fetch(W.message), reply({"sid": None, "status": "queued"}))
+
+
+@pytest.mark.parametrize(
+    "capabilities",
+    [{"sms": True, "mms": False}, {"SMS": True, "MMS": False}, {"SMS": True, "mms": False, "fax": None}],
+)
 def test_capabilities_are_read_in_either_case(capabilities: dict[str, bool]) -> None:
     number = checked(incoming_numbers.fetch(W.number), reply({"sid": W.number, "capabilities": capabilities}))
     assert number.capabilities == {"sms": True, "mms": False}

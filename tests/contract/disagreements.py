@@ -1,7 +1,8 @@
 """Disagreements between Twilio's OpenAPI documents and its API or examples, each with its reason.
 
 Each is corrected in the document before it validates, so that everything else about the same request or reply
-is still validated. The API's behaviour (its examples, its pages) takes precedence over the schema.
+is still validated. The API's behaviour (its examples, its pages) takes precedence over the schema. Where the
+emulator differs from Twilio stands in ``deviations.py``; the documentation shows both.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 import airflow_provider_twilio_comms.api as api
+from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID
+from airflow_provider_twilio_comms.emulator.subaccounts import Subaccounts
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.operators.api_request import MODULES, TwilioApiRequestOperator, named
 from tests.fakes import MemoryStore, context
@@ -36,6 +38,21 @@ def test_a_resource_comes_as_json(emulator: Running) -> None:
         "iso_country": "US"
     }
     assert call("lookups.fetch", arguments={"phone_number": ADA})["phone_number"] == ADA
+
+
+def test_subaccounts_are_listed_and_used_without_their_tokens(emulator: Running, monkeypatch: Any) -> None:
+    """The connection of the account acts for a subaccount that its extra names."""
+    shop = emulator.twilio.part(Subaccounts).create("Shop")
+    rows = call("classic.accounts.list")
+    assert {row["sid"] for row in rows} == {shop.sid, ACCOUNT_SID}
+    assert "token" not in json.dumps(rows)
+    connection = emulator.connection_json(account_sid=shop.sid, default_sender="+15005550006")
+    monkeypatch.setenv("AIRFLOW_CONN_TWILIO_DEFAULT", connection)
+    assert call("classic.accounts.fetch")["friendly_name"] == "Shop"
+    message(to=[ADA]).execute(context(MemoryStore()))
+    assert len(call("classic.messages.list", fields=["sid"])) == 1
+    monkeypatch.setenv("AIRFLOW_CONN_TWILIO_DEFAULT", emulator.connection_json())
+    assert call("classic.messages.list", fields=["sid"]) == []
 
 
 def test_a_list_comes_with_all_its_pages(emulator: Running) -> None:

@@ -1,6 +1,7 @@
 """Form and query fields, validated against the calls of ``api/`` and refused with Twilio's codes.
 
-A field that no call knows is refused too: Twilio would ignore it, and the mistake would go unnoticed.
+A field that no call knows is refused too: Twilio ignores it, as the mode ``like-twilio`` does, and nobody
+notices the mistake.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ def given(request: Request, shape: Any, codes: Codes | None = None) -> dict[str,
 
     ``codes`` are Twilio's by field, with a text in which ``{}`` is the value; for others 20001.
     """
-    return made(form(request), shape, codes or {})
+    return made(form(request), shape, codes or {}, request.strict)
 
 
 def asked(request: Request, shape: Any) -> dict[str, Any]:
     """Read the query of a list, without its paging."""
-    return made([pair for pair in request.query if pair[0] not in _PAGING], shape, {})
+    return made([pair for pair in request.query if pair[0] not in _PAGING], shape, {}, request.strict)
 
 
 def required(values: dict[str, Any], name: str, wire: str, code: int = 20001) -> Any:
@@ -47,13 +48,14 @@ def required(values: dict[str, Any], name: str, wire: str, code: int = 20001) ->
     return values.pop(name)
 
 
-def made(pairs: Pairs, shape: Any, codes: Codes) -> dict[str, Any]:
+def made(pairs: Pairs, shape: Any, codes: Codes, strict: bool) -> dict[str, Any]:
     known = {field.wire: field for field in fields(shape).values()}
     texts: dict[str, list[str]] = {}
     for wire, text in pairs:
-        if wire not in known:
+        if wire in known:
+            texts.setdefault(wire, []).append(text)
+        elif strict:
             raise Problem(400, 20001, f"Unknown parameter: {wire}")
-        texts.setdefault(wire, []).append(text)
     return {known[wire].name: _value(known[wire], each, codes) for wire, each in texts.items()}
 
 

@@ -52,7 +52,7 @@ _PACKAGES = (
 
 @routes("GET", "/PhoneNumbers/{PhoneNumber}", test=True)
 def fetch(twilio: State, request: Request, phone_number: str) -> Reply:
-    asked = made(request.query, _Asked, {})
+    asked = made(request.query, _Asked, {}, request.strict)
     wanted = [name for name in asked.get("fields", "").split(",") if name]
     for name in wanted:
         if name not in (*_PACKAGES, "validation"):

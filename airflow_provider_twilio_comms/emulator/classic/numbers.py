@@ -152,6 +152,8 @@ def _listed(twilio: State, request: Request, kind: str | None) -> Reply:
                 and only.get("origin") in (None, "twilio")
                 and not only.get("beta")
             ):
+                if kind:
+                    del view["type"]  # only the list of all kinds names it
                 yield view
 
     return uri_page(request, "incoming_phone_numbers", rows())

@@ -81,7 +81,7 @@ def order(twilio: State, request: Request) -> Order:
     pairs = form(request)
     if sum(name == "MediaUrl" for name, _ in pairs) > 10:
         raise Problem(400, 21623, "Number of media files exceeds allowed limit")
-    values = made(pairs, Creation, _CODES)
+    values = made(pairs, Creation, _CODES, request.strict)
     _complete(values)
     start = _start(twilio, values)
     body = twilio.part(Contents).body(values) if values.get("content_sid") else values.get("body", "")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import inspect
 
 from airflow_provider_twilio_comms.emulator.comms.modules import Strict
 from airflow_provider_twilio_comms.emulator.http import Request, body_as
-
-if TYPE_CHECKING:
-    from airflow_provider_twilio_comms.emulator.state import State
 
 __all__ = ["Body"]
 
@@ -26,9 +23,9 @@ class Body(Generic[T]):
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
         self._form = inspect.type_info(kind)
 
-    def read(self, twilio: State, request: Request) -> T:
+    def read(self, request: Request) -> T:
         """Decode a body. Raises a 400 that names the place of the error."""
-        if twilio.options.mode == "like-twilio":
+        if not request.strict:
             try:
                 known = _known(msgspec.json.decode(request.body), self._form)
             except (msgspec.DecodeError, UnicodeDecodeError):

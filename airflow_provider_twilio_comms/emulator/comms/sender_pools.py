@@ -109,15 +109,15 @@ def _changed(path: str, resource_id: str) -> Reply:
     return json_reply({"resourceId": resource_id, "resourceLocation": location}, 202, {"location": location})
 
 
-def _check_name(twilio: State, name: str | UnsetType) -> None:
-    if name == "" and twilio.options.mode == "strict":
+def _check_name(request: Request, name: str | UnsetType) -> None:
+    if name == "" and request.strict:
         raise Problem(400, 20001, "The name is empty", "$.name")
 
 
-def _sender_ids(twilio: State, references: list[Reference], where: str) -> list[str]:
+def _sender_ids(request: Request, references: list[Reference], where: str) -> list[str]:
     """Read the ids of senders. One without an id passes Twilio's schema, and then fails in the operation."""
     for index, each in enumerate(references):
-        if each.sender_id is UNSET and twilio.options.mode == "strict":
+        if each.sender_id is UNSET and request.strict:
             raise Problem(400, 20001, "senderId is missing", f"{where}[{index}]")
     return [each.sender_id if isinstance(each.sender_id, str) else "" for each in references]
 
@@ -142,12 +142,12 @@ def list_pools(twilio: State, request: Request, version: str) -> Reply:
 @routes("POST", "")
 def create(twilio: State, request: Request, version: str) -> Reply:
     """Create a pool; 409 if there is one with that name."""
-    asked, inventory = _CREATE.read(twilio, request), twilio.part(Inventory)
-    _check_name(twilio, asked.name)
+    asked, inventory = _CREATE.read(request), twilio.part(Inventory)
+    _check_name(request, asked.name)
     name = asked.name if isinstance(asked.name, str) else None
     if name is not None and any(pool.name == name for pool in inventory.pools.values()):
         raise Problem(409, 20409, "A sender pool of this name exists", "$.name")
-    senders = _sender_ids(twilio, asked.senders if isinstance(asked.senders, list) else [], "$.senders")
+    senders = _sender_ids(request, asked.senders if isinstance(asked.senders, list) else [], "$.senders")
     known = [sender_id for sender_id in senders if sender_id in inventory.senders]
     operation = twilio.part(PoolOperations).start(len(known), len(senders) - len(known))
     pool = Pool(
@@ -171,9 +171,9 @@ def fetch(twilio: State, request: Request, version: str, sender_pool_id: str) ->
 @routes("PATCH", "/{senderPoolId}")
 def update(twilio: State, request: Request, version: str, sender_pool_id: str) -> Reply:
     """Change a pool; ``tags`` replace the old ones, since Twilio's behaviour is not documented."""
-    pool, asked = _pool(twilio, sender_pool_id), _UPDATE.read(twilio, request)
-    _check_name(twilio, asked.name)
-    if twilio.options.mode == "strict" and asked.name is UNSET and asked.tags is UNSET:
+    pool, asked = _pool(twilio, sender_pool_id), _UPDATE.read(request)
+    _check_name(request, asked.name)
+    if request.strict and asked.name is UNSET and asked.tags is UNSET:
         raise Problem(400, 20001, "Nothing to change: give name or tags", "$")
     if isinstance(asked.name, str):
         pool.name = asked.name
@@ -198,8 +198,8 @@ def list_senders(twilio: State, request: Request, version: str, sender_pool_id: 
 @routes("POST", "/{senderPoolId}/Senders")
 def add_senders(twilio: State, request: Request, version: str, sender_pool_id: str) -> Reply:
     """Add the senders of the body, an array. One that is in the pool already counts as added."""
-    pool, asked = _pool(twilio, sender_pool_id), _ADD.read(twilio, request)
-    senders = _sender_ids(twilio, asked, "$")
+    pool, asked = _pool(twilio, sender_pool_id), _ADD.read(request)
+    senders = _sender_ids(request, asked, "$")
     known = [sender_id for sender_id in senders if sender_id in twilio.part(Inventory).senders]
     operation = twilio.part(PoolOperations).start(len(known), len(asked) - len(known))
     for sender_id in known:

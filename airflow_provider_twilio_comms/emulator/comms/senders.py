@@ -103,7 +103,7 @@ def fetch(twilio: State, request: Request, version: str, sender_id: str) -> Repl
 @routes("POST", "/Senders/Search")
 def search(twilio: State, request: Request, version: str) -> Reply:
     """Search senders; paging is part of the body."""
-    asked = _SEARCH.read(twilio, request)
+    asked = _SEARCH.read(request)
     if isinstance(asked.status, str) and asked.status not in _STATUSES:
         raise Problem(400, 20001, "status is one of ACTIVATED, DEACTIVATED", "$.status")
     found = (
@@ -119,8 +119,8 @@ def search(twilio: State, request: Request, version: str) -> Reply:
 @routes("POST", "/Senders/Resolve")
 def resolve(twilio: State, request: Request, version: str) -> Reply:
     """Resolve senders for a person's addresses, the preferred first, at most ten: a dry run of routing."""
-    asked, inventory = _RESOLVE.read(twilio, request), twilio.part(Inventory)
-    strict = twilio.options.mode == "strict"
+    asked, inventory = _RESOLVE.read(request), twilio.part(Inventory)
+    strict = request.strict
     if isinstance(asked.channels, Controls):
         problem = problem_with_controls(asked.channels, _CHANNELS, strict)
         if problem:

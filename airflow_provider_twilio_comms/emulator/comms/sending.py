@@ -44,8 +44,8 @@ def send(twilio: State, request: Request, version: str) -> Reply:
     if len(request.body) > MOST_BYTES:
         raise Problem(400, 20001, "The body is larger than 10 MB", "$")
     options, now = twilio.options, twilio.clock.now()
-    asked = _COUNTED.read(twilio, request) if options.null_sink else _SEND.read(twilio, request)
-    check(asked, now, options.mode == "strict")
+    asked = _COUNTED.read(request) if options.null_sink else _SEND.read(request)
+    check(asked, now, request.strict)
     content = Content(msgspec.to_builtins(asked.content), options.strict_liquid)
     tags = asked.tags if isinstance(asked.tags, dict) else {}
     for key, value in tags.items():

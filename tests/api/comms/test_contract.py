@@ -176,6 +176,21 @@ def test_contract_of_request_and_reply(
         assert result == world.message
 
 
+def test_contract_of_an_acceptance_without_a_body(
+    clients: Callable[[], tuple[EmulatedClient, World]],
+) -> None:
+    """Whether it is in the body or in a header, the id of a pool's operation is found, as a send's is."""
+    client, world = clients()
+    for place in ("body", "header"):
+        client.twilio.change(accepted=place)
+        made = client.run(sender_pools.create(f"From the {place}"))
+        added = client.run(sender_pools.add_senders(world.pool, [world.sender]))
+        sent = client.run(messages.send(TO, "Hi", sender=world.number))
+        for each in (made, added, sent):
+            assert re.match(r"comms_operation_[0-7]", each.operation_id)
+    client.twilio.change(accepted=None)
+
+
 def test_contract_of_the_next_page(clients: Callable[[], tuple[EmulatedClient, World]]) -> None:
     client, _ = clients()
     for call, count in (

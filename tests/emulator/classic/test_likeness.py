@@ -100,6 +100,15 @@ def test_a_number_for_voice_alone_can_be_bought_and_sends_nothing(run: CallRunne
     assert refused(run, messages.send(TO, from_=number, body="Hi")) == 21601
 
 
+def test_a_list_of_one_kind_of_numbers_does_not_name_it(ask: CoreClient) -> None:
+    path = f"/api/2010-04-01/Accounts/{ACCOUNT_SID}/IncomingPhoneNumbers"
+    (kinds, local) = (
+        ask("GET", f"{path}{part}.json").json()["incoming_phone_numbers"] for part in ("", "/Local")
+    )
+    assert {row["type"] for row in kinds} == {"local"}
+    assert [row for row in local if "type" in row] == []
+
+
 def created(ask: CoreClient, **form: str) -> Any:
     reply = ask("POST", LIST, form={"To": TO, "Body": "Hi", **form})
     assert reply.status == 201, reply.body
