@@ -16,6 +16,7 @@
       DeliveryFailed         it ended below what the task asked for; carries the counts
         WaitTimedOut           it had not ended when the time was up
         OperationGone          Twilio no longer knows it (results are kept for seven days)
+      TemplateRejected       WhatsApp does not approve a content template; carries its reasons
 
 Every error travels: ``to_dict`` gives JSON, ``from_dict`` the same error in another process (a trigger's
 event, a pickle). Messages never hold a phone number: what came from Twilio is scrubbed first.
@@ -41,6 +42,7 @@ __all__ = [
     "Refused",
     "SendUncertain",
     "ServerFailed",
+    "TemplateRejected",
     "TransportFailed",
     "TwilioError",
     "WaitTimedOut",
@@ -220,3 +222,14 @@ class WaitTimedOut(DeliveryFailed):
 
 class OperationGone(DeliveryFailed):
     """Twilio answers 404: it never knew the operation, or its seven days are over."""
+
+
+class TemplateRejected(TwilioError):
+    """WhatsApp has rejected, paused or disabled a content template, or was never asked.
+
+    ``content_sids`` are these templates, ``reasons`` WhatsApp's, by SID, where it gave any.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = ("content_sids", "reasons")
+    content_sids: list[str]
+    reasons: dict[str, str] | None

@@ -28,6 +28,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.api_request",
                 "operators.approval",
                 "operators.bulk_messages",
+                "operators.content_templates",
                 "operators.deactivations",
                 "operators.media",
                 "operators.messages",
@@ -39,9 +40,10 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.resend_failed",
                 "operators.send_each",
                 "operators.send_message",
+                "operators.sender_pools",
             )
         ],
-        "sensors": [_modules("sensors.messages", "sensors.operations")],
+        "sensors": [_modules("sensors.messages", "sensors.operations", "sensors.template_approvals")],
         "hooks": [_modules("hooks.twilio")],
         "transfers": [
             _transfer("SQL", "transfers.sql_to_twilio"),
@@ -58,6 +60,7 @@ def get_provider_info() -> dict[str, Any]:
                 "triggers.operation_events",
                 "triggers.operations",
                 "triggers.replies",
+                "triggers.template_approvals",
             ),
         ],
         "notifications": [f"{_PACKAGE}.notifications.twilio.TwilioNotifier"],

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from airflow.sdk import XComArg
 from airflow.sdk.configuration import conf
 
 from airflow_provider_twilio_comms.exceptions import InvalidInput
@@ -51,3 +53,51 @@ def ids_of(field: str, given: Any, pattern: str, looks: str) -> list[str]:
         if not isinstance(text, str) or not re.fullmatch(pattern, text):
             raise InvalidInput.at(field, "not a valid value", f"Expected {looks}", row)
     return list(dict.fromkeys(ids))
+
+
+def content_of(content: Any, *, rendered: bool) -> Any:
+    """A content that is a mapping, checked when the DAG is parsed, as far as it is known by then.
+
+    ``rendered`` says that Jinja makes something else of it. Raises :class:`InvalidInput`.
+    """
+    if not isinstance(content, Mapping):
+        return content
+    from airflow_provider_twilio_comms.api.comms._arguments import checked_content
+    from airflow_provider_twilio_comms.api.comms._rich_modules import as_mapping
+
+    content = as_mapping(content)
+    if _is_known(content) and not (rendered and _holds_template(content)):
+        checked_content(content)
+    return content
+
+
+def check_sender(sender: Any) -> None:
+    """Check a sender that is a mapping when the DAG is parsed, but for what templates and tasks give.
+
+    Raises :class:`InvalidInput`.
+    """
+    if not isinstance(sender, Mapping) or not _is_known(sender):
+        return
+    from airflow_provider_twilio_comms.api.comms._arguments import checked_sender
+    from airflow_provider_twilio_comms.api.comms._channels import checked_channels
+
+    known = {
+        name: value for name, value in sender.items() if name[:7] != "channel" or not _holds_template(value)
+    }
+    if set(known) == {"channels"}:
+        checked_channels(known["channels"])
+    elif known:
+        checked_sender(known)
+
+
+def _is_known(value: Any) -> bool:
+    """Tell if no other task gives any of it."""
+    return not any(True for _ in XComArg.iter_xcom_references(value))
+
+
+def _holds_template(value: Any) -> bool:
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, Mapping):
+        return any(map(_holds_template, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(_holds_template, value))

@@ -21,6 +21,7 @@ from airflow_provider_twilio_comms.exceptions import (
     InvalidInput,
     Refused,
     SendUncertain,
+    TemplateRejected,
     TwilioError,
     WaitTimedOut,
 )
@@ -132,7 +133,7 @@ def failing_fast() -> Iterator[None]:
     try:
         yield
     except TwilioError as error:
-        if isinstance(error, DeliveryFailed):
+        if isinstance(error, DeliveryFailed) and error.operation_ids:
             _left(error)
         if _final(error):
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
@@ -157,7 +158,7 @@ def _final(error: TwilioError) -> bool:
         return False  # a later try may find what this one did not, and sends nothing again
     if isinstance(error, ApiError):
         return error.verdict in ("configuration", "recipient", "opt-out")
-    return isinstance(error, (InvalidInput, Refused, DeliveryFailed))
+    return isinstance(error, (InvalidInput, Refused, DeliveryFailed, TemplateRejected))
 
 
 class TwilioRedacted(TwilioOperator):

@@ -301,6 +301,9 @@ class TwilioSendOperator(TwilioOperator):
         """When each part goes out."""
         return Schedule(send_at, self.quiet_hours, self.schedule_ahead)
 
+    def check_last(self, ahead: float) -> None:
+        """Refuse a send whose last part goes out so many seconds ahead, if it cannot be waited for."""
+
     # Who gets it
 
     def rows(self) -> Iterable[Any]:
@@ -441,7 +444,10 @@ class TwilioSendOperator(TwilioOperator):
             names = ", ".join(f"{name} ({count:,})" for name, count in plan.lacking.items())
             problem = f"recipients lack variables that have no default: {names}"
             raise InvalidInput.at("content", problem, "Give them, or a default: {{ name | default: '...' }}")
-        self.schedule(moment_of(self.send_at)).check((chunk.zones for chunk in plan.chunks), time.time())
+        now = time.time()
+        last = self.schedule(moment_of(self.send_at)).check((chunk.zones for chunk in plan.chunks), now)
+        if last is not None:
+            self.check_last(last.timestamp() - now)
         if not (plan.rejected or self._asked_for_more(screening.counts is not None)):
             return
         plan.report = {
@@ -454,6 +460,14 @@ class TwilioSendOperator(TwilioOperator):
         if screening.counts:
             plan.report |= screening.counts.to_dict()
             plan.report["cost"] = self._cost(plan.report["countries"]) if plan.report["segments"] else None
+            abroad = screening.counts.media_elsewhere()
+            if abroad:
+                plan.report["mms_elsewhere"] = abroad
+                self.log.warning(
+                    "%s recipients of an MMS are outside the United States and Canada, where Twilio has no "
+                    "MMS in most countries: they may get a text with a link, or nothing",
+                    f"{abroad:,}",
+                )
         self.complete_report(plan.report, request, context)
         context["ti"].xcom_push(REPORT, plan.report)
         self.log.info("%s", table(plan.report))

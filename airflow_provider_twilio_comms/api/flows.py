@@ -172,7 +172,7 @@ def attempted(flow: Flow[Any]) -> Flow[TwilioError | None]:
     return None
 
 
-def removed(call: Call[None]) -> Flow[bool]:
+def removed(call: Call[Any]) -> Flow[bool]:
     """Delete something; returns True if it existed."""
     try:
         yield from made(call)

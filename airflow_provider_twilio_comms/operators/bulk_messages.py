@@ -14,7 +14,7 @@ from airflow.sdk.configuration import conf
 from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, WaitFor
 from airflow_provider_twilio_comms._core.xcom_keys import SENT
-from airflow_provider_twilio_comms._tasks.arguments import count_of, one_of
+from airflow_provider_twilio_comms._tasks.arguments import check_sender, content_of, count_of, one_of
 from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
 from airflow_provider_twilio_comms._tasks.send_operator import TwilioSendOperator
 from airflow_provider_twilio_comms.exceptions import InvalidInput, SendUncertain, TwilioError, scrub
@@ -38,6 +38,7 @@ __all__ = ["TwilioBulkMessageOperator"]
 Content = str | Mapping[str, Any]
 AT_ONCE, MOST_AT_ONCE = 4, 500
 CLASSIC_AHEAD = timedelta(minutes=6)  # Twilio's five before it can schedule, and a margin for the request
+LONGEST_END = 86_400.0  # seconds that a wait is given after the last message at most, to see its end
 MAX_RECIPIENTS = 10_000  # of one request, as api/comms says, which DAG files need not import
 
 
@@ -45,7 +46,9 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     """Send one message to up to millions of people, each of them once, and wait until it is delivered.
 
     Everything is checked before anything is sent. Recipients go out in requests of up to 10,000; a retry, a
-    killed worker, a lost reply or a cleared task continues where the send stopped. Returns
+    killed worker, a lost reply or a cleared task continues where the send stopped. Opt-outs that Twilio's
+    Advanced Opt-Out keeps for a messaging service do not hold here: the Communications API does not handle
+    them natively, so give them to ``suppress``. Returns
     ``{"operation_ids", "status", "recipients", "rejected", "stats"}``, where ``status`` is ``ACCEPTED``,
     ``COMPLETED`` or ``DRY_RUN`` and ``stats`` are Twilio's counters added up, or None without a wait.
 
@@ -68,9 +71,17 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         path or URI of a CSV, JSON lines or Parquet file, read as a stream through ``ObjectStoragePath``
         (a template). Never shown in the UI
     :param content: a text (Liquid, not Jinja: see ``render_content``); ``{"text", "media"}``;
-        ``{"content_sid"}``, whose values are the recipients' variables; or ``{"modules"}``
-    :param sender: a number, ``whatsapp:+...``, ``rcs:<agent>``, a sender id, a sender pool id, or a mapping;
-        left out, the connection's ``default_sender``
+        ``{"content_sid"}``, whose values are the recipients' variables, for WhatsApp, list pickers and quick
+        replies too; ``{"cards": [...], "text": ...}`` and the other names of
+        :class:`~airflow_provider_twilio_comms.api.comms.rich_content.Rcs`, for rich content without a
+        template, the text going to phones without RCS; or Twilio's own ``{"modules"}``. Checked when the DAG
+        is parsed
+    :param sender: a number, ``whatsapp:+...``, ``rcs:<agent>``, a sender id, a sender pool id, or a mapping:
+        ``{"sender_pool_id": ..., "channels": ["RCS", "SMS"]}`` tries the channels of the pool in this order,
+        and ``{"channels": [...]}`` those of the connection's default pool. Left out, the connection's
+        ``default_sender``
+    :param twilio_chooses_sender: name no sender, not even the connection's, and let Twilio choose one of the
+        account's
     :param number_column: the column with the number, in files, tables and flat mappings
     :param channel: the recipients' channel: ``phone`` (SMS, MMS and RCS) or ``whatsapp``
     :param tags: up to eight tags of your own
@@ -86,7 +97,9 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         sum of its senders for a service); ``unlimited`` leaves all to Twilio's queue. A 429 makes it slower.
         Mapped tasks of a run get an equal share each; other runs and DAGs are not reckoned with
     :param pace_by: count ``messages`` or their ``segments`` for ``messages_per_second``
-    :param wait_for: ``accepted``, ``processed``, or ``delivered``
+    :param wait_for: ``accepted``, ``processed``, or ``delivered``. Twilio keeps operations for seven days, so
+        a ``send_at`` further than six days ahead (seven, less ``timeout`` if that is shorter than a day) goes
+        with ``accepted`` only, save with ``classic``
     :param min_delivered: with ``delivered``, the share (0.98) or count (100) that has to arrive; else all
     :param max_failed: the share (0.02) or count (20) that may fail; if left out, 0.05 with
         ``wait_for="processed"``
@@ -115,6 +128,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         recipients: Iterable[Any] | str | XComArg,
         content: Content | XComArg,
         sender: str | Mapping[str, Any] | None = None,
+        twilio_chooses_sender: bool = False,
         number_column: str | None = None,
         channel: str = "phone",
         tags: Mapping[str, str] | None = None,
@@ -133,8 +147,14 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         self.recipients: Hidden[Iterable[Any] | str] = self.hide(
             recipients, rendered=_holds_template(recipients)
         )
+        content = content_of(content, rendered=self.render_content)
         self.content: Hidden[Content] = self.hide(content, rendered=self.render_content)
+        if sender is not None and twilio_chooses_sender:
+            fix = "Leave one of them out"
+            raise InvalidInput.at("twilio_chooses_sender", "goes without a sender, and one is given", fix)
+        check_sender(sender)
         self.sender = sender
+        self.twilio_chooses_sender = twilio_chooses_sender
         self.number_column = number_column
         self.channel = channel
         self.tags = tags
@@ -203,6 +223,24 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         """Whether it goes through the classic API, as the task or else the connection says."""
         return (self.generation or config.bulk_generation) == "classic"
 
+    def check_last(self, ahead: float) -> None:
+        """Refuse a wait that would outlast Twilio's results, which end seven days after the request."""
+        from airflow_provider_twilio_comms._core.waiting.operations import KEPT
+
+        if self.is_classic(self.hook.config):  # whose list reaches back for more than a year
+            return
+        needed = ahead + min(self.timeout, LONGEST_END)
+        if self.criteria.wait_for == "accepted" or needed <= KEPT:
+            return
+        raise InvalidInput.at(
+            "send_at",
+            f"the last message would go out {ahead / 86_400:.1f} days from now, and Twilio forgets results "
+            f"seven days after the request: wait_for={self.criteria.wait_for!r} could never be answered, so "
+            "nothing was sent",
+            "Let the task run later (up to six days before send_at, or a timeout less than seven), or set "
+            "wait_for='accepted'",
+        )
+
     def snapshots(self) -> str | None:
         """As the task says, else as ``[twilio] snapshot_path`` of Airflow's configuration does."""
         return self.snapshot_path or conf.get("twilio", "snapshot_path", fallback="") or None
@@ -223,11 +261,26 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
 
         return BulkRequest.checked(
             content=self.content.value,
-            sender=self.sender or config.default_sender,
+            sender=self._sender(config),
             channel=self.channel,
             send_at=self.send_at,
             tags=self.tags,
+            twilio_chooses=self.twilio_chooses_sender,
         )
+
+    def _sender(self, config: Config) -> str | Mapping[str, Any] | None:
+        """The sender as given; else the connection's, of whose pool ``channels`` alone choose."""
+        if self.twilio_chooses_sender:
+            return None
+        if not isinstance(self.sender, Mapping) or set(self.sender) != {"channels"}:
+            return self.sender or config.default_sender
+        if not (config.default_sender or "").startswith("comms_senderpool_"):
+            raise InvalidInput.at(
+                "sender",
+                "has channels and no pool, and the connection's default_sender is no sender pool",
+                "Add sender_pool_id",
+            )
+        return {"sender_pool_id": config.default_sender, **self.sender}
 
     def rows(self) -> Iterable[Any]:
         """The recipients as given, one by one."""

@@ -22,7 +22,8 @@ class TwilioPreflightOperator(TwilioSqlSource):
 
     It takes the arguments of the operators that send to a list; give it the same, and let the send follow it.
     Returns ``{"rows", "recipients", "requests", "rejected", "lacking", "segments", "countries", "cost"}``:
-    counts only. Segments are counted in each recipient's own text; where a template takes more than variables
+    counts only; and ``mms_elsewhere``, recipients of an MMS outside the United States and Canada, if there
+    are any. Segments are counted in each recipient's own text; where a template takes more than variables
     and defaults, of more than 20,000 texts one in 20 is rendered (``segments.exact`` says which). The cost is
     ``low`` to ``high``, since the price list goes by carrier.
 

@@ -66,11 +66,14 @@ class TwilioSendMessageOperator(TwilioSendOperator):
         chooses; without one, the connection's ``default_sender``
     :param messaging_service_sid: the service that sends it; scheduling, RCS and shortened links need one
     :param media_url: up to ten addresses of files, for MMS and WhatsApp. Never shown, as they may be signed
-    :param content_sid: a content template, instead of ``body``
+    :param content_sid: a content template, instead of ``body``; list pickers and quick replies are such
+        templates
     :param content_variables: its variables by name, such as ``{"1": "Ada"}``. Never shown
     :param fallback_from: who sends it as an SMS where RCS does not reach; needs a service with an RCS sender
     :param options: Twilio's other parameters in snake_case: ``validity_period``, ``status_callback``,
-        ``provide_feedback``, ``shorten_urls``, ``smart_encoded``, ``content_retention`` ...
+        ``provide_feedback``, ``shorten_urls``, ``smart_encoded``, ``content_retention`` ... The old parameter
+        of Apple Pay and other channels is ``persistent_action``. ``force_delivery`` is reserved by Twilio,
+        which promises no effect; ``max_price`` is taken and has had none since June 2024: use ``max_cost``
     :param wait_for: ``queued`` (Twilio has it), ``sent`` (the carrier has it) or ``delivered``. Where a
         carrier gives no receipts, ``delivered`` never comes
     :param cancel_on_kill: where the task is killed or failed from outside, cancel what is still scheduled;

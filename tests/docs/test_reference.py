@@ -155,7 +155,8 @@ def test_every_call_names_a_page_of_twilio_s() -> None:
         ("classic.messages.send", {"TwilioSendMessageOperator", "TwilioApprovalOperator"}),
         ("comms.operations.list", {"TwilioOperationSensor"}),
         ("messaging.senders.create_alpha_sender", {"TwilioMessagingServiceOperator"}),
-        ("content.create", set()),
+        ("content.create", {"TwilioContentTemplateOperator"}),
+        ("content.update", set()),
     ],
 )
 def test_who_makes_a_call_is_read_from_the_source(call: str, makers: set[str]) -> None:

@@ -65,3 +65,21 @@ class TestPreflight:
         found = report(rows, content={"content_sid": made.sid})
         assert found["segments"]["total"] == 4
         assert found["lacking"] == {"1": 1}
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            {"text": "Hi", "media": ["https://example.com/a.png"]},
+            {"cards": [{"title": "Hi"}], "text": "Hi", "media": "https://example.com/a.png"},
+        ],
+        ids=str,
+    )
+    def test_warns_of_mms_outside_north_america(self, emulator: Running, content: Any) -> None:
+        found = report([US, DE, GB], content=content)
+        assert found["mms_elsewhere"] == 2
+        assert "mms_elsewhere" not in report([US], content=content)
+        assert "mms_elsewhere" not in report([DE], content="Hi")
+
+    def test_a_file_that_goes_as_rcs_is_no_mms(self, emulator: Running) -> None:
+        media = {"text": "Hi", "media": ["https://example.com/a.png"]}
+        assert "mms_elsewhere" not in report([DE], content=media, sender="rcs:emulated_agent")

@@ -281,3 +281,15 @@ def test_the_body_may_come_from_another_task(emulator: Running, run_dag: Any) ->
         message(body=text())
     assert run_dag(dag).state == "success"
     assert [sent.body for sent in outbox(emulator)] == [BODY + " {{ run_id }}"]
+
+
+@pytest.mark.parametrize("name", ["list_picker", "quick_reply", "apple_pay", "interactive_data"])
+def test_an_old_parameter_is_told_its_place(emulator: Running, name: str) -> None:
+    with pytest.raises(AirflowFailException, match=rf"{name}: there is no such argument.*content_sid"):
+        message(options={name: {}}).execute(context(MemoryStore()))
+    assert taken(emulator) == {}
+
+
+def test_the_old_parameter_of_apple_pay_is_sent(emulator: Running) -> None:
+    message(options={"persistent_action": ["pay:1"]}).execute(context(MemoryStore()))
+    assert taken(emulator) == {ADA: 1}

@@ -159,7 +159,7 @@ async def test_neither_arguments_nor_event_hold_anything_personal(twilio: Runnin
     event = await fired(trigger)
     assert event["status"] == "done"
     for stored in (json.dumps(event), json.dumps(trigger.serialize())):
-        for secret in ("555", "Hello", AUTH_TOKEN, ACCOUNT_SID):
+        for secret in ("202555", "Hello", AUTH_TOKEN, ACCOUNT_SID):
             assert secret not in stored
 
 

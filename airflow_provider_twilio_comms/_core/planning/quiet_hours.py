@@ -88,10 +88,12 @@ class Schedule:
     quiet_hours: QuietHours | None = None
     ahead: timedelta = timedelta()
 
-    def check(self, zones: Iterable[tuple[str, ...]], now: float) -> None:
-        """Raises :class:`InvalidInput` where it is always quiet for somebody, before anything is sent."""
-        for each in set(zones):
-            self.at(each, now)
+    def check(self, zones: Iterable[tuple[str, ...]], now: float) -> datetime | None:
+        """The time at which the last part goes out; None is at once.
+
+        Raises :class:`InvalidInput` where it is always quiet for somebody, before anything is sent.
+        """
+        return max(filter(None, (self.at(each, now) for each in set(zones))), default=None)
 
     def at(self, zones: tuple[str, ...], now: float) -> datetime | None:
         """The time at which a part goes out to recipients in these time zones; None is at once."""

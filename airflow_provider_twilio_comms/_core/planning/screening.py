@@ -12,10 +12,12 @@ from airflow_provider_twilio_comms._core.planning.duplicates import EqualRows
 from airflow_provider_twilio_comms._core.planning.limits import Limits, OnDuplicate
 from airflow_provider_twilio_comms._core.planning.texts import Text
 from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet, key_of, keys_of, numbers_of
-from airflow_provider_twilio_comms._core.recipients.phone_numbers import Countries, zones_of
+from airflow_provider_twilio_comms._core.recipients.phone_numbers import UNKNOWN, Countries, zones_of
 from airflow_provider_twilio_comms._core.recipients.reader import Address, Profile, Read, Reject
 from airflow_provider_twilio_comms.api.sms_encoding import segments
 
+# https://help.twilio.com/articles/223179808: Twilio's numbers send MMS to these.
+MMS = ("US", "CA")
 EXACT = 20_000  # texts that Liquid itself renders; of more, one in STEP is rendered and counts for all
 STEP = 20
 RECHECK = 20_000  # rows between two counts of a list that is longer than its limit, equal rows included
@@ -65,6 +67,12 @@ class Counts:
             count, wide = segments(self.text.render(recipient.variables or {}))
             self.segments[where] -= count
             self.ucs2 -= wide
+
+    def media_elsewhere(self) -> int:
+        """Count the recipients of an MMS in countries for which Twilio does not promise it."""
+        if not self.text.media:
+            return 0
+        return sum(count for name, count in self.recipients.items() if name not in (*MMS, UNKNOWN))
 
     def to_dict(self) -> dict[str, Any]:
         """``{"segments", "countries"}``; segments are None where the text is not known here."""

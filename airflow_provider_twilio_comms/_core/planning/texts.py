@@ -27,7 +27,7 @@ def _texts(content: Any) -> Iterable[str]:
     """Every text in a content; templates by id have none here."""
     if isinstance(content, Mapping):
         for key, value in content.items():
-            if key == "text" and isinstance(value, str):
+            if key in ("text", "title", "description") and isinstance(value, str):  # of cards too
                 yield value
             else:
                 yield from _texts(value)

@@ -23,12 +23,12 @@ from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
 from airflow_provider_twilio_comms.api.comms import messages, operations
 from airflow_provider_twilio_comms.api.comms._arguments import (
     MAX_TAGS,
-    SenderChannel,
     checked_content,
     checked_sender,
     checked_tags,
     schedule,
 )
+from airflow_provider_twilio_comms.api.comms._channels import SenderChannel
 from airflow_provider_twilio_comms.api.flows import Ended, Flow, Group, attempted, fetched, made, now
 from airflow_provider_twilio_comms.api.pace import Pace
 from airflow_provider_twilio_comms.api.wire import Call, Page
@@ -54,7 +54,7 @@ class BulkRequest:
     """What goes to everyone. ``needed`` are the text's variables without a default."""
 
     content: str | Mapping[str, Any]
-    sender: str | Mapping[str, Any]
+    sender: str | Mapping[str, Any] | None  # None: Twilio chooses
     channel: Channel
     sender_channel: SenderChannel
     send_at: datetime | None
@@ -71,20 +71,30 @@ class BulkRequest:
         channel: str,
         send_at: datetime | str | None,
         tags: Mapping[str, str] | None,
+        twilio_chooses: bool = False,
     ) -> BulkRequest:
-        """Raises :class:`InvalidInput` for anything that Twilio would refuse, before recipients are read."""
-        if not sender:
-            raise InvalidInput.at("sender", "is missing", "Name one, or set default_sender in the connection")
+        """Raises :class:`InvalidInput` for anything that Twilio would refuse, before recipients are read.
+
+        ``twilio_chooses`` allows that there is no sender.
+        """
+        if not sender and not twilio_chooses:
+            raise InvalidInput.at(
+                "sender",
+                "is missing",
+                "Name one, set default_sender in the connection, or set twilio_chooses_sender where the "
+                "account can choose one",
+            )
         if str(channel).lower() not in _CHANNELS:
             raise InvalidInput.at("channel", f"{channel!r} is unknown", f"Use {', '.join(_CHANNELS)}")
         recipients, senders = _CHANNELS[str(channel).lower()]
-        checked_sender(sender, senders)
+        if sender:
+            checked_sender(sender, senders)
         moment = parse_moment(send_at)
         if moment:
             schedule(moment)
         return cls(
             content=content,
-            sender=sender,
+            sender=sender or None,
             channel=recipients,
             sender_channel=senders,
             send_at=moment,
@@ -112,15 +122,12 @@ class BulkRequest:
         """What each recipient's text will be."""
         if self.channel == "WHATSAPP":
             return Text(None)  # which Twilio neither cuts in segments nor has in its price list for SMS
-        text, sender = (
-            renderer(checked_content(self.content), self.template),
-            checked_sender(self.sender, self.sender_channel),
-        )
-        return (
-            text._replace(priced=False)
-            if "RCS" in (sender.get("channel"), *sender.get("channels", ()))
-            else text
-        )
+        content = checked_content(self.content)
+        text = renderer(content, self.template)
+        sender = checked_sender(self.sender, self.sender_channel) if self.sender else {}
+        if sender.get("channel") == "RCS":
+            return text._replace(priced=False, media=False)
+        return text._replace(priced=False) if _may_go_as_rcs(content, sender) else text
 
     def with_template(self, template: Template) -> BulkRequest:
         """The same, with what the content template says, if it has a text."""
@@ -146,6 +153,13 @@ class BulkRequest:
             send_at=send_at or self.send_at,
             tags={**self.tags, **tags},
         )
+
+
+def _may_go_as_rcs(content: Mapping[str, Any], sender: Mapping[str, Any]) -> bool:
+    """Tell if the content or the pool's channels name RCS, which the price list of SMS does not price."""
+    channels = sender.get("channels", {})
+    named = [*channels.get("filterIn", ()), *(each["channel"] for each in channels.get("priority", ()))]
+    return "RCS" in named or any("rcs" in module for module in content.get("modules", ()))
 
 
 def without_queries(content: Any) -> Any:

@@ -18,6 +18,7 @@ from airflow_provider_twilio_comms._core.recipients.reader import Address, Reade
 from airflow_provider_twilio_comms.api._forms import valid
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.api.classic.messages import Message, Options
+from airflow_provider_twilio_comms.api.comms._elsewhere import ELSEWHERE
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import InvalidInput, Refused
 
@@ -41,6 +42,8 @@ class OutgoingMessage:
     def of(cls, options: Mapping[str, Any]) -> OutgoingMessage:
         """A message to nobody yet, without what is None or empty. Raises :class:`InvalidInput`."""
         given: Any = {name: value for name, value in options.items() if value not in (None, "")}
+        for name in sorted((given.keys() - Options.__annotations__.keys()) & ELSEWHERE.keys()):
+            raise InvalidInput.at(name, "there is no such argument", ELSEWHERE[name])
         if "send_at" in given:
             given["send_at"] = valid("send_at", given["send_at"], datetime)
         return cls((), given)

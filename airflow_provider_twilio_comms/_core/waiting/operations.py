@@ -119,9 +119,11 @@ def judge(criteria: Criteria, outcome: Outcome, operation_ids: Sequence[str], re
         error = TwilioError.from_dict(outcome.error or {})
         raise error
     if outcome.status == "gone":
+        last = {outcome.operations[name].status for name in outcome.missing if name in outcome.operations}
+        ahead = " It was still scheduled: what is sent later than that cannot be waited for"
         raise OperationGone(
-            f"Twilio does not know {', '.join(outcome.missing)} (any more: results are kept for seven days). "
-            "Nothing is sent again by running the task again",
+            f"Twilio does not know {', '.join(outcome.missing)} (any more: results are kept for seven days)."
+            f"{ahead + '.' if 'SCHEDULED' in last else ''} Nothing is sent again by running the task again",
             **carried,
         )
     canceled = [name for name, operation in outcome.operations.items() if operation.status == "CANCELED"]

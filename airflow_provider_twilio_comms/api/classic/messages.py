@@ -110,7 +110,7 @@ class Options(TypedDict, total=False):
     shorten_urls: bool  # needs a messaging service
     smart_encoded: bool
     send_as_mms: bool
-    force_delivery: bool  # tries landlines too
+    force_delivery: bool  # reserved by Twilio: said to try landlines too, no effect is promised
     content_retention: Literal["retain", "discard"]
     address_retention: Literal["retain", "obfuscate"]
     risk_check: Literal["enable", "disable"]
@@ -131,7 +131,7 @@ class Options(TypedDict, total=False):
     persistent_action: Annotated[Sequence[str], Meta(min_length=1, description="a list of actions")]
     traffic_type: Literal["free"]
     attempt: Annotated[int, Meta(ge=1)]
-    max_price: Decimal  # without effect since June 2024
+    max_price: Decimal  # taken, and without effect since 3 June 2024
     tags: Annotated[Mapping[str, str], Meta(max_length=10, description="up to 10 texts by name")]  # pilot
 
 

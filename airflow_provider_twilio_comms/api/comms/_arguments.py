@@ -8,20 +8,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from airflow_provider_twilio_comms.api._times import timestamp
+from airflow_provider_twilio_comms.api.comms._channels import SenderChannel, checked_channels
+from airflow_provider_twilio_comms.api.comms._elsewhere import ELSEWHERE
+from airflow_provider_twilio_comms.api.comms._rich_modules import FORMS, SHORT, write_modules
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 Content = dict[str, Any]
 Sender = dict[str, Any]
-SenderChannel = Literal["SMS", "RCS", "WHATSAPP"]
 
 MAX_TAGS = 10
 _TAG = re.compile(r"[a-zA-Z0-9._~-]+")
 _TEMPLATE = re.compile(r"HX[a-zA-Z0-9]{26,34}")
 _SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
 _FORMS = {"text", "media", "content_sid", "modules"}
+_RICH = SHORT | FORMS
 _RCS = {"text", "contentInfo", "richCard"}
 MAX_MODULES = 4
 
@@ -30,21 +33,27 @@ def checked_content(content: str | Mapping[str, Any]) -> Content:
     """Validate the content and write it in Twilio's form.
 
     A text; ``{"text", "media"}`` with media addresses; ``{"content_sid"}``, whose values are each recipient's
-    variables; or ``{"modules"}``, one body per channel, whose inside is passed on as it is. Raises
-    :class:`InvalidInput`.
+    variables; ``{"cards"}`` and the other names of
+    :class:`~airflow_provider_twilio_comms.api.comms.rich_content.Rcs`; or ``{"modules"}``, one body per
+    channel, whose inside is passed on as it is. Raises :class:`InvalidInput`.
     """
     given = {"text": content} if isinstance(content, str) else {**content}
-    unknown = set(given) - _FORMS
+    unknown = set(given) - _FORMS - _RICH
     if unknown:
+        hints = dict.fromkeys(ELSEWHERE[name] for name in sorted(unknown) if name in ELSEWHERE)
         raise InvalidInput.at(
             "content",
             f"has unknown keys ({', '.join(sorted(unknown))})",
-            f"Known are {', '.join(sorted(_FORMS))}",
+            ". ".join([*hints, f"Known are {', '.join(sorted(_FORMS | _RICH))}"]),
         )
-    forms = {name for name, value in given.items() if value}
+    forms = {name for name, value in given.items() if value or (name in _RICH and value is not None)}
+    if forms & _RICH and not forms & {"content_sid", "modules"}:
+        return {"modules": list(write_modules({name: given[name] for name in forms}))}
     if len(forms - {"text"}) > 1 or (forms > {"text"} and forms != {"text", "media"}):
         raise InvalidInput.at(
-            "content", f"mixes {', '.join(sorted(forms))}", "Give text and media, a content_sid, or modules"
+            "content",
+            f"mixes {', '.join(sorted(forms))}",
+            "Give text and media, cards and suggestions with them, a content_sid, or modules",
         )
     if "modules" in forms:
         return {"modules": checked_modules(given["modules"])}
@@ -97,12 +106,15 @@ def checked_sender(sender: str | Mapping[str, Any], channel: SenderChannel = "SM
 
     A number, short code or alphanumeric name (sent on ``channel``); ``whatsapp:+...``; ``rcs:<agent id>``;
     a sender or sender pool id; or a mapping with exactly one of ``address`` (and ``channel``),
-    ``sender_id`` and ``sender_pool_id`` (and ``channels``, passed on). Raises :class:`InvalidInput`.
+    ``sender_id`` and ``sender_pool_id`` (and ``channels``, see :func:`checked_channels`). Raises
+    :class:`InvalidInput`.
     """
     given = _named(sender, channel) if isinstance(sender, str) else dict(sender)
     forms = [name for name in ("address", "sender_id", "sender_pool_id") if given.get(name)]
     if len(forms) != 1:
         problem = f"gives {' and '.join(forms)}" if forms else "names no sender"
+        if not forms and "channels" in given:
+            problem += "; channels choose among the senders of a pool"
         raise InvalidInput.at("sender", problem, "Give exactly one of address, sender_id and sender_pool_id")
     form = forms[0]
     companion = {"address": "channel", "sender_pool_id": "channels"}.get(form)
@@ -113,28 +125,10 @@ def checked_sender(sender: str | Mapping[str, Any], channel: SenderChannel = "SM
         )
     if form == "address":
         return _address(str(given["address"]).strip(), str(given.get("channel") or channel).upper())
-    if isinstance(given.get("channels"), Mapping):
-        check_channels(given["channels"])
     identifier = {"senderId" if form == "sender_id" else "senderPoolId": given[form]}
-    return {**identifier, "channels": given["channels"]} if given.get("channels") else identifier
-
-
-def check_channels(channels: Mapping[str, Any]) -> None:
-    """Check the channels of a pool: ``filterIn`` without repetition, ``priority`` with whole numbers.
-
-    https://www.twilio.com/docs/bulk-messaging/channel-fallback
-    """
-    if not set(channels) <= {"filterIn", "priority"}:
-        raise InvalidInput.at("sender", "channels has unknown keys", "Known are filterIn and priority")
-    chosen, order = channels.get("filterIn", ()), channels.get("priority", ())
-    named = [*chosen, *(each.get("channel") for each in order)]
-    wrong = [each for each in named if each not in get_args(SenderChannel)]
-    if wrong:
-        raise InvalidInput.at("sender", f"{wrong[0]} is not a sender's channel", "Use SMS, RCS or WHATSAPP")
-    if len(set(chosen)) < len(chosen):
-        raise InvalidInput.at("sender", "filterIn repeats a channel", "Name each channel once")
-    if not all(type(each.get("priority")) is int for each in order):
-        raise InvalidInput.at("sender", "a priority is no whole number", "Give one, the lowest first")
+    if given.get("channels") is None:
+        return identifier
+    return {**identifier, "channels": checked_channels(given["channels"])}
 
 
 def _address(address: str, channel: str) -> Sender:

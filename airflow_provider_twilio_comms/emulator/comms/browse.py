@@ -69,6 +69,7 @@ def _rower(operation: Operation, found: Sequence[int], now: float) -> Callable[[
             "status": status,
             "code": last.code if last and status == last.status else None,
             "text": _said(sent),
+            "cards": _cards(sent),
             "tags": tags_of(operation, index),
             "operation": operation.id,
             "created": operation.created,
@@ -86,3 +87,34 @@ def _said(content: Any) -> str:
     if isinstance(content, list):
         return " ".join(filter(None, map(_said, content)))
     return ""
+
+
+def _cards(content: Any) -> list[dict[str, Any]]:
+    """List the cards of a rich content: ``{"title", "description", "media", "suggestions"}`` each.
+
+    Suggestions beside them come last, as a card of their own.
+    """
+    shown: list[dict[str, Any]] = []
+    for module in content.get("modules", ()):
+        card = module.get("rcs", {}).get("richCard", {})
+        alone = card.get("standaloneCard", {}).get("cardContent")
+        for each in [alone] if alone else card.get("carouselCard", {}).get("cardContents", ()):
+            media = each.get("media", {}).get("contentInfo", {}).get("fileUrl", "")
+            shown.append(
+                {
+                    "title": each.get("title", ""),
+                    "description": each.get("description", ""),
+                    "media": media,
+                    "suggestions": _buttons(each),
+                }
+            )
+        if shown and "suggestions" in module.get("rcs", {}):  # they stand beside the cards
+            shown.append(
+                {"title": "", "description": "", "media": "", "suggestions": _buttons(module["rcs"])}
+            )
+    return shown
+
+
+def _buttons(card: dict[str, Any]) -> list[str]:
+    """List the texts of suggestions."""
+    return [(each.get("reply") or each["action"])["text"] for each in card.get("suggestions", ())]

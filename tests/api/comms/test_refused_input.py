@@ -76,7 +76,7 @@ CASES: list[tuple[str, Callable[[], Any], str, str]] = [
     (
         "a pool by e-mail",
         lambda: send(sender={"sender_pool_id": POOL, "channels": {"filterIn": ["SMS", "EMAIL"]}}),
-        "sender",
+        "sender.channels.filter_in",
         "EMAIL is not",
     ),
     (
@@ -87,13 +87,13 @@ CASES: list[tuple[str, Callable[[], Any], str, str]] = [
                 "channels": {"priority": [{"channel": "PUSH", "priority": 1}]},
             }
         ),
-        "sender",
+        "sender.channels.priority",
         "PUSH is not",
     ),
     (
         "a channel twice",
         lambda: send(sender={"sender_pool_id": POOL, "channels": {"filterIn": ["SMS", "SMS"]}}),
-        "sender",
+        "sender.channels.filter_in",
         "repeats",
     ),
     (
@@ -104,14 +104,14 @@ CASES: list[tuple[str, Callable[[], Any], str, str]] = [
                 "channels": {"priority": [{"channel": "SMS", "priority": 0.5}]},
             }
         ),
-        "sender",
+        "sender.channels.priority",
         "whole number",
     ),
     (
         "unknown controls",
         lambda: send(sender={"sender_pool_id": POOL, "channels": {"only": ["SMS"]}}),
-        "sender",
-        "filterIn and priority",
+        "sender.channels",
+        "filter_in",
     ),
     ("a service", lambda: send(sender=MG), "sender", "Messaging Service"),
     ("a service, spelled out", lambda: send(sender={"address": MG}), "sender", "Messaging Service"),
