@@ -137,7 +137,7 @@ class TwilioMessagesTrigger(WaitingTrigger[Seen]):
 class _SentMessages:
     """Messages of classic bulk sends, by pages of the list that all who wait share."""
 
-    name = "sent messages"
+    name = "sent_messages"
     few = 0
 
     def listed(self, known: Mapping[str, Tally | None]) -> Flow[Mapping[str, Tally | None]]:

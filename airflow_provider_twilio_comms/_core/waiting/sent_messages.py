@@ -374,8 +374,8 @@ def judge(criteria: Criteria, outcome: SentOutcome, sent: SentMessages) -> Stats
     under_way = missing + stats.scheduled + stats.queued
     if outcome.status == "timeout" and (short or under_way or not tally.exact):
         raise WaitTimedOut(
-            f"time is up; {stats.under_way:,} messages are still under way and go on. {told}. Running the "
-            "task again waits on and sends nothing again",
+            f"time is up; {stats.under_way + missing:,} messages are still under way and go on. {told}. "
+            "Running the task again waits on and sends nothing again",
             **carried,
         )
     if short and missing:

@@ -48,4 +48,4 @@ class OptOuts:
 
     def _service_of(self, number: str) -> str | None:
         services = self._twilio.part(Services).by_sid.values()
-        return next((each.sid for each in services if number in each.addresses()), None)
+        return next((each.sid for each in services if number in each.addresses), None)

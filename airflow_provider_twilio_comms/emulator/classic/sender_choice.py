@@ -33,31 +33,33 @@ class SenderChoice:
         self._twilio = twilio
         self._used: Counter[tuple[str, str]] = Counter()
         self._sticky: dict[tuple[str, str], str] = {}
+        self._nearest: dict[tuple[str, int, bool, str, str], Sequence[str]] = {}
 
     def choose(self, service: Service, to: str) -> str:
         """Choose the sender for a recipient, of their channel. Raises a 400 (21704) if there is none."""
-        channel = to.rpartition(":")[0]
-        fitting = [entry for entry in service.entries() if entry.address.rpartition(":")[0] == channel]
-        if not fitting:
-            raise Problem(400, 21704, f"The messaging service has no sender that reaches {to}.")
-        if len(fitting) == 1:
-            return fitting[0].address
         sticky = service.setting("sticky_sender")
         known = self._sticky.get((service.sid, to)) if sticky else None
-        if known is not None and any(entry.address == known for entry in fitting):
+        if known in service.addresses:
             return known
-        chosen = self._least_used(service, _nearest(fitting, to, service.setting("area_code_geomatch")))
-        self._used[service.sid, chosen] += 1
+        fitting = self._fitting(service, to)
+        wait, used = self._twilio.part(Queues).wait, self._used
+        chosen = min(fitting, key=lambda address: (wait(address), used[service.sid, address]))
+        used[service.sid, chosen] += 1
         if sticky:
             self._sticky[service.sid, to] = chosen
         return chosen
 
-    def _least_used(self, service: Service, entries: Sequence[Entry]) -> str:
-        wait = self._twilio.part(Queues).wait
-        return min(
-            (entry.address for entry in entries),
-            key=lambda address: (wait(address), self._used[service.sid, address]),
-        )
+    def _fitting(self, service: Service, to: str) -> Sequence[str]:
+        """List the senders among which a recipient's is chosen; it is the same for all of an area."""
+        channel, by_area_code = to.rpartition(":")[0], service.setting("area_code_geomatch")
+        key = (service.sid, service.version, by_area_code, channel, "" if channel else to[:_AREA])
+        if key not in self._nearest:
+            fitting = [entry for entry in service.entries() if entry.address.rpartition(":")[0] == channel]
+            if not fitting:
+                raise Problem(400, 21704, f"The messaging service has no sender that reaches {to}.")
+            nearest = _nearest(fitting, to, by_area_code)
+            self._nearest[key] = [entry.address for entry in nearest]
+        return self._nearest[key]
 
 
 def _nearest(entries: Sequence[Entry], to: str, by_area_code: bool) -> Sequence[Entry]:

@@ -124,8 +124,9 @@ def create(twilio: State, request: Request, service_sid: str, list: str) -> Repl
     if len(entries) >= kind.limit:
         raise Problem(400, 21714, "The messaging service's pool is full")
     sid = sid or f"AI{twilio.random.getrandbits(128):032x}"
-    entries[sid] = Entry(sid, sender, row, twilio.clock.now())
-    return json_reply(_view(service, list, entries[sid]), 201)
+    entry = Entry(sid, sender, row, twilio.clock.now())
+    service.add(list, entry)
+    return json_reply(_view(service, list, entry), 201)
 
 
 @routes("GET", _LIST)
@@ -146,7 +147,7 @@ def fetch(twilio: State, request: Request, service_sid: str, list: str, sid: str
 @routes("DELETE", f"{_LIST}/{{Sid}}")
 def delete(twilio: State, request: Request, service_sid: str, list: str, sid: str) -> Reply:
     service = twilio.part(Services).get(service_sid)
-    del service.lists[list][_entry(service, list, sid).sid]
+    service.remove(list, _entry(service, list, sid).sid)
     return Reply(204)
 
 

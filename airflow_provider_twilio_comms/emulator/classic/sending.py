@@ -200,7 +200,7 @@ def _pooled(twilio: State, sid: str, to: str, wanted: str, values: dict[str, Any
     service = twilio.part(Services).by_sid.get(sid)
     if service is None:
         raise Problem(400, 21701, "The messaging service does not exist")
-    addresses = service.addresses()
+    addresses = service.addresses
     if not addresses:
         raise Problem(400, 21703, "The messaging service has no sender")
     fallback = values.get("fallback_from")

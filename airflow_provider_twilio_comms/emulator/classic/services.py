@@ -57,7 +57,10 @@ class Entry:
 
 @dataclass
 class Service:
-    """A messaging service: its settings by name, its senders by list and SID."""
+    """A messaging service: its settings by name, its senders by list and SID.
+
+    ``version`` changes with the senders.
+    """
 
     sid: str
     account_sid: str
@@ -69,12 +72,26 @@ class Service:
     def setting(self, name: str) -> Any:
         return self.settings.get(name, _DEFAULTS[name])
 
+    version: int = 0
+    addresses: frozenset[str] = frozenset()
+
     def entries(self) -> Iterator[Entry]:
         """List its senders, numbers first."""
         return (entry for entries in self.lists.values() for entry in entries.values())
 
-    def addresses(self) -> set[str]:
-        return {entry.address for entry in self.entries()}
+    def add(self, name: str, entry: Entry) -> None:
+        """Add a sender to the list of that name."""
+        self.lists[name][entry.sid] = entry
+        self._changed()
+
+    def remove(self, name: str, sid: str) -> None:
+        """Remove a sender, if it is in the list of that name."""
+        if self.lists[name].pop(sid, None) is not None:
+            self._changed()
+
+    def _changed(self) -> None:
+        self.version += 1
+        self.addresses = frozenset(entry.address for entry in self.entries())
 
     def view(self) -> dict[str, Any]:
         url = address("messaging", f"/v1/Services/{self.sid}")
@@ -113,8 +130,8 @@ class Services:
     def forget(self, sid: str) -> None:
         """Remove a sender that is no longer the account's from its service."""
         for service in self.by_sid.values():
-            for entries in service.lists.values():
-                entries.pop(sid, None)
+            for name in LISTS:
+                service.remove(name, sid)
 
 
 @routes("POST", "/Services")

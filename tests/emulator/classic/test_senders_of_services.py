@@ -78,6 +78,15 @@ def test_a_sender_that_left_the_service_sticks_no_more(run: CallRunner, service:
     assert sender_of(run, TO, service) == ({FROM, SECOND} - {before}).pop()
 
 
+def test_a_sender_sticks_though_a_nearer_one_is_added(run: CallRunner, add: Callable[..., str]) -> None:
+    service = add(LONDON)
+    assert sender_of(run, TO, service) == LONDON
+    near = run(incoming_numbers.buy(phone_number=WASHINGTON)).sid
+    run(senders.create_phone_number(service, near))
+    assert sender_of(run, TO, service) == LONDON
+    assert sender_of(run, "+12025550199", service) == WASHINGTON
+
+
 def test_without_sticky_senders_they_take_turns(run: CallRunner, service: str) -> None:
     run(services.update(service, sticky_sender=False))
     run(senders.create_phone_number(service, SECOND_NUMBER_SID))
