@@ -109,4 +109,10 @@ SAMPLES = [
         "POST /v1/Content/<content>/ApprovalRequests/whatsapp",
         json={"name": "hello", "category": "UTILITY"},
     ),
+    Sample(
+        "content.request_approval",
+        lambda w: content.request_approval(w.content, "hello_again", "UTILITY", allow_category_change=False),
+        "POST /v1/Content/<content>/ApprovalRequests/whatsapp",
+        json={"name": "hello_again", "category": "UTILITY", "allow_category_change": False},
+    ),
 ]
