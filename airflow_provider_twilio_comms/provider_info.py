@@ -29,6 +29,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.approval",
                 "operators.bulk_messages",
                 "operators.deactivations",
+                "operators.event_streams",
                 "operators.media",
                 "operators.messages",
                 "operators.messaging_services",

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from airflow_provider_twilio_comms.emulator import control, page
 from airflow_provider_twilio_comms.emulator.clock import Clock
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
+from airflow_provider_twilio_comms.emulator.events.delivery import Deliverer
 from airflow_provider_twilio_comms.emulator.http import Request
 from airflow_provider_twilio_comms.emulator.twilio import Exchange, Twilio
 
@@ -172,8 +173,11 @@ class Running:
             target=self._server.run, kwargs={"sockets": [self._socket]}, name="twilio-emulator", daemon=True
         )
 
+        self._deliverer = Deliverer(twilio)
+
     def start(self) -> None:
         self._thread.start()
+        self._deliverer.start()
         while not self._server.started:
             if not self._thread.is_alive():
                 raise RuntimeError("The emulator's server did not start")
@@ -181,6 +185,7 @@ class Running:
 
     def stop(self) -> None:
         """Stop the server; open connections are closed, replies in progress get one second."""
+        self._deliverer.stop()
         self._server.end()
         self._thread.join()
         self._socket.close()
