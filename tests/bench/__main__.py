@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 
-from tests.bench import approvals, bulk, imports, receipts, single, sql, storm, triggerer, waits
+from tests.bench import approvals, bulk, imports, push, receipts, single, sql, storm, triggerer, waits
 from tests.bench.measure import machine
 
 RUNS = {
@@ -19,6 +19,7 @@ RUNS = {
     "triggerer": triggerer.run,
     "approvals": approvals.run,
     "storm": storm.run,
+    "push": push.run,
 }
 
 
