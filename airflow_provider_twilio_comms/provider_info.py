@@ -30,6 +30,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.bulk_messages",
                 "operators.content_templates",
                 "operators.deactivations",
+                "operators.event_streams",
                 "operators.media",
                 "operators.messages",
                 "operators.messaging_services",

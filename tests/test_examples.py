@@ -6,7 +6,7 @@ import importlib.util
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from airflow.sdk import DAG
 from airflow_provider_twilio_comms.emulator.classic.outbox import Messages
 from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
 from airflow_provider_twilio_comms.provider_info import get_provider_info
+from tests.conftest import environment
+from tests.event_receiver import received, until
 from tests.example_results import CHECKS, month_of_messages
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def test_an_example_runs(
         for task in dag.tasks:
             hurry(task)
         conf = {"folder": str(tmp_path)} if "folder" in dag.params else None
-        with answering(emulator) if dag.dag_id == "twilio_approval" else nullcontext():
+        with BESIDE.get(dag.dag_id, lambda _: nullcontext())(emulator):
             run = run_dag(dag, conf)
         states = {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
         assert set(states.values()) == {"success"}, states
@@ -86,6 +88,21 @@ def answering(emulator: Running) -> Iterator[None]:
     finally:
         over.set()
         somebody.join()
+
+
+@contextmanager
+def hearing(emulator: Running) -> Iterator[None]:
+    """A webhook that hears of the end of the operation and of both messages."""
+    with received() as receiver, environment(AIRFLOW__TWILIO__WEBHOOK_PUBLIC_URL=receiver.url):
+        yield
+        until(lambda: len(receiver.events) == 3)
+
+
+# What has to happen while an example runs.
+BESIDE: dict[str, Callable[[Running], AbstractContextManager[None]]] = {
+    "twilio_approval": answering,
+    "twilio_event_streams": hearing,
+}
 
 
 def hurry(task: Any) -> None:

@@ -41,7 +41,7 @@ __all__ = [
 T = TypeVar("T")
 E = TypeVar("E", bound=ApiError)
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-Product = Literal["api", "comms", "content", "lookups", "messaging", "oauth", "pricing"]
+Product = Literal["api", "comms", "content", "events", "lookups", "messaging", "oauth", "pricing"]
 # reads: changes nothing, may be repeated. writes: changes the account. sends: texts somebody.
 Effect = Literal["reads", "writes", "sends"]
 

@@ -67,6 +67,7 @@ class Stack:
     :param dags: the folder with the DAG files.
     :param home: AIRFLOW_HOME; by default a temporary folder that ``stop`` removes.
     :param env: more environment variables for every Airflow component; they override the stack's own.
+        ``{url}`` in a value is the address of the API server.
     :param sql_alchemy_conn: another metadata database than SQLite in ``home``; it is migrated on start.
     :param further: components beyond one of each, as names and arguments of ``airflow``, such as
         ``{"triggerer-2": ["triggerer"]}``; they run, but Airflow's health does not tell them apart.
@@ -97,7 +98,7 @@ class Stack:
         self._env = airflow_env(self.home, dags.resolve(), self.port, self.sql_alchemy_conn)
         if self.emulator is not None:
             self._env["AIRFLOW_CONN_TWILIO_DEFAULT"] = self.emulator.connection()
-        self._env.update(env or {})
+        self._env.update({name: value.replace("{url}", self.url) for name, value in (env or {}).items()})
         self._guardian: Guardian | None = None
 
     @property

@@ -100,6 +100,9 @@ class Options(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         Meta(description="where the StatusCallback of a message may lead: this machine alone, or anywhere"),
     ] = "loopback"
     token_lifetime: Annotated[int, Meta(ge=1, description="lifetime of OAuth tokens")] = 3600
+    events_anywhere: Annotated[
+        bool, Meta(description="deliver events to sinks on other machines too, not only on this one")
+    ] = False
     retention: Annotated[
         Seconds, Meta(description="time after which operations and messages are deleted")
     ] = 7 * 24 * 3600.0

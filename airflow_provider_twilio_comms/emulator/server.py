@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from airflow_provider_twilio_comms.emulator import callbacks, control, page
 from airflow_provider_twilio_comms.emulator.clock import Clock, http_date
 from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
+from airflow_provider_twilio_comms.emulator.events.delivery import Deliverer
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.http import Request
 from airflow_provider_twilio_comms.emulator.twilio import Exchange, Twilio
@@ -192,8 +193,11 @@ class Running:
         self._caller = threading.Thread(target=self._call_back, name="twilio-emulator-callbacks", daemon=True)
         self._ended = threading.Event()
 
+        self._deliverer = Deliverer(twilio)
+
     def start(self) -> None:
         self._thread.start()
+        self._deliverer.start()
         while not self._server.started:
             if not self._thread.is_alive():
                 raise RuntimeError("The emulator's server did not start")
@@ -211,6 +215,7 @@ class Running:
 
     def stop(self) -> None:
         """Stop the server; open connections are closed, replies in progress get one second."""
+        self._deliverer.stop()
         self._ended.set()
         self.twilio.webhooks_wait.set()
         self._server.end()

@@ -9,6 +9,7 @@ from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator import accounts, classic
 from airflow_provider_twilio_comms.emulator.comms import messages, operations, sender_pools, senders, sending
 from airflow_provider_twilio_comms.emulator.credentials import admit
+from airflow_provider_twilio_comms.emulator.events import catalog, sinks, subscriptions
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, problem_reply
 from airflow_provider_twilio_comms.emulator.routes import Routes, Table
@@ -25,6 +26,9 @@ ROUTES: tuple[Routes, ...] = (
     operations.routes,
     senders.routes,
     sender_pools.routes,
+    catalog.routes,
+    sinks.routes,
+    subscriptions.routes,
     *classic.ROUTES,
 )
 _TABLE = Table(ROUTES)

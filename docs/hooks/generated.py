@@ -207,7 +207,13 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/calls-classic.md": _calls("Calls: the classic API", "classic"),
     "reference/calls-comms.md": _calls("Calls: the Communications API", "comms"),
     "reference/calls-other.md": _calls(
-        "Calls: services, content, prices and look-ups", "messaging", "content", "pricing", "lookups", "oauth"
+        "Calls: services, events, content, prices and look-ups",
+        "messaging",
+        "events",
+        "content",
+        "pricing",
+        "lookups",
+        "oauth",
     ),
     "reference/connection.md": _connection,
     "reference/errors.md": _errors,

@@ -11,6 +11,7 @@ from tests.bench import (
     bulk,
     classic_waits,
     imports,
+    push,
     receipts,
     single,
     sql,
@@ -31,6 +32,7 @@ RUNS = {
     "approvals": approvals.run,
     "classic_waits": classic_waits.run,
     "storm": storm.run,
+    "push": push.run,
 }
 
 

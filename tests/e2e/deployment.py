@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -141,18 +141,18 @@ def missing() -> str | None:
 
 
 @contextmanager
-def deployed() -> Iterator[Deployment]:
-    """Everything up while the block lasts."""
+def deployed(dags: Sequence[Path] = DAGS, env: Mapping[str, str] | None = None) -> Iterator[Deployment]:
+    """Everything up while the block lasts; ``env`` is for all components, as :class:`Stack` takes it."""
     from celery import Celery
 
     with ExitStack() as parts:
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="twilio-dags-")))
-        for source in DAGS:
+        for source in dags:
             (folder / source.name).symlink_to(source)
         database = parts.enter_context(postgres.postgres_running())
         broker = parts.enter_context(redis_server.redis_running())
         url = f"postgresql+psycopg2{database.connection.removeprefix('postgres')}"
-        env = {f"AIRFLOW__{name}": value for name, value in SETTINGS.items()}
+        env = {**{f"AIRFLOW__{name}": value for name, value in SETTINGS.items()}, **(env or {})}
         env |= {"AIRFLOW__CELERY__BROKER_URL": broker.url, "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{url}"}
         env["PYTHONPATH"] = str(ROOT)
         further = {"triggerer-2": ["triggerer"]} | {name: worker(name) for name in WORKERS}

@@ -1,0 +1,1 @@
+"""Event Streams: sinks, subscriptions and types of events. https://www.twilio.com/docs/events"""

@@ -1,0 +1,1 @@
+"""Event Streams of the emulator."""
