@@ -118,7 +118,7 @@ def _ended(operation: Operation, index: int) -> Iterator[Happened]:
         "message_id": message_id(operation.key, index),
         "account_sid": operation.account_sid,
         "downstream_id": downstream_sid(
-            operation.key, index, len(plan.attempts) - 1, operation.content.media
+            operation.key, index, len(plan.attempts) - 1, operation.content.multimedia
         ),
         "attempt": str(len(plan.attempts)),
         "error_code": str(last.code) if last.code else None,
