@@ -43,6 +43,8 @@ __all__ = ["AsyncClient", "connected"]
 
 T = TypeVar("T")
 
+PIECE = 2**16  # bytes of a body that are sent at once
+
 
 class AsyncClient:
     """Runs calls and flows over one ``aiohttp.ClientSession``, on the loop that it was made on."""
@@ -53,10 +55,11 @@ class AsyncClient:
         self._courier = RequestBuilder(config)
         self._policy = policy(config.max_attempts)
         pieces = {"sock_connect": min(config.timeout, 10), "sock_read": config.timeout}
-        timeout = aiohttp.ClientTimeout(total=WHOLE * config.timeout, **pieces)
+        self._whole = aiohttp.ClientTimeout(total=WHOLE * config.timeout, **pieces)
+        # A small request has a small reply: one timer for all of it costs less than one for each piece.
+        self._brief = aiohttp.ClientTimeout(total=config.timeout, sock_connect=pieces["sock_connect"])
         self._of_files = aiohttp.ClientTimeout(total=None, **pieces)  # they may be large, and go to a file
         self._session = aiohttp.ClientSession(
-            timeout=timeout,
             connector=aiohttp.TCPConnector(limit=connections),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -100,7 +103,11 @@ class AsyncClient:
     async def carry_out(self, progress: Progress, key: Any, work: Any, wake: Callable[[], None]) -> None:
         """Carry out one of a group, whose error is a value; a bug ends the group."""
         try:
-            progress.end(Ended(key, await self.run(work, progress.throttled)))
+            if isinstance(work, Call):
+                value = await self._perform(work, progress.throttled)
+            else:
+                value = await self.run(work, progress.throttled)
+            progress.end(Ended(key, value))
         except TwilioError as error:
             progress.end(Ended(key, error=error))
         except BaseException as error:
@@ -168,28 +175,32 @@ class AsyncClient:
         import aiohttp
         from yarl import URL
 
+        small = request.body is not None and len(request.body) < PIECE
         try:
             async with self._session.request(
                 request.method,
                 URL(request.url, encoded=True),
                 headers=request.headers,
-                data=None if request.body is None else io.BytesIO(request.body),  # sent in pieces
+                data=_payload(request.body),
                 allow_redirects=False,
+                timeout=self._brief if small else self._whole,
                 **self._proxy(request),
             ) as response:
+                length = response.content_length
+                if length is not None and length <= PIECE and not response.headers.get("Content-Encoding"):
+                    return Reply(response.status, response.headers, await response.read())
                 body = bytearray()
                 async for block in response.content.iter_any():
                     body += block
                     if len(body) > LARGEST:
                         raise too_large(request)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Reply(response.status, headers, bytes(body))
+                return Reply(response.status, response.headers, bytes(body))
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             never = isinstance(
                 error,
                 aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.ClientHttpProxyError,
             )
-            raise lost(request, not never, self._reason(error, never)) from None
+            raise lost(request, not never, self._reason(error, never, small)) from None
 
     def _proxy(self, request: Request) -> dict[str, Any]:
         """The proxy that the environment names, found once per host.
@@ -218,16 +229,23 @@ class AsyncClient:
             raise broken(download, self._reason(error, never)) from None
         return download.into.tell()
 
-    def _reason(self, error: Exception, never_connected: bool) -> str:
+    def _reason(self, error: Exception, never_connected: bool, brief: bool = False) -> str:
         import aiohttp
 
         if never_connected:
             return "the host could not be reached"
-        if isinstance(error, aiohttp.ServerTimeoutError):
+        if isinstance(error, aiohttp.ServerTimeoutError) or (
+            brief and isinstance(error, asyncio.TimeoutError)
+        ):
             return f"no answer within {self._timeout:g} s"
         if isinstance(error, asyncio.TimeoutError):
             return f"no whole answer within {WHOLE * self._timeout:g} s"
         return f"the connection broke ({type(error).__name__})"
+
+
+def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+    """A body as aiohttp is to take it: a large one is sent in pieces."""
+    return body if body is None or len(body) < PIECE else io.BytesIO(body)
 
 
 class _Carrying(Progress):
