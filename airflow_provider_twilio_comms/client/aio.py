@@ -55,11 +55,10 @@ class AsyncClient:
         self._courier = RequestBuilder(config)
         self._policy = policy(config.max_attempts)
         pieces = {"sock_connect": min(config.timeout, 10), "sock_read": config.timeout}
-        self._whole = aiohttp.ClientTimeout(total=WHOLE * config.timeout, **pieces)
-        # A small request has a small reply: one timer for all of it costs less than one for each piece.
-        self._brief = aiohttp.ClientTimeout(total=config.timeout, sock_connect=pieces["sock_connect"])
+        timeout = aiohttp.ClientTimeout(total=WHOLE * config.timeout, **pieces)
         self._of_files = aiohttp.ClientTimeout(total=None, **pieces)  # they may be large, and go to a file
         self._session = aiohttp.ClientSession(
+            timeout=timeout,
             connector=aiohttp.TCPConnector(limit=connections),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -175,7 +174,6 @@ class AsyncClient:
         import aiohttp
         from yarl import URL
 
-        small = request.body is not None and len(request.body) < PIECE
         try:
             async with self._session.request(
                 request.method,
@@ -183,7 +181,6 @@ class AsyncClient:
                 headers=request.headers,
                 data=_payload(request.body),
                 allow_redirects=False,
-                timeout=self._brief if small else self._whole,
                 **self._proxy(request),
             ) as response:
                 length = response.content_length
@@ -200,7 +197,7 @@ class AsyncClient:
                 error,
                 aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.ClientHttpProxyError,
             )
-            raise lost(request, not never, self._reason(error, never, small)) from None
+            raise lost(request, not never, self._reason(error, never)) from None
 
     def _proxy(self, request: Request) -> dict[str, Any]:
         """The proxy that the environment names, found once per host.
@@ -229,14 +226,12 @@ class AsyncClient:
             raise broken(download, self._reason(error, never)) from None
         return download.into.tell()
 
-    def _reason(self, error: Exception, never_connected: bool, brief: bool = False) -> str:
+    def _reason(self, error: Exception, never_connected: bool) -> str:
         import aiohttp
 
         if never_connected:
             return "the host could not be reached"
-        if isinstance(error, aiohttp.ServerTimeoutError) or (
-            brief and isinstance(error, asyncio.TimeoutError)
-        ):
+        if isinstance(error, aiohttp.ServerTimeoutError):
             return f"no answer within {self._timeout:g} s"
         if isinstance(error, asyncio.TimeoutError):
             return f"no whole answer within {WHOLE * self._timeout:g} s"

@@ -1,12 +1,13 @@
 """``python -m tests.chaos``: break things while messages are sent, and count who got them.
 
 A run is one send, by the bulk operator through either API or by the single one, to a few people of its own,
-in three requests or batches. It is broken in one way, seeded and repeatable as far as processes can be; in many runs the list, the clock or
-what is cleared changes between the kill and the retry. When the faults are over, what is red is settled as
-a person would do it, and cleared: a send that ended in ``SendUncertain`` is compared with Twilio, and cleared
-with ``on_unknown="resend"`` only where the named part certainly is not there; after ``RecipientsChanged`` the
-list is given back as it was; numbers that Twilio refuses are taken out. Then, by the emulator's own ledger,
-everybody of the plan that was completed has to have been texted once, and nobody of any list twice.
+in three requests or batches. It is broken in one way, seeded and repeatable as far as processes can be; in
+many runs the list, the clock or what is cleared changes between the kill and the retry. When the faults are
+over, what is red is settled as a person would do it, and cleared: a send that ended in ``SendUncertain``
+is compared with Twilio, and cleared with ``on_unknown="resend"`` only where the named part certainly is not
+there; after ``RecipientsChanged`` the list is given back as it was; numbers that Twilio refuses are taken
+out. Then, by the emulator's own ledger, everybody of the plan that was completed has to have
+been texted once, and nobody of any list twice.
 """
 
 from __future__ import annotations
