@@ -51,7 +51,7 @@ EXCERPT = 200  # characters of an unreadable reply that an error shows
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP reply; header names are lower case."""
+    """An HTTP reply; header names are lower case, or found in any case."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -67,11 +67,11 @@ class Call(Generic[T]):
     """A request that is decided but not sent, together with the reader of its reply.
 
     ``path`` is Twilio's own template (``/Messages/{messageId}``), filled from ``path_values``; the account's
-    ``{AccountSid}`` is the connection's. Give at most one of ``form`` (pairs, PascalCase), ``json`` (anything
-    msgspec encodes) and ``body`` (JSON already encoded). ``recipients`` are the addresses that a call which
-    sends would text, if it knows them. ``redirects`` means that the answer is an address elsewhere: a 3xx is
-    read then, and never followed with credentials. Its repr shows neither query nor body, since they can hold
-    phone numbers.
+    ``{AccountSid}`` is the connection's. Give at most one of ``form`` (pairs, PascalCase, or a form already
+    encoded), ``json`` (anything msgspec encodes) and ``body`` (JSON already encoded). ``recipients`` are the
+    addresses that a call which sends would text, if it knows them. ``redirects`` means that the answer is an
+    address elsewhere: a 3xx is read then, and never followed with credentials. Its repr shows neither query
+    nor body, since they can hold phone numbers.
     """
 
     method: Method
@@ -80,7 +80,7 @@ class Call(Generic[T]):
     product: Product = "comms"
     path_values: Mapping[str, str] = field(default_factory=dict)
     query: Sequence[tuple[str, str]] = ()
-    form: Sequence[tuple[str, str]] | None = None
+    form: Sequence[tuple[str, str]] | bytes | None = None
     json: Any = None
     body: bytes | None = None
     effect: Effect | None = None
@@ -113,7 +113,8 @@ class Call(Generic[T]):
         if self.json is not None:
             return "application/json", msgspec.json.encode(self.json)
         if self.form is not None:
-            return "application/x-www-form-urlencoded", urlencode(self.form).encode()
+            form = self.form if isinstance(self.form, bytes) else urlencode(self.form).encode()
+            return "application/x-www-form-urlencoded", form
         return None, None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
 import airflow_provider_twilio_comms
@@ -56,6 +57,7 @@ class RequestBuilder:
     config: Config
     _token: str = field(default="", repr=False)
     _until: float = 0.0
+    _urls: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)  # of paths without values
 
     def deliver(self, call: Call[T]) -> Exchange[T]:
         """Yield the requests that a call takes, and return what its reply says.
@@ -73,12 +75,18 @@ class RequestBuilder:
 
     def _request(self, call: Call[Any], authorization: str | None) -> Request:
         content_type, body = call.content()
-        headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
-        if authorization:
-            headers["Authorization"] = authorization
-        if content_type:
-            headers["Content-Type"] = content_type
-        return Request(call.method, self.config.url(call), call.product, headers, body)
+        return Request(
+            call.method, self._url(call), call.product, _headers(authorization, content_type), body
+        )
+
+    def _url(self, call: Call[Any]) -> str:
+        """The address of a call, made once where all calls have the same."""
+        if call.path_values or call.query:
+            return self.config.url(call)
+        key = call.product, call.path
+        if key not in self._urls:
+            self._urls[key] = self.config.url(call)
+        return self._urls[key]
 
     def _bearer(self) -> Exchange[str]:
         """The Authorization header with an access token that is good for a while yet."""
@@ -92,6 +100,17 @@ class RequestBuilder:
                 raise TransportFailed(f"no access token: {error}", sent=False) from error
             self._token, self._until = token.access_token, time + token.expires_in - EARLY
         return f"Bearer {self._token}"
+
+
+@lru_cache(maxsize=16)
+def _headers(authorization: str | None, content_type: str | None) -> Mapping[str, str]:
+    """The headers of a request, which most have in common."""
+    headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
+    if authorization:
+        headers["Authorization"] = authorization
+    if content_type:
+        headers["Content-Type"] = content_type
+    return headers
 
 
 Exchange: TypeAlias = Generator["Request | Pause", Any, T]

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from airflow_provider_twilio_comms.api.flows import Ended, Group
@@ -18,6 +19,7 @@ from airflow_provider_twilio_comms.client._groups import Progress
 from airflow_provider_twilio_comms.client.aio import AsyncClient
 from airflow_provider_twilio_comms.client.config import Config
 
+TOGETHER = 0.002  # seconds within which what ends is handed back together
 ASIDES = 32  # blocking calls of a group's flows that may run together
 
 
@@ -27,6 +29,7 @@ class Waiting(Progress):
     def __init__(self, group: Group) -> None:
         super().__init__(group)
         self.woken = threading.Event()
+        self.waking = False  # whether the thread is about to be woken
 
 
 class LoopThread:
@@ -68,9 +71,21 @@ class LoopThread:
 
     def _begin(self, group: Waiting, items: Iterable[tuple[Any, Any]]) -> None:
         for key, work in items:
-            task = self._loop.create_task(self._client.carry_out(group, key, work, group.woken.set))
+            task = self._loop.create_task(
+                self._client.carry_out(group, key, work, partial(self._wake, group))
+            )
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _wake(self, group: Waiting) -> None:
+        """Wake the thread, once for those that end together: each time takes both threads long."""
+        if not group.waking:
+            group.waking = True
+            self._loop.call_later(TOGETHER, self._woken, group)
+
+    def _woken(self, group: Waiting) -> None:
+        group.waking = False
+        group.woken.set()
 
     def _call(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

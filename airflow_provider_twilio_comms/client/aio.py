@@ -43,6 +43,8 @@ __all__ = ["AsyncClient", "connected"]
 
 T = TypeVar("T")
 
+PIECE = 2**16  # bytes of a body that are sent at once
+
 
 class AsyncClient:
     """Runs calls and flows over one ``aiohttp.ClientSession``, on the loop that it was made on."""
@@ -100,7 +102,11 @@ class AsyncClient:
     async def carry_out(self, progress: Progress, key: Any, work: Any, wake: Callable[[], None]) -> None:
         """Carry out one of a group, whose error is a value; a bug ends the group."""
         try:
-            progress.end(Ended(key, await self.run(work, progress.throttled)))
+            if isinstance(work, Call):
+                value = await self._perform(work, progress.throttled)
+            else:
+                value = await self.run(work, progress.throttled)
+            progress.end(Ended(key, value))
         except TwilioError as error:
             progress.end(Ended(key, error=error))
         except BaseException as error:
@@ -173,17 +179,19 @@ class AsyncClient:
                 request.method,
                 URL(request.url, encoded=True),
                 headers=request.headers,
-                data=None if request.body is None else io.BytesIO(request.body),  # sent in pieces
+                data=_payload(request.body),
                 allow_redirects=False,
                 **self._proxy(request),
             ) as response:
+                length = response.content_length
+                if length is not None and length <= PIECE and not response.headers.get("Content-Encoding"):
+                    return Reply(response.status, response.headers, await response.read())
                 body = bytearray()
                 async for block in response.content.iter_any():
                     body += block
                     if len(body) > LARGEST:
                         raise too_large(request)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Reply(response.status, headers, bytes(body))
+                return Reply(response.status, response.headers, bytes(body))
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             never = isinstance(
                 error,
@@ -228,6 +236,11 @@ class AsyncClient:
         if isinstance(error, asyncio.TimeoutError):
             return f"no whole answer within {WHOLE * self._timeout:g} s"
         return f"the connection broke ({type(error).__name__})"
+
+
+def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+    """A body as aiohttp is to take it: a large one is sent in pieces."""
+    return body if body is None or len(body) < PIECE else io.BytesIO(body)
 
 
 class _Carrying(Progress):

@@ -50,6 +50,12 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="FOLDER",
         help="AIRFLOW_HOME to use and keep (default: a temporary one, removed at the end)",
     )
+    parser.add_argument(
+        "--generation",
+        choices=sorted(campaign.DAGS),
+        default="comms",
+        help="the API that sends: the Communications API, or the classic one (default: %(default)s)",
+    )
     given = parser.parse_args(arguments)
     given.recipients = given.dags / "data" / "recipients.csv"
     if not given.dags.is_dir():
@@ -73,9 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _demo(given: argparse.Namespace) -> int:
     with _started(given) as stack:
-        outcome = campaign.run(stack, given.recipients)
+        outcome = campaign.run(stack, given.recipients, generation=given.generation)
         if outcome.state != "success":
-            _explain(stack)
+            _explain(stack, campaign.DAGS[given.generation])
         print(outcome.report(), flush=True)
     return 0 if outcome.good else 1
 
@@ -84,8 +90,8 @@ def _keep(given: argparse.Namespace) -> int:
     with _started(given) as stack, contextlib.suppress(KeyboardInterrupt):
         print("Open either in a browser. Airflow needs no password: everybody is admin.")
         print(
-            f"Trigger a DAG there, such as {campaign.DAG_ID}, and watch the emulator's outbox. "
-            "Ctrl-C ends both.",
+            f"Trigger a DAG there, such as {campaign.DAGS[given.generation]}, and watch the emulator's "
+            "outbox. Ctrl-C ends both.",
             flush=True,
         )
         while True:
@@ -110,9 +116,9 @@ def _started(given: argparse.Namespace) -> Iterator[Stack]:
         yield stack
 
 
-def _explain(stack: Stack) -> None:
+def _explain(stack: Stack, dag_id: str) -> None:
     """Print the end of the logs of the tasks that failed."""
-    for path in sorted(stack.task_logs.glob(f"dag_id={campaign.DAG_ID}/**/*.log")):
+    for path in sorted(stack.task_logs.glob(f"dag_id={dag_id}/**/*.log")):
         print(f"--- {path.relative_to(stack.task_logs)}")
         print("\n".join(path.read_text(errors="replace").splitlines()[-15:]))
 

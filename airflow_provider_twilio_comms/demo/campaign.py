@@ -15,9 +15,12 @@ from typing import Any
 from airflow_provider_twilio_comms.demo.processes import StackFailed
 from airflow_provider_twilio_comms.demo.stack import Stack
 
-__all__ = ["DAG_ID", "Outcome", "read_numbers", "run"]
+__all__ = ["DAGS", "Outcome", "read_numbers", "run"]
 
-DAG_ID = "twilio_bulk_campaign"
+DAGS: dict[str, str] = {
+    "comms": "twilio_bulk_campaign",
+    "classic": "twilio_classic_campaign",
+}  # by generation
 _TASK = "send"
 _COUNTERS = ("scheduled", "queued", "sent", "delivered", "read", "undelivered", "failed", "unaddressable")
 _CHUNK = 10_000  # Twilio's own limit of recipients a request
@@ -42,6 +45,7 @@ class Outcome:
     unlisted: int
     seconds: float
     state: str
+    refused: int = 0  # by the classic API, at once
 
     @property
     def good(self) -> bool:
@@ -56,6 +60,7 @@ class Outcome:
             f"  operations   {self.operations:>7,}",
             *(f"  {name:<13}{self.stats[name]:>7,}" for name in _COUNTERS if self.stats.get(name)),
             *(f"               {count:>5,} {_why(code)}" for code, count in _by_count(self.failures)),
+            *([f"  refused      {self.refused:>7,}   by Twilio at once"] if self.refused else []),
             f"  run          {self.state}, {self.seconds:.1f} s",
         ]
         if self.unlisted:
@@ -89,48 +94,52 @@ def read_numbers(path: Path) -> tuple[int, set[str]]:
     return rows, numbers
 
 
-def run(stack: Stack, recipients: Path, timeout: float = 600) -> Outcome:
+def run(stack: Stack, recipients: Path, timeout: float = 600, generation: str = "comms") -> Outcome:
     """Trigger the campaign, print its progress until it ends, and compare the counts."""
     assert stack.emulator is not None
+    dag_id = DAGS[generation]
     rows, expected = read_numbers(recipients)
-    stack.airflow.wait_for_dag(DAG_ID)
+    stack.airflow.wait_for_dag(dag_id)
     began = time.monotonic()
-    run_id = stack.airflow.trigger(DAG_ID)
-    print(f"triggered {DAG_ID}: {stack.url}/dags/{DAG_ID}/runs/{run_id}", flush=True)
-    state = _watch(stack, run_id, len(expected), began + timeout)
+    run_id = stack.airflow.trigger(dag_id)
+    print(f"triggered {dag_id}: {stack.url}/dags/{dag_id}/runs/{run_id}", flush=True)
+    progress = (_ClassicProgress if generation == "classic" else _Progress)(stack, len(expected))
+    state = _watch(stack, dag_id, run_id, progress, began + timeout)
     seconds = time.monotonic() - began
     ledger = stack.emulator.ledger()
     operations = stack.emulator.operations()
+    requests = stack.emulator.sends()
+    refused = requests - sum(ledger.values()) if generation == "classic" else 0
     return Outcome(
         recipients=rows,
-        rejected=_rejected(stack, run_id),
-        requests=stack.emulator.sends(),
+        rejected=_rejected(stack, dag_id, run_id),
+        requests=requests,
         operations=len(operations),
-        stats=_summed(operations),
+        stats=progress.stats(),
         failures=stack.emulator.failures(),
         duplicates=sum(count - 1 for count in ledger.values()),
-        lost=len(expected - ledger.keys()),
+        lost=max(0, len(expected - ledger.keys()) - refused),
         unlisted=len(ledger.keys() - expected),
         seconds=seconds,
         state=state,
+        refused=refused,
     )
 
 
-def _rejected(stack: Stack, run_id: str) -> int:
-    result = stack.airflow.xcom(DAG_ID, run_id, _TASK)
+def _rejected(stack: Stack, dag_id: str, run_id: str) -> int:
+    result = stack.airflow.xcom(dag_id, run_id, _TASK)
     result = json.loads(result) if isinstance(result, str) else result
     return int((result or {}).get("rejected", 0))
 
 
-def _watch(stack: Stack, run_id: str, expected: int, deadline: float) -> str:
+def _watch(stack: Stack, dag_id: str, run_id: str, progress: _Progress, deadline: float) -> str:
     """Print a line at every change; return the run's final state."""
     began = time.monotonic()
-    progress = _Progress(stack, expected)
     shown, logged = "", 0
     while True:
-        state = str(stack.airflow.run(DAG_ID, run_id)["state"])
-        task = stack.airflow.task(DAG_ID, run_id, _TASK)
-        said = list(_log_lines(stack, run_id, task))
+        state = str(stack.airflow.run(dag_id, run_id)["state"])
+        task = stack.airflow.task(dag_id, run_id, _TASK)
+        said = list(_log_lines(stack, dag_id, run_id, task))
         for line in said[logged:]:
             print(f"        | {line}", flush=True)
         logged = len(said)
@@ -141,7 +150,7 @@ def _watch(stack: Stack, run_id: str, expected: int, deadline: float) -> str:
         if state in ("success", "failed"):
             return state
         if time.monotonic() > deadline:
-            raise StackFailed(f"{DAG_ID} is still {state}; the last that moved: {shown}")
+            raise StackFailed(f"{dag_id} is still {state}; the last that moved: {shown}")
         time.sleep(1)
 
 
@@ -159,16 +168,35 @@ class _Progress:
         if texted > self._texted:
             self._rate = (texted - self._texted) / (now - self._when)
         self._texted, self._when = texted, now
-        if not texted:
-            return ""
+        return self._line(texted) if texted else ""
+
+    def stats(self) -> Mapping[str, int]:
+        """The counters of Twilio's operations."""
+        return _summed(self._emulator.operations())
+
+    def _line(self, texted: int) -> str:
         operations = self._emulator.operations()
         chunks = f"chunk {len(operations)} of {-(-self._expected // _CHUNK)}"
-        stats = _summed(operations)
         if texted < self._expected:
             return f"; {chunks}, {texted:,} recipients, {self._rate:,.0f} a second"
         completed = sum(operation["status"] == "COMPLETED" for operation in operations)
-        counters = ", ".join(f"{name} {stats[name]:,}" for name in _COUNTERS if stats[name])
-        return f"; {chunks}, {completed} completed: {counters}"
+        return f"; {chunks}, {completed} completed: {_counted(_summed(operations))}"
+
+
+class _ClassicProgress(_Progress):
+    """The emulator's progress with single messages, which have no operation."""
+
+    def stats(self) -> Mapping[str, int]:
+        return self._emulator.statuses(
+            "queued", "sending", "sent", "delivered", "read", "undelivered", "failed"
+        )
+
+    def _line(self, texted: int) -> str:
+        return f"; {texted:,} messages, {self._rate:,.0f} a second: {_counted(self.stats())}"
+
+
+def _counted(stats: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in stats.items() if count)
 
 
 def _summed(operations: Iterable[Mapping[str, Any]]) -> Counter[str]:
@@ -178,11 +206,11 @@ def _summed(operations: Iterable[Mapping[str, Any]]) -> Counter[str]:
     return stats
 
 
-def _log_lines(stack: Stack, run_id: str, task: Mapping[str, Any]) -> Iterator[str]:
+def _log_lines(stack: Stack, dag_id: str, run_id: str, task: Mapping[str, Any]) -> Iterator[str]:
     """Read the package's own log lines of the task's latest try, in the worker and in the triggerer."""
     if not task["try_number"]:
         return
-    for line in stack.airflow.log(DAG_ID, run_id, _TASK, task["try_number"]).splitlines():
+    for line in stack.airflow.log(dag_id, run_id, _TASK, task["try_number"]).splitlines():
         entry = json.loads(line)
         if "twilio" in str(entry.get("logger", "")):
             yield str(entry["event"])

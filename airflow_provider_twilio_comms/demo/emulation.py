@@ -82,6 +82,12 @@ class Emulation:
         found: list[dict[str, Any]] = self.control("GET", "outbox?size=1")["operations"]
         return found
 
+    def statuses(self, *names: str) -> Counter[str]:
+        """Count the messages that have these statuses now, whichever API took them."""
+        return Counter(
+            {name: self.control("GET", f"outbox?status={name.upper()}&size=1")["total"] for name in names}
+        )
+
     def failures(self) -> Counter[int | None]:
         """Count failed messages by Twilio's code; None counts those that no sender could reach at all."""
         codes: Counter[int | None] = Counter()

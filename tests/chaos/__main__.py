@@ -1,12 +1,13 @@
 """``python -m tests.chaos``: break things while messages are sent, and count who got them.
 
-A run is one send, by the bulk operator or the single one, to a few people of its own, in three requests. It
-is broken in one way, seeded and repeatable as far as processes can be; in many runs the list, the clock or
-what is cleared changes between the kill and the retry. When the faults are over, what is red is settled as
-a person would do it, and cleared: a send that ended in ``SendUncertain`` is compared with Twilio, and cleared
-with ``on_unknown="resend"`` only where the named part certainly is not there; after ``RecipientsChanged`` the
-list is given back as it was; numbers that Twilio refuses are taken out. Then, by the emulator's own ledger,
-everybody of the plan that was completed has to have been texted once, and nobody of any list twice.
+A run is one send, by the bulk operator through either API or by the single one, to a few people of its own,
+in three requests or batches. It is broken in one way, seeded and repeatable as far as processes can be; in
+many runs the list, the clock or what is cleared changes between the kill and the retry. When the faults are
+over, what is red is settled as a person would do it, and cleared: a send that ended in ``SendUncertain``
+is compared with Twilio, and cleared with ``on_unknown="resend"`` only where the named part certainly is not
+there; after ``RecipientsChanged`` the list is given back as it was; numbers that Twilio refuses are taken
+out. Then, by the emulator's own ledger, everybody of the plan that was completed has to have
+been texted once, and nobody of any list twice.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from tests.chaos.rounds import ROUNDS, Round
 from tests.chaos.run import Kind, Result, Run
 from tests.stack.leaks import leaks
 
-KINDS: tuple[Kind, ...] = ("bulk", "single")
+KINDS: tuple[Kind, ...] = ("bulk", "single", "classic")
 RUNS = 320
 EVER = 20  # people whom the lists of a run may name
 
@@ -37,8 +38,11 @@ EVER = 20  # people whom the lists of a run may name
 class Chaos:
     """All runs, in an order that the seed decides: first those with faults of their own, then the rounds."""
 
-    def __init__(self, field: Field, seed: int, runs: int, lanes: int, only: str, brief: bool) -> None:
+    def __init__(
+        self, field: Field, seed: int, runs: int, lanes: int, only: str, brief: bool, kind: Kind | None = None
+    ) -> None:
         self.field, self.seed, self.lanes, self.brief = field, seed, lanes, brief
+        self.kinds = KINDS if kind is None else (kind,)
         rng = random.Random(seed)
         turns = [*FAULTS, *EDITS] if brief else [*FAULTS, *EDITS, *EDITS]
         faults = [fault for fault in turns if only in fault.name and (fault.brief or not brief)]
@@ -83,7 +87,7 @@ class Chaos:
 
     def run(self, number: int, fault: str, lane: int, kind: Kind | None = None) -> Run:
         rng = random.Random(f"{self.seed} {number}")
-        either = rng.choice(KINDS)
+        either = rng.choice(self.kinds)
         return Run(self.field, fault, kind or either, number, lane, rng, self.brief)
 
     def told(self, result: Result) -> None:
@@ -119,6 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--short", action="store_true", help="the worst faults only, once each, and smaller")
     parser.add_argument("--lanes", type=int, default=0, help="how many at a time (default: 8, short: 4)")
     parser.add_argument("--only", default="", help="faults with this in their name")
+    parser.add_argument("--kind", choices=KINDS, help="sends of this kind only")
     parser.add_argument("--home", type=Path, help="keep Airflow's files there")
     parser.add_argument("--sqlite", action="store_true", help="not on PostgreSQL, though there is one")
     given = parser.parse_args(arguments)
@@ -126,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"chaos: seed {given.seed}, {lanes} runs at a time", flush=True)
     began = time.monotonic()
     with field(lanes, given.home, given.sqlite) as battle:
-        chaos = Chaos(battle, given.seed, given.runs, lanes, given.only, given.short)
+        chaos = Chaos(battle, given.seed, given.runs, lanes, given.only, given.short, given.kind)
         results = chaos.everything()
         people = [f"+1202{run:04d}{person:03d}" for run in range(chaos.count) for person in range(EVER)]
         texts = [f"It is run {run}." for run in range(chaos.count)]

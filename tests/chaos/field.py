@@ -22,7 +22,7 @@ from tests.postgres import installed, postgres_running
 __all__ = ["Field", "Patient", "alive", "field", "hit", "read"]
 
 DAGS = Path(__file__).resolve().parents[1] / "stack" / "dags"
-DAG_IDS = ("chaos_bulk", "chaos_single")
+DAG_IDS = ("chaos_bulk", "chaos_single", "chaos_classic")
 TIMEOUT = 3.0  # seconds that a client waits for Twilio's reply
 CALM = 90.0  # seconds for which Airflow's API may be away
 

@@ -18,9 +18,10 @@ from tests.stack.sends import edit
 
 __all__ = ["Kind", "Result", "Run", "Trouble"]
 
-Kind = Literal["bulk", "single"]
+Kind = Literal["bulk", "single", "classic"]
 Person = int | str  # one of the run's own, or a number that is nobody's
-EACH = {"bulk": 2, "single": 1}  # people in a request
+EACH = {"bulk": 2, "single": 1, "classic": 2}  # people in a request, or a batch of them
+NAMED = {"bulk": 2, "single": 1, "classic": 1}  # people in what an uncertain send names
 PARTS = 3
 LONG = 240.0  # seconds that anything may take
 MENDINGS = 4  # clears after which a run has to be through
@@ -30,6 +31,8 @@ _UNCERTAIN = re.compile(
     r"(?:chunk|messages?) ([\d, ]+)(?: of \d+)?(?: \([\d,]+ recipients\))?(?: and \d+ more)? "
     r"(?:was|were) given to Twilio"
 )
+# "2 of 6 messages were given to Twilio, ... in the order of the plan, numbers 3, 4."
+_NUMBERED = re.compile(r"in the order of the plan, numbers ([\d, ]+)\.")
 
 
 class Trouble(Exception):
@@ -260,12 +263,12 @@ class Run:
     def _accounted(self, unknown: Collection[int]) -> None:
         """Of an uncertain send: what is not named is known, and what is named is there as a whole or not."""
         people, texted = self._given(self._last("began")), self.texted()
-        for part, members in enumerate(_parts(people, EACH[self.kind])):
+        for part, members in enumerate(_parts(people, NAMED[self.kind])):
             counts = {texted.get(person, 0) for person in members if person not in REFUSED}
             if part in unknown:
                 wrong = counts not in ({0}, {1})
-            elif self.kind == "bulk" and part > min(unknown):
-                wrong = counts != {0}  # nothing after it was sent
+            elif self.kind == "classic" or (self.kind == "bulk" and part > min(unknown)):
+                wrong = counts not in ({0}, {1}, set())  # begun before it was known, or not begun
             else:
                 wrong = bool(counts) and counts != {1}
             if wrong:
@@ -273,7 +276,7 @@ class Run:
 
     def _decide(self, unknown: Collection[int]) -> dict[str, str]:
         """What a person does who looks at Twilio: send again what certainly is not there."""
-        parts = _parts(self._given(self._last("began")), EACH[self.kind])
+        parts = _parts(self._given(self._last("began")), NAMED[self.kind])
         there = {part for part in unknown if not self._untexted(parts[part])}
         return {"on_unknown": "resend"} if there != set(unknown) else {}
 
@@ -314,7 +317,8 @@ def _unknown(log: str) -> set[int]:
     """The parts of which a try's log says that nobody can tell whether they were sent."""
     if "SendUncertain" not in log:
         return set()
-    return {int(part) - 1 for named in _UNCERTAIN.findall(log) for part in named.split(",")}
+    named = [*_NUMBERED.findall(log)] or [*_UNCERTAIN.findall(log)]
+    return {int(part) - 1 for each in named for part in each.split(",")}
 
 
 Script = Callable[[Run], None]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import sqlite3
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from airflow_provider_twilio_comms._core.planning.texts import renderer
@@ -21,6 +25,7 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput, RateLimited
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.operators.send_each import merged
 from airflow_provider_twilio_comms.transfers.object_storage_to_twilio import ObjectStorageToTwilioOperator
+from airflow_provider_twilio_comms.transfers.sql_to_twilio import SqlToTwilioOperator
 from tests.conftest import environment
 from tests.fakes import MemoryStore, context
 from tests.operators.bulk_sends import people, texted
@@ -29,6 +34,8 @@ from tests.operators.runs import DE, GB, US, a_run, received
 from tests.operators.test_send_message import outbox, service
 
 if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+
     from airflow_provider_twilio_comms.emulator.server import Running
 
 ROWS = [{"phone": US, "name": "Ada"}, {"phone": GB, "name": ""}, {"phone": DE, "day": "Tuesday"}]
@@ -320,3 +327,44 @@ def test_results_of_mapped_sends_are_added_up(emulator: Running) -> None:
     total = merged(results)
     assert total["recipients"] == 2
     assert [each["sent"] for each in total["messages"]] == [1, 1]
+
+
+# Tables and functions
+
+
+def test_a_table_goes_the_same_way(emulator: Running, tmp_path: Path) -> None:
+    path = tmp_path / "people.db"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE people (id INTEGER, phone TEXT, name TEXT)")
+        database.executemany("INSERT INTO people VALUES (?, ?, ?)", [(1, US, "Ada"), (2, GB, None)])
+    table = json.dumps({"conn_type": "sqlite", "host": str(path)})
+    with environment(AIRFLOW_CONN_PEOPLE=table):
+        SqlToTwilioOperator(
+            task_id="send",
+            sql_conn_id="people",
+            sql="SELECT phone, name FROM people ORDER BY id",
+            content="Hi {{ name | default: 'there' }}",
+            sender="+15005550006",
+            generation="classic",
+            messages_per_second="unlimited",
+            wait_for="accepted",
+        ).execute(a_run())
+    assert texts(emulator) == {US: "Hi Ada", GB: "Hi there"}
+
+
+def test_a_function_says_who_gets_it(emulator: Running, run_dag: Callable[..., DagRun]) -> None:
+    with DAG("classic_function", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)) as dag:
+
+        @task.twilio_message(
+            content="Hi {{ name }}",
+            sender="+15005550006",
+            generation="classic",
+            messages_per_second="unlimited",
+            wait_for="accepted",
+        )
+        def remind() -> list[dict[str, str]]:
+            return [{"phone": US, "name": "Ines"}]
+
+        remind()
+    run_dag(dag)
+    assert texts(emulator) == {US: "Hi Ines"}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Literal, TypedDict
+from urllib.parse import quote_plus, urlencode
 
 import msgspec
 from msgspec import Meta
@@ -176,15 +177,15 @@ def series(
     checked again.
     """
     one_of(shared, "from_", "messaging_service_sid")
-    form = _form(shared)
+    form = urlencode(_form(shared))
 
     def call(to: str, body: str | None, variables: Mapping[str, str] | None) -> Call[Sent]:
-        own = [*form, ("To", to)]
+        own = f"{form}&To={quote_plus(to)}"
         if body is not None:
-            own.append(("Body", body))
+            own += f"&Body={quote_plus(body)}"
         if variables:
-            own.append(("ContentVariables", msgspec.json.encode(variables).decode()))
-        return Call("POST", MESSAGES, _sent, "api", form=own, effect="sends", recipients=(to,))
+            own += f"&ContentVariables={quote_plus(msgspec.json.encode(variables))}"
+        return Call("POST", MESSAGES, _sent, "api", form=own.encode(), effect="sends", recipients=(to,))
 
     return call
 

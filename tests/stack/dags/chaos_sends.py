@@ -221,12 +221,23 @@ BULK: dict[str, Any] = {
     "sender": SENDER,
     "recipients_per_request": EACH,
 }
+# Batches of two messages, of which four may be under way.
+CLASSIC: dict[str, Any] = {
+    **{name: value for name, value in BULK.items() if name != "recipients_per_request"},
+    "generation": "classic",
+    "requests_at_once": 4 * EACH,
+    "messages_per_second": "unlimited",
+}
 SINGLE: dict[str, Any] = {"to": [], "body": "none yet", "from_": SENDER}
 SOON: dict[str, Any] = {"deferrable": False, "execution_timeout": timedelta(seconds=8)}
 
 # Beside the send stands another task, which somebody may clear.
 with DAG("chaos_bulk", **LIMITS):
     Bulk(**BULK, **COMMON)
+    EmptyOperator(task_id="other")
+
+with DAG("chaos_classic", **LIMITS):
+    Bulk(**CLASSIC, **COMMON)
     EmptyOperator(task_id="other")
 
 with DAG("chaos_single", **LIMITS):
