@@ -275,6 +275,20 @@ DEVIATIONS = [
     Deviation(
         "different",
         "comms",
+        "writes a `from` that names the pool alone for a message that no sender of a pool could reach",
+        "its document has no form for this",
+        "any sender named there would be a guess",
+    ),
+    Deviation(
+        "different",
+        "api",
+        "creates and lists subaccounts, and neither changes nor closes them",
+        "does all of it",
+        "a task only has to find them and act for them",
+    ),
+    Deviation(
+        "different",
+        "comms",
         "does not list its attempts in the classic API",
         "each attempt is a classic message too",
         "the two generations are tried one at a time",
