@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -171,10 +171,16 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         done = ledger.done
         return {"operation_ids": ledger.ids, "recipients": done.recipients, "rejected": done.rejected}
 
-    def check_last(self, ahead: float) -> None:
-        """Refuse a wait that would outlast Twilio's results, which end seven days after the request."""
-        from airflow_provider_twilio_comms._core.waiting.operations import KEPT
+    def check_last(self, last: datetime, now: float) -> None:
+        """Refuse what Twilio does not schedule, and a wait that would outlast its results.
 
+        Those end seven days after the request.
+        """
+        from airflow_provider_twilio_comms._core.waiting.operations import KEPT
+        from airflow_provider_twilio_comms.api.comms.messages import schedulable
+
+        schedulable(last, datetime.fromtimestamp(now, timezone.utc))
+        ahead = last.timestamp() - now
         needed = ahead + min(self.timeout, LONGEST_END)
         if self.criteria.wait_for == "accepted" or needed <= KEPT:
             return
