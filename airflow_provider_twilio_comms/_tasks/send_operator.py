@@ -301,8 +301,8 @@ class TwilioSendOperator(TwilioOperator):
         """When each part goes out."""
         return Schedule(send_at, self.quiet_hours, self.schedule_ahead)
 
-    def check_last(self, ahead: float) -> None:
-        """Refuse a send whose last part goes out so many seconds ahead, if it cannot be waited for."""
+    def check_last(self, last: datetime, now: float) -> None:
+        """Refuse a send whose last part goes out later than Twilio takes, or than can be waited for."""
 
     # Who gets it
 
@@ -447,7 +447,7 @@ class TwilioSendOperator(TwilioOperator):
         now = time.time()
         last = self.schedule(moment_of(self.send_at)).check((chunk.zones for chunk in plan.chunks), now)
         if last is not None:
-            self.check_last(last.timestamp() - now)
+            self.check_last(last, now)
         if not (plan.rejected or self._asked_for_more(screening.counts is not None)):
             return
         plan.report = {

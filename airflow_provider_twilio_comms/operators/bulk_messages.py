@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
@@ -223,12 +223,18 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         """Whether it goes through the classic API, as the task or else the connection says."""
         return (self.generation or config.bulk_generation) == "classic"
 
-    def check_last(self, ahead: float) -> None:
-        """Refuse a wait that would outlast Twilio's results, which end seven days after the request."""
-        from airflow_provider_twilio_comms._core.waiting.operations import KEPT
+    def check_last(self, last: datetime, now: float) -> None:
+        """Refuse what Twilio does not schedule, and a wait that would outlast its results.
 
-        if self.is_classic(self.hook.config):  # whose list reaches back for more than a year
+        Those end seven days after the request; the list of the classic API reaches back for over a year.
+        """
+        from airflow_provider_twilio_comms._core.waiting.operations import KEPT
+        from airflow_provider_twilio_comms.api.comms.messages import schedulable
+
+        if self.is_classic(self.hook.config):
             return
+        schedulable(last, datetime.fromtimestamp(now, timezone.utc))
+        ahead = last.timestamp() - now
         needed = ahead + min(self.timeout, LONGEST_END)
         if self.criteria.wait_for == "accepted" or needed <= KEPT:
             return

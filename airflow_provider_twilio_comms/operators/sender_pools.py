@@ -40,7 +40,7 @@ class TwilioSenderPoolOperator(TwilioOperator):
 
     :param name: the pool's name, by which it is found (a template)
     :param senders: sender ids, or numbers, ``rcs:<agent>`` and ``whatsapp:+...`` of the account's active
-        senders (a template); left out, they stay as they are
+        senders, or a template or XComArg that gives them; left out, they stay as they are
     :param tags: the pool's tags (a template); left out, they stay as they are
     :param sender_pool_id: the pool, where the name is to be changed or several have it (a template)
     :param remove_others: take senders that are not declared out of the pool
@@ -61,7 +61,7 @@ class TwilioSenderPoolOperator(TwilioOperator):
         self,
         *,
         name: str,
-        senders: Sequence[str] | None = None,
+        senders: Sequence[str] | str | None = None,
         tags: Mapping[str, str] | None = None,
         sender_pool_id: str | None = None,
         remove_others: bool = False,
@@ -80,13 +80,14 @@ class TwilioSenderPoolOperator(TwilioOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_twilio_comms._core.resources.sender_pools import Declared, applied
+        from airflow_provider_twilio_comms._core.sending.message import listed
 
         with failing_fast():
             dry_run = self.hook.config.dry_run
             declared = Declared(
                 self.name,
                 self.sender_pool_id or None,
-                self.senders,
+                None if self.senders is None else list(listed(self.senders)),
                 self.tags,
                 self.remove_others,
                 self.timeout,

@@ -47,6 +47,18 @@ def test_it_is_sent_where_nobody_waits(emulator: Running) -> None:
     assert texted(emulator) == [3, 1]
 
 
+def test_what_quiet_hours_move_beyond_thirty_days_is_refused_before_anything_is_sent(
+    emulator: Running,
+) -> None:
+    moment = ahead(days=30)
+    start, end = ((moment + timedelta(hours=hours)).strftime("%H:%M") for hours in (-1, 8))
+    late = bulk(
+        people(3), send_at=moment - timedelta(minutes=1), quiet_hours=f"{start}-{end} UTC", dry_run=True
+    )
+    with pytest.raises(AirflowFailException, match=r"send_at: cannot be scheduled\. Expected up to 30 days"):
+        late.execute(context(MemoryStore()))
+
+
 @pytest.mark.parametrize(("days", "timeout"), [(5.9, 24 * HOUR), (6.9, HOUR)])
 @pytest.mark.usefixtures("hurried")
 def test_what_ends_within_the_seven_days_is_waited_for(

@@ -99,6 +99,10 @@ class TestDeclared:
         assert declare(sender_pool_id=POOL_ID, name="All")["changed"] == ["name"]
         assert declare(name="All")["sender_pool_id"] == POOL_ID
 
+    def test_a_template_may_give_the_senders(self, emulator: Running) -> None:
+        made = declare(senders=f"['{SMS_SENDER_ID}', 'rcs:emulated_agent']")  # the text of a list
+        assert made["added"] == [SMS_SENDER_ID, RCS_SENDER_ID]
+
     def test_a_dry_run_tells_what_would_be_changed(self, emulator: Running) -> None:
         with environment(AIRFLOW_CONN_TWILIO_DEFAULT=emulator.connection_json(dry_run=True)):
             told = declare(**FULL)
