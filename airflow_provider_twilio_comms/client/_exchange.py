@@ -74,6 +74,7 @@ class RequestBuilder:
     def _request(self, call: Call[Any], authorization: str | None) -> Request:
         content_type, body = call.content()
         headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
+        headers.update(call.headers)
         if authorization:
             headers["Authorization"] = authorization
         if content_type:

@@ -13,7 +13,16 @@ from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying
 
-from airflow_provider_twilio_comms.api.flows import Aside, Done, Download, Flow, Pause, advance, made
+from airflow_provider_twilio_comms.api.flows import (
+    Aside,
+    Done,
+    Download,
+    Flow,
+    Pause,
+    Upload,
+    advance,
+    made,
+)
 from airflow_provider_twilio_comms.api.wire import Call, Reply
 from airflow_provider_twilio_comms.client._downloads import BLOCK, broken, emptied, unkept
 from airflow_provider_twilio_comms.client._exchange import (
@@ -69,13 +78,15 @@ class AsyncClient:
     async def close(self) -> None:
         await self._session.close()
 
-    async def _perform(self, step: Call[Any] | Pause | Download | Aside) -> Any:
+    async def _perform(self, step: Call[Any] | Pause | Download | Upload | Aside) -> Any:
         if isinstance(step, Pause):
             return await _pause(step)
         if isinstance(step, Aside):
             return await asyncio.to_thread(step.do)
         if isinstance(step, Download):
             return await AsyncRetrying(**self._policy)(self._download, step)
+        if isinstance(step, Upload):
+            return await AsyncRetrying(**self._policy)(self._upload, step)
         try:
             return await AsyncRetrying(**self._policy)(self._deliver, step)
         except TwilioError as error:
@@ -143,6 +154,26 @@ class AsyncClient:
             raise broken(download, self._reason(error, never)) from None
         return download.into.tell()
 
+    async def _upload(self, upload: Upload) -> None:
+        import aiohttp
+        from yarl import URL
+
+        headers = {"Content-Type": upload.content_type, "Content-Length": str(upload.size())}
+        try:
+            async with self._session.put(
+                URL(upload.url, encoded=True),
+                data=_blocks(upload),
+                headers=headers,
+                timeout=self._of_files,
+                allow_redirects=False,
+                **_proxy_of(upload.url),
+            ) as response:
+                if not 200 <= response.status < 300:
+                    raise unkept(upload, response.status)
+        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+            never = isinstance(error, aiohttp.ClientConnectorError)
+            raise broken(upload, self._reason(error, never)) from None
+
     def _reason(self, error: Exception, never_connected: bool) -> str:
         import aiohttp
 
@@ -167,6 +198,12 @@ def _proxy_of(url: str) -> dict[str, Any]:
         return {"proxy": proxy}
     login = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
     return {"proxy": proxy.with_user(None), "proxy_headers": {"Proxy-Authorization": f"Basic {login}"}}
+
+
+async def _blocks(upload: Upload) -> AsyncIterator[bytes]:
+    """Read the file a block at a time: aiohttp would close a file that it is handed."""
+    while block := upload.file.read(BLOCK):
+        yield block
 
 
 async def _pause(pause: Pause) -> float:
