@@ -65,6 +65,7 @@ class Problem(Exception):
         self.status = status
         self.errors: list[tuple[int, str, str | None]] = [(code, message, context)]
         self.headers: dict[str, str] = {}
+        self.body: dict[str, Any] | None = None  # in place of an error's
 
     @classmethod
     def several(cls, status: int, errors: Sequence[tuple[int, str, str | None]]) -> Problem:
@@ -85,7 +86,9 @@ def json_reply(body: Any, status: int = 200, headers: Mapping[str, str] | None =
 
 
 def problem_reply(product: str, problem: Problem) -> Reply:
-    """Build an error reply: ``{"errors": [...]}`` for comms, ``{code, message, ...}`` for other products."""
+    """Build an error reply: ``{"errors": [...]}`` for comms, Problem Details (RFC 9457) for audiences,
+    ``{code, message, ...}`` for other products.
+    """
     info = "https://www.twilio.com/docs/errors/"
     body: dict[str, Any]
     if product == "comms":
@@ -95,6 +98,11 @@ def problem_reply(product: str, problem: Problem) -> Reply:
                 for code, message, context in problem.errors
             ]
         }
+    elif product == "audiences":  # no code: only the 429 is documented, without one
+        _, title, detail = problem.errors[0]
+        body = {"title": title, "status": problem.status, "detail": detail or title}
+    elif problem.body is not None:
+        body = problem.body
     else:
         code, message, _ = problem.errors[0]
         body = {"code": code, "message": message, "more_info": f"{info}{code}", "status": problem.status}

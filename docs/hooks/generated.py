@@ -207,6 +207,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/calls-other.md": _calls(
         "Calls: services, content, prices and look-ups", "messaging", "content", "pricing", "lookups", "oauth"
     ),
+    "reference/calls-people.md": _calls("Calls: stored profiles and cohorts", "memory", "audiences"),
     "reference/connection.md": _connection,
     "reference/errors.md": _errors,
     "reference/metrics.md": _metric_table,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from airflow_provider_twilio_comms.api.audiences._assumed import COHORT_RECIPIENT, SNAPSHOT_RECIPIENT
 from airflow_provider_twilio_comms.api.comms._arguments import (
     checked_content,
     checked_sender,
@@ -109,8 +110,9 @@ def send(
 ) -> Call[Accepted]:
     """Send one message to up to 10,000 recipients: ``POST /Messages``.
 
-    ``to`` are recipients in Twilio's form (``{"address", "channel", "variables"}``), or their JSON array,
-    already encoded. No runner repeats the request once it may have reached Twilio.
+    ``to`` are recipients in Twilio's form (``{"address", "channel", "variables"}``, or a stored person's
+    ``{"profileId", "memoryStoreId"}``; in preview also ``{"cohortId"}``), or their JSON array, already
+    encoded. No runner repeats the request once it may have reached Twilio.
     """
     if not isinstance(to, msgspec.Raw) and not 1 <= len(to) <= MAX_RECIPIENTS:
         raise InvalidInput.at("to", f"{len(to)} recipients", f"Twilio takes 1 to {MAX_RECIPIENTS:,}")
@@ -128,13 +130,17 @@ def send(
     return Call("POST", "/Messages", _accepted, body=body, effect="sends", recipients=recipients)
 
 
+_UNSEEN = ("profileId", COHORT_RECIPIENT, SNAPSHOT_RECIPIENT)  # stored people, named by an id
+
+
 def _addresses(to: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-    """Collect the addresses of recipients. A profile counts as one address: its numbers are not known."""
+    """Collect the addresses of recipients. A profile or a group counts as one: its numbers are not known."""
     found: Any = []
     for row, recipient in enumerate(to, 1):
         try:
             parties = recipient.get("addresses", (recipient,))
-            found += [party["profileId" if "profileId" in party else "address"] for party in parties]
+            for party in parties:
+                found.append(party[next((key for key in _UNSEEN if key in party), "address")])
         except (AttributeError, KeyError, TypeError):
             raise InvalidInput.at(
                 "to", "is no recipient", 'Give a mapping such as {"address": ..., "channel": "PHONE"}', row

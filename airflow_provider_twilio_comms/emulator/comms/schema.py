@@ -9,6 +9,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from airflow_provider_twilio_comms.api.audiences._assumed import (
+    COHORT_PREFIX,
+    SNAPSHOT_PREFIX,
+    SNAPSHOT_RECIPIENT,
+)
 from airflow_provider_twilio_comms.emulator.comms.modules import (
     Media,
     Module,
@@ -46,6 +51,10 @@ class Recipient(Strict, gc=False):
     addresses: Annotated[list[Address], Meta(min_length=1, max_length=10)] | UnsetType = UNSET
     profile_id: Annotated[str, Meta(pattern=rf"\Amem_profile_{_ULID}")] | UnsetType = UNSET
     memory_store_id: Annotated[str, Meta(pattern=rf"\Amem_(store|service)_{_ULID}")] | UnsetType = UNSET
+    cohort_id: Annotated[str, Meta(pattern=rf"\A{COHORT_PREFIX}{_ULID}")] | UnsetType = UNSET
+    cohort_snapshot_id: Annotated[str, Meta(pattern=rf"\A{SNAPSHOT_PREFIX}{_ULID}")] | UnsetType = (
+        msgspec.field(default=UNSET, name=SNAPSHOT_RECIPIENT)
+    )
     variables: Variables | UnsetType = UNSET
 
 
@@ -97,12 +106,15 @@ class Counted(_Common, kw_only=True):
     to: Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=10_000)]
 
 
-def check(request: Send | Counted) -> None:
-    """Check a request; raises one 400 that lists every broken rule, up to ``MOST_ERRORS``."""
+def check(request: Send | Counted, groups: bool = False) -> None:
+    """Check a request; raises one 400 that lists every broken rule, up to ``MOST_ERRORS``.
+
+    ``groups`` allows cohorts and snapshots as recipients, as preview does.
+    """
     errors: list[tuple[int, str, str | None]] = []
     if isinstance(request, Send):
         for index, recipient in enumerate(request.to):
-            if (problem := _problem_with(recipient)) and len(errors) < MOST_ERRORS:
+            if (problem := _problem_with(recipient, groups)) and len(errors) < MOST_ERRORS:
                 code, text, where = problem
                 errors.append((code, text, f"$.to[{index}]{where}"))
     if isinstance(request.from_, From) and not _one_form(request.from_):
@@ -117,26 +129,30 @@ def check(request: Send | Counted) -> None:
         raise Problem.several(400, errors[:MOST_ERRORS])
 
 
-def _problem_with(recipient: Recipient) -> tuple[int, str, str] | None:
+def _problem_with(recipient: Recipient, groups: bool) -> tuple[int, str, str] | None:
     """Check a recipient: returns code, text and place of an error. Its forms exclude one another."""
     if recipient.address is not UNSET and recipient.channel is not UNSET:
         fine = _E164.fullmatch(recipient.address)
-        forms = given(recipient, "addresses", "profile_id", "memory_store_id")
+        forms = given(recipient, "addresses", *_STORED)
         if fine and not forms:
             return None
         if not forms:
             return 21211, "The address is not a phone number in E.164 form", ".address"
-    names = set(given(recipient, "address", "channel", "addresses", "profile_id", "memory_store_id"))
+    names = set(given(recipient, "address", "channel", "addresses", *_STORED))
     if names == {"addresses"} and not isinstance(recipient.addresses, UnsetType):
         for index, each in enumerate(recipient.addresses):
             if not _E164.fullmatch(each.address):
                 text = "The address is not a phone number in E.164 form"
                 return 21211, text, f".addresses[{index}].address"
         return None
-    if names == {"profile_id", "memory_store_id"}:
+    if names == {"profile_id", "memory_store_id"} or (groups and names in _GROUPS):
         return None
     text = "A recipient is an address with its channel, addresses, or a profileId with its memoryStoreId"
     return 20001, text, ""
+
+
+_STORED = ("profile_id", "memory_store_id", "cohort_id", "cohort_snapshot_id")
+_GROUPS = ({"cohort_id"}, {"cohort_snapshot_id"})
 
 
 def _one_form(sender: From) -> bool:
