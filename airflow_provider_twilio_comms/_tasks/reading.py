@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import msgspec
 
 from airflow_provider_twilio_comms._core.privacy import Redaction
+from airflow_provider_twilio_comms._core.recipients.prefetch import prefetch
 from airflow_provider_twilio_comms._core.reporting.message_log import Interval, Source
 from airflow_provider_twilio_comms._core.reporting.receipts import FAILED, Receipt, receipt_of
 from airflow_provider_twilio_comms._tasks.task_state import Progress, Step
 from airflow_provider_twilio_comms.api.comms import messages, operations
 from airflow_provider_twilio_comms.api.comms.messages import Message
 from airflow_provider_twilio_comms.api.comms.operations import Operation
+from airflow_provider_twilio_comms.api.flows import all_of, fetched
 from airflow_provider_twilio_comms.exceptions import ApiError, OperationGone
 
 if TYPE_CHECKING:
@@ -29,43 +30,33 @@ S = TypeVar("S")
 
 
 class Reading:
-    """A hook's calls made by a few threads, which share its one HTTP session."""
+    """A hook's calls, at most ``concurrency`` of them together."""
 
-    def __init__(self, hook: TwilioHook, pool: ThreadPoolExecutor) -> None:
-        self._run, self._pool = hook.run, pool
+    def __init__(self, hook: TwilioHook, concurrency: int) -> None:
+        self._run, self._at_once = hook.run, concurrency
 
     def pages(self, first: Call[Page[T]]) -> Iterator[Page[T]]:
-        """Every page of a list. Two are held at most: the one in hand, and the one that follows."""
-        coming: Future[Page[T]] | None = self._pool.submit(self._run, first)
-        while coming is not None:
-            page = coming.result()
-            coming = self._pool.submit(self._run, page.next) if page.next else None
-            yield page
+        """Every page of a list, of which the next one is fetched while one is worked on."""
+        return prefetch(lambda: self._pages(first), depth=1)
 
     def each(self, ask: Callable[[S], Call[T]], of: Iterable[S]) -> list[T | None]:
         """The answer to a call for each, in order; None where Twilio answers 404."""
-        asked = [self._pool.submit(self._run, ask(item)) for item in of]
-        return [_there(answer) for answer in asked]
+        calls = (cast("Call[T | None]", ask(item)) for item in of)
+        return self._run(all_of(map(fetched, calls), self._at_once))
 
-
-def _there(answer: Future[T]) -> T | None:
-    try:
-        return answer.result()
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        return None
+    def _pages(self, first: Call[Page[T]]) -> Iterator[Page[T]]:
+        call: Call[Page[T]] | None = first
+        while call is not None:
+            page = self._run(call)
+            yield page
+            call = page.next
 
 
 @contextmanager
 def reading(hook: TwilioHook, concurrency: int) -> Iterator[Reading]:
     """Make at most ``concurrency`` requests at a time, while the block lasts."""
-    hook.get_conn()  # made here, before threads ask for it
-    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="twilio")
-    try:
-        yield Reading(hook, pool)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    hook.get_conn()  # made here, before the thread that fetches ahead asks for it
+    yield Reading(hook, concurrency)
 
 
 R = TypeVar("R", bound=msgspec.Struct)

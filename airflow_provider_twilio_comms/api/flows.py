@@ -2,33 +2,40 @@
 
 A flow yields a ``Call`` to have it made (and is sent what the call reads, or has the error thrown in), a
 ``Pause`` to wait (and is sent the time after it, in seconds since 1970), a ``Download`` to have a file read
-(and is sent its size), an ``Upload`` to have one written, or an ``Aside`` to have something done that is not
-Twilio's (and is sent its result). It returns its result. The runners in ``client/`` are the only ones to
-know how: with requests or aiohttp.
+(and is sent its size), an ``Upload`` to have one written, an ``Aside`` to have something done that is not
+Twilio's (and is sent its result) or a ``Group`` to have many calls and flows carried out together (and is
+sent those that have ended since it was yielded last). It returns its result. The runners in ``client/`` are
+the only ones to know how: with requests or aiohttp, threads or tasks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import IO, Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
+from airflow_provider_twilio_comms.api.pace import Pace
 from airflow_provider_twilio_comms.api.wire import Call, Effect, Method, Page
-from airflow_provider_twilio_comms.exceptions import ApiError
+from airflow_provider_twilio_comms.exceptions import ApiError, TwilioError
 
 __all__ = [
     "Aside",
     "Done",
     "Download",
+    "Ended",
     "Flow",
+    "Group",
     "Pause",
     "Upload",
     "advance",
+    "all_of",
     "aside",
+    "attempted",
     "every_item",
     "every_page",
     "fetched",
+    "gone_through",
     "made",
     "now",
     "removed",
@@ -113,7 +120,46 @@ class Aside:
     do: Callable[[], Any]
 
 
-Flow: TypeAlias = Generator["Call[Any] | Pause | Download | Upload | Aside", Any, T]
+class Ended(NamedTuple):
+    """How one of a group ended: what it gave, or its error."""
+
+    key: Any
+    value: Any = None
+    error: TwilioError | None = None
+
+
+class Group:
+    """Calls and flows to be carried out together, at most ``at_once`` of them, at a ``pace``.
+
+    ``work`` gives pairs of a key and a call or flow. It is gone through as places become free, so it may be
+    endless, and what it gives is always begun. A flow that yields a group is sent a list of those that have
+    ended meanwhile (:class:`Ended`, as they end), and yields it again for the next ones; an empty list says
+    that all have ended. A slow one therefore holds up nobody but itself. An error is a value
+    like any other, and :meth:`stop` begins no further ones; those under way are finished in any case, also
+    where the flow ends before them. ``weigh`` says how much one counts for the pace; ``time`` is when
+    ``work`` was last asked for one, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        work: Iterable[tuple[Any, Call[Any] | Flow[Any]]],
+        at_once: int,
+        pace: Pace | None = None,
+        weigh: Callable[[Any], float] | None = None,
+    ) -> None:
+        self.work = work
+        self.at_once = max(1, at_once)
+        self.pace: Pace = pace or Pace()
+        self.weigh: Callable[[Any], float] = weigh or (lambda key: 1.0)
+        self.stopped = False
+        self.time = 0.0
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self.stopped = True
+
+
+Flow: TypeAlias = Generator["Call[Any] | Pause | Download | Upload | Aside | Group", Any, T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +196,15 @@ def fetched(call: Call[T]) -> Flow[T | None]:
         raise
 
 
+def attempted(flow: Flow[Any]) -> Flow[TwilioError | None]:
+    """Carry a flow through; returns its error as a value, None where it has none."""
+    try:
+        yield from flow
+    except TwilioError as error:
+        return error
+    return None
+
+
 def removed(call: Call[None]) -> Flow[bool]:
     """Delete something; returns True if it existed."""
     try:
@@ -176,6 +231,35 @@ def aside(do: Callable[[], T]) -> Flow[T]:
     """Run a blocking function; returns its result."""
     result: T = yield Aside(do)
     return result
+
+
+def gone_through(group: Group, take: Callable[[Any, Any], None]) -> Flow[None]:
+    """Carry out a group, and hand each key and what came of it to ``take``, as they end.
+
+    At the first error, or where ``take`` raises one, no further ones are begun; those under way are finished
+    and taken, and the error is raised.
+    """
+    failed: TwilioError | None = None
+    ended: list[Ended] = yield group
+    while ended:
+        for key, value, error in ended:
+            try:
+                if error is not None:
+                    raise error
+                take(key, value)
+            except TwilioError as raised:
+                failed = failed or raised
+                group.stop()
+        ended = yield group
+    if failed is not None:
+        raise failed
+
+
+def all_of(work: Iterable[Call[T] | Flow[T]], at_once: int) -> Flow[list[T]]:
+    """Carry out calls and flows together; returns what each gave, in their order. Raises the first error."""
+    found: dict[int, T] = {}
+    yield from gone_through(Group(enumerate(work), at_once), found.__setitem__)
+    return [found[place] for place in sorted(found)]
 
 
 def saved(url: str, into: IO[bytes]) -> Flow[int]:

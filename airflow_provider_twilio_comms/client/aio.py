@@ -7,8 +7,8 @@ import io
 import time
 import urllib.request
 from base64 import b64encode
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying
@@ -17,11 +17,12 @@ from airflow_provider_twilio_comms.api.flows import (
     Aside,
     Done,
     Download,
+    Ended,
     Flow,
+    Group,
     Pause,
     Upload,
     advance,
-    made,
 )
 from airflow_provider_twilio_comms.api.wire import Call, Reply
 from airflow_provider_twilio_comms.client._downloads import BLOCK, broken, emptied, unkept
@@ -33,6 +34,7 @@ from airflow_provider_twilio_comms.client._exchange import (
     lost,
     too_large,
 )
+from airflow_provider_twilio_comms.client._groups import Progress
 from airflow_provider_twilio_comms.client._sharing import Shared
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.client.retry import outcome, policy
@@ -46,7 +48,7 @@ T = TypeVar("T")
 class AsyncClient:
     """Runs calls and flows over one ``aiohttp.ClientSession``, on the loop that it was made on."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, connections: int = 32) -> None:
         import aiohttp
 
         self._courier = RequestBuilder(config)
@@ -56,7 +58,7 @@ class AsyncClient:
         self._of_files = aiohttp.ClientTimeout(total=None, **pieces)  # they may be large, and go to a file
         self._session = aiohttp.ClientSession(
             timeout=timeout,
-            connector=aiohttp.TCPConnector(limit=32),
+            connector=aiohttp.TCPConnector(limit=connections),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         # aiohttp would repeat a GET once by itself; the rule in retry.py is to be the only one.
@@ -64,31 +66,96 @@ class AsyncClient:
         self._timeout = config.timeout
         self._proxies: dict[str, dict[str, Any]] = {}
 
-    async def run(self, work: Call[T] | Flow[T]) -> T:
-        """Make a call, or carry a flow through, and return its result."""
-        flow = made(work) if isinstance(work, Call) else work
-        step = advance(flow)
-        while not isinstance(step, Done):
-            try:
-                step = advance(flow, await self._perform(step))
-            except TwilioError as error:
-                step = advance(flow, error=error)
+    async def run(
+        self, work: Call[T] | Flow[T], told: Callable[[TwilioError, float], None] | None = None
+    ) -> T:
+        """Make a call, or carry a flow through, and return its result.
+
+        ``told`` hears of each error after which a call may be made again.
+        """
+        if isinstance(work, Call):
+            return await self._perform(work, told)  # type: ignore[no-any-return]
+        groups: dict[Group, _Carrying] = {}
+        step = advance(work)
+        try:
+            while not isinstance(step, Done):
+                try:
+                    if isinstance(step, Group):
+                        if step not in groups:
+                            groups[step] = _Carrying(step)
+                        answer: Any = await self._ended(groups[step])
+                    else:
+                        answer = await self._perform(step, told)
+                    step = advance(work, answer)
+                except TwilioError as error:
+                    step = advance(work, error=error)
+        except Exception:
+            await _finish(groups.values())
+            raise
+        except BaseException:
+            _cancel(groups.values())
+            raise
+        await _finish(groups.values())
         return step.value
+
+    async def carry_out(self, progress: Progress, key: Any, work: Any, wake: Callable[[], None]) -> None:
+        """Carry out one of a group, whose error is a value; a bug ends the group."""
+        try:
+            progress.end(Ended(key, await self.run(work, progress.throttled)))
+        except TwilioError as error:
+            progress.end(Ended(key, error=error))
+        except BaseException as error:
+            progress.fail(error)
+        wake()
 
     async def close(self) -> None:
         await self._session.close()
 
-    async def _perform(self, step: Call[Any] | Pause | Download | Upload | Aside) -> Any:
+    async def _ended(self, group: _Carrying) -> list[Ended]:
+        """Begin what may begin, and wait until something has ended; nothing says that all has."""
+        while True:
+            group.ended.clear()
+            for key, work in group.due(time.monotonic()):
+                group.tasks.add(asyncio.create_task(self.carry_out(group, key, work, group.ended.set)))
+            if found := group.taken():
+                group.tasks = {task for task in group.tasks if not task.done()}
+                return found
+            delay = group.delay(time.monotonic())
+            if not group.under_way and delay is None:
+                return []
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(group.ended.wait(), delay)
+
+    async def _perform(
+        self,
+        step: Call[Any] | Pause | Download | Upload | Aside,
+        told: Callable[[TwilioError, float], None] | None,
+    ) -> Any:
         if isinstance(step, Pause):
             return await _pause(step)
         if isinstance(step, Aside):
             return await asyncio.to_thread(step.do)
-        if isinstance(step, Download):
-            return await AsyncRetrying(**self._policy)(self._download, step)
-        if isinstance(step, Upload):
-            return await AsyncRetrying(**self._policy)(self._upload, step)
+        if isinstance(step, Download | Upload):
+            return await AsyncRetrying(**self._policy)(self._carry, step)
         try:
-            return await AsyncRetrying(**self._policy)(self._deliver, step)
+            return await self._deliver(
+                step
+            )  # nearly always the only attempt, and a retry's bookkeeping costs
+        except TwilioError as error:
+            first: list[TwilioError] = [error]
+
+        async def attempt(call: Call[Any]) -> Any:
+            try:
+                if first:
+                    raise first.pop()
+                return await self._deliver(call)
+            except TwilioError as error:
+                if told:
+                    told(error, time.monotonic())
+                raise
+
+        try:
+            return await AsyncRetrying(**self._policy)(attempt, step)
         except TwilioError as error:
             raise outcome(step, error) from error.__cause__
 
@@ -135,6 +202,12 @@ class AsyncClient:
         if request.product not in self._proxies:
             self._proxies[request.product] = _proxy_of(request.url)
         return self._proxies[request.product]
+
+    async def _carry(self, file: Download | Upload) -> int | None:
+        if isinstance(file, Download):
+            return await self._download(file)
+        await self._upload(file)
+        return None
 
     async def _download(self, download: Download) -> int:
         import aiohttp
@@ -184,6 +257,27 @@ class AsyncClient:
         if isinstance(error, asyncio.TimeoutError):
             return f"no whole answer within {WHOLE * self._timeout:g} s"
         return f"the connection broke ({type(error).__name__})"
+
+
+class _Carrying(Progress):
+    """A group on this loop."""
+
+    def __init__(self, group: Group) -> None:
+        super().__init__(group)
+        self.ended = asyncio.Event()
+        self.tasks: set[asyncio.Task[None]] = set()
+
+
+async def _finish(groups: Iterable[_Carrying]) -> None:
+    """Wait for what a flow has left under way."""
+    if tasks := [task for group in groups for task in group.tasks]:
+        await asyncio.gather(*tasks)
+
+
+def _cancel(groups: Iterable[_Carrying]) -> None:
+    for group in groups:
+        for task in group.tasks:
+            task.cancel()
 
 
 def _proxy_of(url: str) -> dict[str, Any]:

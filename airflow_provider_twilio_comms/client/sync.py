@@ -14,7 +14,9 @@ from airflow_provider_twilio_comms.api.flows import (
     Aside,
     Done,
     Download,
+    Ended,
     Flow,
+    Group,
     Pause,
     Upload,
     advance,
@@ -30,6 +32,7 @@ from airflow_provider_twilio_comms.client._exchange import (
     lost,
     too_large,
 )
+from airflow_provider_twilio_comms.client._loop import LoopThread, Waiting
 from airflow_provider_twilio_comms.client._sharing import Shared
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.client.retry import outcome, policy
@@ -47,7 +50,9 @@ class Client:
     """Runs calls and flows over one ``requests.Session``. Safe to share between threads."""
 
     def __init__(self, config: Config) -> None:
+        self._config = config
         self._courier = RequestBuilder(config)
+        self._loop: LoopThread | None = None
         self._timeout = (min(config.timeout, 10.0), config.timeout)
         self._retrying = Retrying(**policy(config.max_attempts))
         self._session, self._process = _session(), os.getpid()
@@ -56,16 +61,44 @@ class Client:
     def run(self, work: Call[T] | Flow[T]) -> T:
         """Make a call, or carry a flow through, and return its result."""
         flow = made(work) if isinstance(work, Call) else work
+        groups: dict[Group, Waiting] = {}
         step = advance(flow)
-        while not isinstance(step, Done):
-            try:
-                step = advance(flow, self._perform(step))
-            except TwilioError as error:
-                step = advance(flow, error=error)
+        try:
+            while not isinstance(step, Done):
+                try:
+                    step = advance(
+                        flow, self._ended(step, groups) if isinstance(step, Group) else self._perform(step)
+                    )
+                except TwilioError as error:
+                    step = advance(flow, error=error)
+        except Exception:
+            self._finish(groups)
+            raise
+        self._finish(groups)
         return step.value
 
     def close(self) -> None:
         self._session.close()
+        if self._loop is not None and self._process == os.getpid():
+            self._loop.close()
+
+    def _ended(self, group: Group, groups: dict[Group, Waiting]) -> list[Ended]:
+        """Those of a group that have ended since the last time; none once all have."""
+        self._mind_forks()
+        self._loop = self._loop or LoopThread(self._config)
+        return self._loop.ended(groups.setdefault(group, Waiting(group)))
+
+    def _finish(self, groups: dict[Group, Waiting]) -> None:
+        """Wait for what a flow has left under way."""
+        for group in groups:
+            group.stop()
+            while self._ended(group, groups):
+                pass
+
+    def _mind_forks(self) -> None:
+        """A fork may not share its parent's connections, and has none of its threads."""
+        if self._process != os.getpid():
+            self._session, self._process, self._loop = _session(), os.getpid(), None
 
     def _perform(self, step: Call[Any] | Pause | Download | Upload | Aside) -> Any:
         if isinstance(step, Pause):
@@ -92,8 +125,7 @@ class Client:
         import requests
         import urllib3
 
-        if self._process != os.getpid():  # a fork may not share its parent's connections
-            self._session, self._process = _session(), os.getpid()
+        self._mind_forks()
         body = _Body(request.body) if request.body is not None else None
         prepared = requests.PreparedRequest()
         prepared.prepare(request.method, request.url, dict(request.headers), data=body)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["TwilioBulkMessageOperator"]
 
 Content = str | Mapping[str, Any]
+MOST_AT_ONCE = 200
 MAX_RECIPIENTS = 10_000  # of one request, as api/comms says, which DAG files need not import
 
 
@@ -74,6 +75,8 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     :param max_failed: the share or count that may fail
     :param recipients_per_request: at most so many in one request, to go in smaller steps; the same for every
         try, since a request is what is sent once
+    :param requests_at_once: at most so many requests are under way together; as many are in memory, and of as
+        many a try that is killed leaves the outcome to be looked up
     """
 
     template_fields: Sequence[str] = (
@@ -101,6 +104,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         min_delivered: float | int | None = None,
         max_failed: float | int | None = None,
         recipients_per_request: int = MAX_RECIPIENTS,
+        requests_at_once: int = 4,
         **kwargs: Any,
     ) -> None:
         super().__init__(wait_for=wait_for, **kwargs)
@@ -116,6 +120,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         self.recipients_per_request: int = count_of(
             "recipients_per_request", recipients_per_request, MAX_RECIPIENTS
         )
+        self.requests_at_once: int = count_of("requests_at_once", requests_at_once, MOST_AT_ONCE)
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         with failing_fast():
@@ -197,6 +202,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
             self.on_unknown,
             self.unknown_after,
             self.schedule(request.send_at),
+            at_once=self.requests_at_once,
             **self.settings(context, ledger, plan),
         )
         sending.counting = _metrics.counting("messages", conn_id=self.twilio_conn_id, kind="bulk")

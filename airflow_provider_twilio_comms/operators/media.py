@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_twilio_comms._tasks.arguments import ids_of
@@ -78,12 +78,14 @@ class TwilioDownloadMediaOperator(_MediaOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow.sdk import ObjectStoragePath
 
+        from airflow_provider_twilio_comms.api.flows import all_of, aside
+
         folder = ObjectStoragePath(self.output_path)
         folder.fs  # noqa: B018  # the storage's connection is read here, not in a thread
         with failing_fast():
             files = self.files()
-            with ThreadPoolExecutor(max(1, self.at_once)) as pool:
-                sizes = list(pool.map(lambda file: self._copied(file, folder), files))
+            copies = (aside(partial(self._copied, file, folder)) for file in files)
+            sizes = self.hook.run(all_of(copies, self.at_once))
         self.log.info("Copied %d files of %s bytes", len(files), f"{sum(sizes):,}")
         names = [_name(file) for file in files] if len(files) <= SHOWN else None
         return {"count": len(files), "bytes": sum(sizes), "output_path": self.output_path, "files": names}

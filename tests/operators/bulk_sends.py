@@ -36,6 +36,7 @@ def bulk(recipients: Any, **kwargs: Any) -> TwilioBulkMessageOperator:
         "deferrable": False,
         "poll_interval": 0.1,
         "unknown_after": 1.0,
+        "requests_at_once": 1,  # so that what came before a fault is known
     }
     return TwilioBulkMessageOperator(recipients=recipients, **{**defaults, **kwargs})
 

@@ -158,6 +158,7 @@ class TestATableThatChanges:
         operator = transfer(
             "SELECT phone, name FROM people ORDER BY id",
             recipients_per_request=10,
+            requests_at_once=1,
             on_unknown="resend" if number > 1 else "fail",
             **kwargs,
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, ClassVar
@@ -28,9 +29,16 @@ from airflow_provider_twilio_comms.api.comms._arguments import (
     checked_tags,
     schedule,
 )
-from airflow_provider_twilio_comms.api.flows import Flow, fetched, made
+from airflow_provider_twilio_comms.api.flows import Ended, Flow, Group, attempted, fetched, made, now
+from airflow_provider_twilio_comms.api.pace import Pace
 from airflow_provider_twilio_comms.api.wire import Call, Page
-from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, RecipientsChanged, SendUncertain
+from airflow_provider_twilio_comms.exceptions import (
+    ApiError,
+    InvalidInput,
+    RecipientsChanged,
+    SendUncertain,
+    TwilioError,
+)
 
 _CHANNELS: dict[str, tuple[Channel, SenderChannel]] = {
     "phone": ("PHONE", "SMS"),
@@ -174,7 +182,9 @@ MOST_PAGES = 20  # pages that are read to find out what else was sent under a ke
 
 
 class BulkSend(SendOnce[Chunk, messages.Accepted]):
-    """A bulk send under way. ``schedule`` says when each chunk goes out."""
+    """A bulk send under way. ``schedule`` says when each chunk goes out, ``at_once`` how many may be under
+    way together: so many are in memory, and of so many a killed try leaves the outcome open.
+    """
 
     noun: ClassVar[str] = "chunk"
     tagged: ClassVar[bool] = True
@@ -187,17 +197,85 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         on_unknown: OnUnknown = "fail",
         lag: float = LAG,
         schedule: Schedule | None = None,
+        *,
+        at_once: int = 1,
+        pace: Pace | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(ledger, on_unknown, lag, schedule or Schedule(request.send_at), **settings)
         self.plan = plan
         self._request = request
+        self._at_once = at_once
+        self._pace = pace
+        self._places: dict[str, int] = {}  # of ids in the plan
+        self._open: set[int] = set()  # chunks under way
 
     def parts(self) -> list[Chunk]:
         return self.plan.chunks
 
     def outline(self) -> Outline:
         return self.plan.outline(self._request.fingerprint, self.schedule.quiet_hours is not None)
+
+    def send_all(self, parts: Sequence[tuple[Chunk, Entry | None]], began: float) -> Flow[None]:
+        """Settle what earlier tries began, then send the others together.
+
+        Where one goes wrong, none is begun after it until it is settled, and those under way are finished.
+        """
+        if self._at_once == 1 or len(parts) == 1:
+            yield from super().send_all(parts, began)
+            return
+        waiting: deque[tuple[Chunk, Entry | None]] = deque()
+        for part, entry in parts:
+            if not (yield from self.settled_before(part, entry, began)):
+                waiting.append((part, entry))
+        while waiting:
+            yield from self._send_together(waiting, began)
+        self.ids.sort(key=lambda identity: self._places.get(identity, 0))
+
+    def _send_together(self, waiting: deque[tuple[Chunk, Entry | None]], began: float) -> Flow[None]:
+        """Send those that wait, up to the first that goes wrong; raises what cannot be settled."""
+
+        def work() -> Iterator[tuple[tuple[Chunk, Entry], Call[messages.Accepted]]]:
+            while waiting:
+                part, before = waiting[0]
+                entry, call = self.begin(part, before, group.time)
+                waiting.popleft()
+                self._open.add(part.number)
+                yield (part, entry), call
+
+        group = Group(work(), self._at_once, self._pace)
+        wrong: list[Ended] = []
+        errors = [(yield from attempted(self._answers(group, waiting, wrong, began)))]
+        for (part, entry), _, problem in wrong:
+            assert problem is not None
+            self.last = not waiting and part is wrong[-1].key[0]
+            errors.append((yield from attempted(self.went_wrong(part, entry, problem))))
+        for error in filter(None, errors):
+            raise error
+
+    def _answers(self, group: Group, waiting: Sized, wrong: list[Ended], began: float) -> Flow[None]:
+        """Settle those that Twilio took, and gather those that went ``wrong``."""
+        failed: TwilioError | None = None
+        while found := (yield group):
+            for ended in found:
+                part, entry = ended.key
+                self._open.discard(part.number)
+                self.last = not (waiting or self._open or wrong)
+                if ended.error is not None:
+                    group.stop()
+                    wrong.append(ended)
+                elif error := (yield from attempted(self.answered(part, entry, ended.value))):
+                    group.stop()
+                    failed = failed or error
+                else:
+                    self.told(part, (yield from now()) - began)
+        if failed:
+            raise failed
+
+    def count(self, part: Chunk, identity: str | None) -> None:
+        super().count(part, identity)
+        if identity:
+            self._places[identity] = part.number
 
     def request(self, part: Chunk, time: float) -> Call[messages.Accepted]:
         tags = {TAG: self._tag(part), KEY_TAG: self.ledger.name}
@@ -258,7 +336,7 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
             f"chunk {part.number + 1} of {len(self.plan.chunks)} ({part.count:,} recipients) was given "
             f"to Twilio {when}, no reply came, and {what}. Certainly "
             f"sent: {self.sent:,} recipients in {len(self.ids)} operations. This chunk was not "
-            "sent again, and nothing after it was. Run the task again, and it looks again. If it stays "
+            "sent again, and none was begun after it. Run the task again, and it looks again. If it stays "
             f"unknown, look for the tag {tag} in Twilio's console: only where it certainly is not there, "
             "clear the task with on_unknown='resend'; on_unknown='assume_sent' goes on without it",
             part=f"chunk {part.number + 1}",

@@ -166,13 +166,17 @@ class SendOnce(ABC, Generic[P, R]):
             )
         began = yield from now()
         self.ledger.begin(outline, began, self.snapshot)
-        for part, entry in zip(parts, matched, strict=True):
-            self.last = part is parts[-1]
+        yield from self.send_all(list(zip(parts, matched, strict=True)), began)
+        self.finish(outline)
+        return self.ids
+
+    def send_all(self, parts: Sequence[tuple[P, Entry | None]], began: float) -> Flow[None]:
+        """Bring every part to its end, one after the other."""
+        for part, entry in parts:
+            self.last = part is parts[-1][0]
             yield from self.each(part, entry, began)
             time = yield from now()
             self.told(part, time - began)
-        self.finish(outline)
-        return self.ids
 
     def finish(self, outline: Outline) -> None:
         """Note that every part is settled, for the key first: whoever finds the send complete only waits."""
@@ -216,21 +220,24 @@ class SendOnce(ABC, Generic[P, R]):
 
     def each(self, part: P, entry: Entry | None, began: float) -> Flow[None]:
         """Bring one part to its end, wherever an earlier try left it."""
+        if not (yield from self.settled_before(part, entry, began)):
+            yield from self.send(part, entry)
+
+    def settled_before(self, part: P, entry: Entry | None, began: float) -> Flow[bool]:
+        """Whether an earlier try, or another task, has sent a part."""
         if entry and entry.state in ("accepted", "assumed"):
             if entry.operation_id is None and (yield from self._once_more(part, entry)):
-                return
+                return True
             self.count(part, entry.operation_id)
             log.info("%s was sent on an earlier try", self.name(part))
-            return
+            return True
         if entry and entry.state == "sending":
-            if (yield from self._reconciled(part, entry, "on an earlier try")):
-                return
-        elif not entry and (self.ledger.blank or self.ask):
+            return (yield from self._reconciled(part, entry, "on an earlier try"))
+        if not entry and (self.ledger.blank or self.ask):
             since = began if self.ledger.blank else began - self.lag
             unsent = Entry("sending", part.fingerprint, part.count, part=part.number, who=part.who)
-            if (yield from self._found(part, unsent, since, known=False)):
-                return
-        yield from self.send(part, entry)
+            return (yield from self._found(part, unsent, since, known=False))
+        return False
 
     def entry(self, part: P, time: float, before: Entry | None = None) -> Entry:
         """The ledger's entry of a part that is about to be sent."""
@@ -256,30 +263,44 @@ class SendOnce(ABC, Generic[P, R]):
 
     def send(self, part: P, before: Entry | None = None, again: bool = False) -> Flow[None]:
         """Send one part, and settle what became of it."""
+        time = yield from now()
+        entry, call = self.begin(part, before, time)
+        try:
+            reply = yield from made(call)
+        except TwilioError as error:
+            yield from self.went_wrong(part, entry, error, may_resend=not again)
+        else:
+            yield from self.answered(part, entry, reply)
+
+    def begin(self, part: P, before: Entry | None, time: float) -> tuple[Entry, Call[R]]:
+        """Note that a part is about to be sent; returns the note and the call."""
         if self.stopped:
             raise TwilioError(f"{self.name(part)}: the task was killed, so nothing more was posted")
-        time = yield from now()
         call = self.request(part, time)
         entry = self.ledger.sending(self.entry(part, time, before), self.name(part))
         self.counting("sent", part.count)
-        try:
-            reply = yield from made(call)
-        except SendUncertain as error:
+        return entry, call
+
+    def answered(self, part: P, entry: Entry, reply: R) -> Flow[None]:
+        """Settle a part that Twilio took."""
+        identity = self.identity(reply)
+        if identity is None:
+            log.warning("%s: Twilio took it and named no id", self.name(part))
+            if (yield from self._found(part, entry, entry.since, known=True)):
+                return
+        self.accept(part, entry, identity)
+
+    def went_wrong(self, part: P, entry: Entry, error: TwilioError, may_resend: bool = True) -> Flow[None]:
+        """Settle a part whose request ended in an error; raises it where nothing else can be done."""
+        if isinstance(error, SendUncertain):
             log.warning("%s: %s", self.name(part), error)
-            if not (yield from self._reconciled(part, entry, "just now", may_resend=not again)):
+            if not (yield from self._reconciled(part, entry, "just now", may_resend=may_resend)):
                 yield from self.send(part, entry, again=True)
-        except (ApiError, Refused, TransportFailed) as error:
-            if _not_taken(error):
-                self.ledger.settled(replace(entry, state="refused"))
-                self.counting("refused", part.count, verdict=verdict_of(error))
-            raise
-        else:
-            identity = self.identity(reply)
-            if identity is None:
-                log.warning("%s: Twilio took it and named no id", self.name(part))
-                if (yield from self._found(part, entry, time, known=True)):
-                    return
-            self.accept(part, entry, identity)
+            return
+        if isinstance(error, (ApiError, Refused, TransportFailed)) and not_taken(error):
+            self.ledger.settled(replace(entry, state="refused"))
+            self.counting("refused", part.count, verdict=verdict_of(error))
+        raise error
 
     def name(self, part: P) -> str:
         """What a person calls a part."""
@@ -367,7 +388,7 @@ class SendOnce(ABC, Generic[P, R]):
             pause = min(next(checks), max(0.1, end - time))
 
 
-def _not_taken(error: Exception) -> bool:
+def not_taken(error: Exception) -> bool:
     """Whether Twilio certainly did not take the request."""
     if isinstance(error, Refused) or untouched(error):
         return True

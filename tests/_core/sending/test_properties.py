@@ -64,6 +64,7 @@ class World(RuleBasedStateMachine):
         self.tries, self.max_tries, self.clears = 0, 3, 0
         self.people: list[int] = []
         self.size, self.text = 3, "Hello"
+        self.at_once = 1
         self.suppressed: set[int] = set()
         self.resend = False
         self.uncertain = False
@@ -110,6 +111,10 @@ class World(RuleBasedStateMachine):
     @rule(size=st.integers(1, 4))
     def resize(self, size: int) -> None:
         self.size = size
+
+    @rule(at_once=st.sampled_from([1, 2, 4]))
+    def send_together(self, at_once: int) -> None:
+        self.at_once = at_once
 
     @precondition(lambda self: self.keeps)
     @rule(text=st.sampled_from(["Hello", "Good morning"]))
@@ -210,6 +215,7 @@ class BulkWorld(World):
             [number(person) for person in self.people],
             content=self.text,
             recipients_per_request=self.size,
+            requests_at_once=self.at_once,
             suppress=[number(person) for person in sorted(self.suppressed)] or None,
             on_unknown="resend" if self.resend else "fail",
             unknown_after=0.0,
