@@ -46,6 +46,8 @@ def get_provider_info() -> dict[str, Any]:
         "transfers": [
             _transfer("SQL", "transfers.sql_to_twilio"),
             _transfer("Object storage", "transfers.object_storage_to_twilio"),
+            _transfer("SQL", "transfers.sql_to_twilio_profiles"),
+            _transfer("Object storage", "transfers.object_storage_to_twilio_profiles"),
             _transfer(_TWILIO, "transfers.messages_to_object_storage", "Object storage"),
             _transfer(_TWILIO, "transfers.messages_to_sql", "SQL"),
             _transfer(_TWILIO, "transfers.usage_records_to_object_storage", "Object storage"),

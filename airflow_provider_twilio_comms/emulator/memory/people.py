@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,6 +80,8 @@ class People:
                 if value is not None and not _fits(value, definition.data_type):
                     kind = definition.data_type
                     raise Problem(400, 20001, f"{where}: {group_name}.{name} is not a valid {kind}")
+                if value is not None and not _keeps(value, definition.validation_rule):
+                    raise Problem(400, 20001, f"{where}: {group_name}.{name} breaks its validation rule")
 
     def identifiers_in(self, traits: Traits) -> list[tuple[str, str]]:
         """List the identifiers in traits, normalized; one that is not valid is left out."""
@@ -176,6 +179,17 @@ def _fits(value: Any, data_type: str) -> bool:
     if isinstance(value, str):
         return len(value) <= LONGEST_TEXT
     return not isinstance(value, list) or (len(value) <= LONGEST_ARRAY and _scalars(value))
+
+
+def _keeps(value: Any, rule: Any) -> bool:
+    """Tell if a value keeps the rule of its trait: bounds of its length or size, and a pattern."""
+    if not isinstance(rule, dict):
+        return True
+    size: Any = len(value) if isinstance(value, str | list) else value
+    least = rule.get("minLength", rule.get("minItems", rule.get("min", size)))
+    most = rule.get("maxLength", rule.get("maxItems", rule.get("max", size)))
+    fits = "pattern" not in rule or re.search(rule["pattern"], value) is not None
+    return bool(least <= size <= most and fits)
 
 
 def _scalars(values: Iterable[Any]) -> bool:
