@@ -28,6 +28,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.api_request",
                 "operators.approval",
                 "operators.bulk_messages",
+                "operators.cohorts",
                 "operators.deactivations",
                 "operators.media",
                 "operators.messages",
@@ -41,7 +42,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.send_message",
             )
         ],
-        "sensors": [_modules("sensors.messages", "sensors.operations")],
+        "sensors": [_modules("sensors.cohort_operations", "sensors.messages", "sensors.operations")],
         "hooks": [_modules("hooks.twilio")],
         "transfers": [
             _transfer("SQL", "transfers.sql_to_twilio"),
@@ -54,6 +55,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "triggers": [
             _modules(
+                "triggers.cohort_operations",
                 "triggers.deactivations",
                 "triggers.inbound",
                 "triggers.messages",
