@@ -12,6 +12,7 @@
         AuthenticationFailed   401, 403 or a code that says so
         RateLimited            429 from Twilio itself: the request was never processed
         ServerFailed           5xx, or a reply nobody can read: the request may have been processed
+      ProfileMerged          the profile is part of another now, whose id it names
       SendUncertain          a send whose outcome is unknown, with what was tried to find out
       DeliveryFailed         it ended below what the task asked for; carries the counts
         WaitTimedOut           it had not ended when the time was up
@@ -37,6 +38,7 @@ __all__ = [
     "InvalidInput",
     "NoRecipients",
     "OperationGone",
+    "ProfileMerged",
     "RateLimited",
     "RecipientsChanged",
     "Refused",
@@ -186,6 +188,14 @@ class RateLimited(ApiError):
 
 class ServerFailed(ApiError):
     """Twilio, or something before it, broke. The request may have been processed."""
+
+
+class ProfileMerged(TwilioError):
+    """The profile was merged into another, ``profile_id`` (301 or 308): nothing was done."""
+
+    fields: ClassVar[tuple[str, ...]] = ("profile_id", "status")
+    profile_id: str
+    status: int
 
 
 class SendUncertain(TwilioError):

@@ -28,6 +28,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.api_request",
                 "operators.approval",
                 "operators.bulk_messages",
+                "operators.cohorts",
                 "operators.content_templates",
                 "operators.deactivations",
                 "operators.event_streams",
@@ -44,17 +45,27 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.sender_pools",
             )
         ],
-        "sensors": [_modules("sensors.messages", "sensors.operations", "sensors.template_approvals")],
+        "sensors": [
+            _modules(
+                "sensors.cohort_operations",
+                "sensors.messages",
+                "sensors.operations",
+                "sensors.template_approvals",
+            )
+        ],
         "hooks": [_modules("hooks.twilio")],
         "transfers": [
             _transfer("SQL", "transfers.sql_to_twilio"),
             _transfer("Object storage", "transfers.object_storage_to_twilio"),
+            _transfer("SQL", "transfers.sql_to_twilio_profiles"),
+            _transfer("Object storage", "transfers.object_storage_to_twilio_profiles"),
             _transfer(_TWILIO, "transfers.messages_to_object_storage", "Object storage"),
             _transfer(_TWILIO, "transfers.messages_to_sql", "SQL"),
             _transfer(_TWILIO, "transfers.usage_records_to_object_storage", "Object storage"),
         ],
         "triggers": [
             _modules(
+                "triggers.cohort_operations",
                 "triggers.deactivations",
                 "triggers.inbound",
                 "triggers.messages",

@@ -11,8 +11,18 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from airflow_provider_twilio_comms._core.waiting import messages, operations, sent_messages
+from airflow_provider_twilio_comms._core.waiting import (
+    cohort_operations,
+    messages,
+    operations,
+    sent_messages,
+)
 from airflow_provider_twilio_comms._core.waiting.base import Ending, Until, Waiting, finished, polled
+from airflow_provider_twilio_comms._core.waiting.cohort_operations import (
+    CohortOutcome,
+    CohortWait,
+    SeenOperation,
+)
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
 from airflow_provider_twilio_comms._core.waiting.messages import MessageOutcome, MessageWait
 from airflow_provider_twilio_comms._core.waiting.operations import Outcome, Wait
@@ -32,6 +42,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_twilio_comms.api.comms.operations import Stats
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+    from airflow_provider_twilio_comms.triggers.cohort_operations import TwilioCohortOperationsTrigger
     from airflow_provider_twilio_comms.triggers.messages import (
         TwilioMessagesTrigger,
         TwilioSentMessagesTrigger,
@@ -280,3 +291,38 @@ class ClassicTaskWait(TaskWait[SentOutcome]):
     def _is_in_doubt(self, outcome: SentOutcome) -> bool:
         tally = outcome.tally
         return outcome.status != "error" and not (tally and tally.exact) and self._sids is not None
+
+
+@dataclass(frozen=True)
+class CohortTaskWait(TaskWait[CohortOutcome]):
+    """The wait of a task for operations on cohorts.
+
+    ``deadline`` and ``since`` are seconds since 1970, ``poll_interval`` and ``initial_delay`` seconds.
+    """
+
+    operation_ids: list[str]
+    deadline: float
+    since: float
+    poll_interval: float
+    initial_delay: float = INITIAL_DELAY
+
+    def wait(self) -> CohortWait:
+        return CohortWait(self.operation_ids, self.deadline, self.since)
+
+    def trigger(self, conn_id: str) -> TwilioCohortOperationsTrigger:
+        from airflow_provider_twilio_comms.triggers.cohort_operations import TwilioCohortOperationsTrigger
+
+        return TwilioCohortOperationsTrigger(
+            operation_ids=self.operation_ids,
+            twilio_conn_id=conn_id,
+            deadline=self.deadline,
+            since=self.since,
+            poll_interval=self.poll_interval,
+            not_before=time.time() + self.initial_delay,
+        )
+
+    def verdict(self, outcome: CohortOutcome | Mapping[str, Any] | None) -> Mapping[str, SeenOperation]:
+        """The operations, if all have ended well."""
+        if not isinstance(outcome, CohortOutcome):
+            outcome = CohortOutcome.from_event(outcome)
+        return cohort_operations.judge(self.operation_ids, outcome)

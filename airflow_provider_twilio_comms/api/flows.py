@@ -2,10 +2,10 @@
 
 A flow yields a ``Call`` to have it made (and is sent what the call reads, or has the error thrown in), a
 ``Pause`` to wait (and is sent the time after it, in seconds since 1970), a ``Download`` to have a file read
-(and is sent its size), an ``Aside`` to have something done that is not Twilio's (and is sent its result) or a
-``Group`` to have many calls and flows carried out together (and is sent those that have ended since it was
-yielded last). It returns its result. The runners in ``client/`` are the only ones to know how: with requests
-or aiohttp, threads or tasks.
+(and is sent its size), an ``Upload`` to have one written, an ``Aside`` to have something done that is not
+Twilio's (and is sent its result) or a ``Group`` to have many calls and flows carried out together (and is
+sent those that have ended since it was yielded last). It returns its result. The runners in ``client/`` are
+the only ones to know how: with requests or aiohttp, threads or tasks.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ __all__ = [
     "Flow",
     "Group",
     "Pause",
+    "Upload",
     "advance",
     "all_of",
     "aside",
@@ -39,6 +40,7 @@ __all__ = [
     "now",
     "removed",
     "saved",
+    "uploaded",
     "waited",
 ]
 
@@ -75,6 +77,37 @@ class Download:
     def path(self) -> str:
         """The part of the address that a log may show."""
         return urlsplit(self.url).netloc
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Upload:
+    """An upload of a file to an address that a reply named: one PUT, without credentials.
+
+    ``file`` can be sought: it is read from its start, again if the connection breaks. The repr shows the host
+    only, because anyone with the address can write the file.
+    """
+
+    url: str
+    file: IO[bytes]
+    content_type: str = "text/csv"
+
+    method: ClassVar[Method] = "PUT"
+    does: ClassVar[Effect] = "writes"
+    repeatable: ClassVar[bool] = True
+
+    def __repr__(self) -> str:
+        return f"<Upload to {self.path}>"
+
+    @property
+    def path(self) -> str:
+        """The part of the address that a log may show."""
+        return urlsplit(self.url).netloc
+
+    def size(self) -> int:
+        """Go to the start of the file; returns its size in bytes."""
+        size = self.file.seek(0, 2)
+        self.file.seek(0)
+        return size
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -126,7 +159,7 @@ class Group:
         self.stopped = True
 
 
-Flow: TypeAlias = Generator["Call[Any] | Pause | Download | Aside | Group", Any, T]
+Flow: TypeAlias = Generator["Call[Any] | Pause | Download | Upload | Aside | Group", Any, T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +266,11 @@ def saved(url: str, into: IO[bytes]) -> Flow[int]:
     """Download a file into another; returns its size in bytes."""
     size: int = yield Download(url, into)
     return size
+
+
+def uploaded(url: str, file: IO[bytes]) -> Flow[None]:
+    """Upload a file to an address that a reply named."""
+    yield Upload(url, file)
 
 
 def every_page(

@@ -41,7 +41,9 @@ __all__ = [
 T = TypeVar("T")
 E = TypeVar("E", bound=ApiError)
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-Product = Literal["api", "comms", "content", "events", "lookups", "messaging", "oauth", "pricing"]
+Product = Literal[
+    "api", "audiences", "comms", "content", "events", "lookups", "memory", "messaging", "oauth", "pricing"
+]
 # reads: changes nothing, may be repeated. writes: changes the account. sends: texts somebody.
 Effect = Literal["reads", "writes", "sends"]
 
@@ -70,8 +72,9 @@ class Call(Generic[T]):
     ``{AccountSid}`` is the connection's. Give at most one of ``form`` (pairs, PascalCase, or a form already
     encoded), ``json`` (anything msgspec encodes) and ``body`` (JSON already encoded). ``recipients`` are the
     addresses that a call which sends would text, if it knows them. ``redirects`` means that the answer is an
-    address elsewhere: a 3xx is read then, and never followed with credentials. Its repr shows neither query
-    nor body, since they can hold phone numbers.
+    address elsewhere: a 3xx is read then, and never followed with credentials. ``headers`` are sent besides
+    the usual ones. ``idempotent`` marks a POST or PATCH that Twilio processes once, however often it is made.
+    Its repr shows neither query nor body, since they can hold phone numbers.
     """
 
     method: Method
@@ -86,6 +89,8 @@ class Call(Generic[T]):
     effect: Effect | None = None
     recipients: Sequence[str] = ()
     redirects: bool = False
+    headers: Sequence[tuple[str, str]] = ()
+    idempotent: bool = False
 
     def __repr__(self) -> str:
         return f"<Call {self.method} {self.product} {self.path}>"
@@ -98,7 +103,8 @@ class Call(Generic[T]):
     @property
     def repeatable(self) -> bool:
         """True if the call may be made again although Twilio may have processed it."""
-        return self.does == "reads" or (self.does == "writes" and self.method in ("PUT", "DELETE"))
+        once = self.idempotent or self.method in ("PUT", "DELETE")
+        return self.does == "reads" or (self.does == "writes" and once)
 
     def target(self, account_sid: str) -> str:
         """Build path and query, to be appended to a base address."""
@@ -167,11 +173,15 @@ def checked(call: Call[T], reply: Reply) -> T:
     """Read a reply of success, as the call says; raise :class:`ApiError` for any other."""
     if 200 <= reply.status < (400 if call.redirects else 300):
         return call.read(reply)
-    raise error_of(reply)
+    raise error_of(reply, call.product)
 
 
-def error_of(reply: Reply) -> ApiError:
-    """Read the error that a reply describes: the comms envelope, the classic shape, or text cut short."""
+def error_of(reply: Reply, product: Product = "comms") -> ApiError:
+    """Read the error that a reply describes, in any of Twilio's four shapes.
+
+    They are the comms envelope (``errors``), the classic ``code, message, more_info``, Problem Details (RFC
+    9457) and text, which is cut short. Problem Details of ``audiences`` count as Twilio's own without a code.
+    """
     try:
         body = msgspec.json.decode(reply.body.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -184,7 +194,13 @@ def error_of(reply: Reply) -> ApiError:
         detail = scrub(re.sub(r"(?:<[^>]*>|\s)+", " ", reply.body[:2000].decode(errors="replace")).strip())[
             :EXCERPT
         ]
-    return _error(_class(reply.status, code), reply, code, detail, errors)
+    own = product == "audiences" and _is_problem(body, reply.status)
+    return _error(_class(reply.status, code, own), reply, code, detail, errors)
+
+
+def _is_problem(body: Any, status: int) -> bool:
+    """Tell Problem Details from other JSON: they repeat the status beside a title (RFC 9457, 3.1)."""
+    return isinstance(body, dict) and isinstance(body.get("title"), str) and body.get("status") == status
 
 
 def _listed(body: Any) -> list[dict[str, Any]]:
@@ -213,11 +229,14 @@ def _code(value: Any) -> int | None:
     return value if type(value) is int else None
 
 
-def _class(status: int, code: int | None) -> type[ApiError]:
-    if status == 429 and error_codes.from_twilio(code):
+def _class(status: int, code: int | None, own: bool) -> type[ApiError]:
+    own = own or error_codes.from_twilio(code)
+    if status == 429 and own:
         return RateLimited
     if status in (401, 403):
         return AuthenticationFailed
+    if own and 400 <= status < 500:
+        return ApiError
     # A 408 or 429 of a gateway, or a redirect, proves nothing about what is behind it.
     return ApiError if error_codes.refused(code, status) else ServerFailed
 

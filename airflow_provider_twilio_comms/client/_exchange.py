@@ -75,9 +75,10 @@ class RequestBuilder:
 
     def _request(self, call: Call[Any], authorization: str | None) -> Request:
         content_type, body = call.content()
-        return Request(
-            call.method, self._url(call), call.product, _headers(authorization, content_type), body
-        )
+        headers = _headers(authorization, content_type)
+        if call.headers:
+            headers = {**headers, **dict(call.headers)}
+        return Request(call.method, self._url(call), call.product, headers, body)
 
     def _url(self, call: Call[Any]) -> str:
         """The address of a call, made once where all calls have the same."""

@@ -21,6 +21,7 @@ from airflow_provider_twilio_comms.api.flows import (
     Flow,
     Group,
     Pause,
+    Upload,
     advance,
 )
 from airflow_provider_twilio_comms.api.wire import Call, Reply
@@ -132,14 +133,16 @@ class AsyncClient:
                 await asyncio.wait_for(group.ended.wait(), delay)
 
     async def _perform(
-        self, step: Call[Any] | Pause | Download | Aside, told: Callable[[TwilioError, float], None] | None
+        self,
+        step: Call[Any] | Pause | Download | Upload | Aside,
+        told: Callable[[TwilioError, float], None] | None,
     ) -> Any:
         if isinstance(step, Pause):
             return await _pause(step)
         if isinstance(step, Aside):
             return await asyncio.to_thread(step.do)
-        if isinstance(step, Download):
-            return await AsyncRetrying(**self._policy)(self._download, step)
+        if isinstance(step, Download | Upload):
+            return await AsyncRetrying(**self._policy)(self._carry, step)
         try:
             return await self._deliver(
                 step
@@ -208,6 +211,12 @@ class AsyncClient:
             self._proxies[request.product] = _proxy_of(request.url)
         return self._proxies[request.product]
 
+    async def _carry(self, file: Download | Upload) -> int | None:
+        if isinstance(file, Download):
+            return await self._download(file)
+        await self._upload(file)
+        return None
+
     async def _download(self, download: Download) -> int:
         import aiohttp
         from yarl import URL
@@ -225,6 +234,26 @@ class AsyncClient:
             never = isinstance(error, aiohttp.ClientConnectorError)
             raise broken(download, self._reason(error, never)) from None
         return download.into.tell()
+
+    async def _upload(self, upload: Upload) -> None:
+        import aiohttp
+        from yarl import URL
+
+        headers = {"Content-Type": upload.content_type, "Content-Length": str(upload.size())}
+        try:
+            async with self._session.put(
+                URL(upload.url, encoded=True),
+                data=_blocks(upload),
+                headers=headers,
+                timeout=self._of_files,
+                allow_redirects=False,
+                **_proxy_of(upload.url),
+            ) as response:
+                if not 200 <= response.status < 300:
+                    raise unkept(upload, response.status)
+        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+            never = isinstance(error, aiohttp.ClientConnectorError)
+            raise broken(upload, self._reason(error, never)) from None
 
     def _reason(self, error: Exception, never_connected: bool) -> str:
         import aiohttp
@@ -276,6 +305,12 @@ def _proxy_of(url: str) -> dict[str, Any]:
         return {"proxy": proxy}
     login = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
     return {"proxy": proxy.with_user(None), "proxy_headers": {"Proxy-Authorization": f"Basic {login}"}}
+
+
+async def _blocks(upload: Upload) -> AsyncIterator[bytes]:
+    """Read the file a block at a time: aiohttp would close a file that it is handed."""
+    while block := upload.file.read(BLOCK):
+        yield block
 
 
 async def _pause(pause: Pause) -> float:

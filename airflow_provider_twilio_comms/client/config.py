@@ -24,7 +24,8 @@ __all__ = ["Config", "ConnectionLike"]
 # Twilio processes data in a region and is entered by an edge; a region alone is a dead host since April 2026.
 # https://www.twilio.com/docs/global-infrastructure/edge-locations
 _EDGE_OF_REGION = {"us1": "ashburn", "ie1": "dublin", "au1": "sydney", "jp1": "tokyo"}
-_US1_ONLY = ("comms", "events", "oauth")  # no edge or region is documented for these hosts
+# No edge or region is documented for these hosts.
+_US1_ONLY = ("audiences", "comms", "events", "memory", "oauth")
 _KINDS = {"AC": "auth token", "SK": "API key", "OQ": "OAuth client"}
 
 

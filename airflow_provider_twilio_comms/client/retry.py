@@ -13,7 +13,7 @@ from tenacity import RetryCallState, stop_after_attempt, wait_random_exponential
 from tenacity.retry import retry_base
 
 from airflow_provider_twilio_comms.api.error_codes import from_twilio
-from airflow_provider_twilio_comms.api.flows import Download
+from airflow_provider_twilio_comms.api.flows import Download, Upload
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import RateLimited, SendUncertain, ServerFailed, TransportFailed
 
@@ -38,7 +38,7 @@ def untouched(error: BaseException) -> bool:
     return isinstance(error, RateLimited)
 
 
-def may_repeat(call: Call[Any] | Download, error: BaseException) -> bool:
+def may_repeat(call: Call[Any] | Download | Upload, error: BaseException) -> bool:
     """May the request be made again after this error?
 
     Yes where Twilio did not process it. Where nobody knows, only if doing it twice is the same as once:

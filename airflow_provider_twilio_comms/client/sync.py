@@ -18,6 +18,7 @@ from airflow_provider_twilio_comms.api.flows import (
     Flow,
     Group,
     Pause,
+    Upload,
     advance,
     made,
 )
@@ -99,13 +100,15 @@ class Client:
         if self._process != os.getpid():
             self._session, self._process, self._loop = _session(), os.getpid(), None
 
-    def _perform(self, step: Call[Any] | Pause | Download | Aside) -> Any:
+    def _perform(self, step: Call[Any] | Pause | Download | Upload | Aside) -> Any:
         if isinstance(step, Pause):
             return _pause(step)
         if isinstance(step, Aside):
             return step.do()
         if isinstance(step, Download):
             return self._retrying(self._download, step)
+        if isinstance(step, Upload):
+            return self._retrying(self._upload, step)
         try:
             return self._retrying(self._deliver, step)
         except TwilioError as error:
@@ -170,6 +173,22 @@ class Client:
         except requests.RequestException as error:
             raise broken(download, self._reason(error)) from None
         return download.into.tell()
+
+    def _upload(self, upload: Upload) -> None:
+        import requests
+
+        upload.size()
+        prepared = requests.PreparedRequest()
+        prepared.prepare("PUT", upload.url, {"Content-Type": upload.content_type}, data=upload.file)
+        settings = self._session.merge_environment_settings(upload.url, {}, True, None, None)
+        try:
+            with self._session.send(
+                prepared, timeout=self._timeout, allow_redirects=False, **dict[str, Any](settings)
+            ) as response:
+                if not 200 <= response.status_code < 300:
+                    raise unkept(upload, response.status_code)
+        except requests.RequestException as error:
+            raise broken(upload, self._reason(error)) from None
 
     def _reason(self, error: Exception) -> str:
         import requests

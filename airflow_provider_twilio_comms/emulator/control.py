@@ -13,6 +13,7 @@ POST   clock           {"advance": seconds}
 POST   cancel          {"operationId"}: what is not yet sent never will be
 POST   revoke-tokens   every OAuth token ends
 POST   inbound         {"from", "to", "body", "media", "serviceSid"}: somebody writes; returns {"sid"}
+POST   people          {"count", "displayName"}: a memory store with so many made-up people; {"storeId"}
 POST   callbacks       {"sid", "url", "status", "at"}: post a message's signed webhook; {"answered": 204}
 GET    callbacks       {"waiting", "answered", "failed", "skipped"}: callbacks of messages with StatusCallback
 POST   reset           forgets everything but the options and the time
@@ -35,6 +36,7 @@ from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
 from airflow_provider_twilio_comms.emulator.credentials import Tokens
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
+from airflow_provider_twilio_comms.emulator.memory.seed import Seed, seed
 from airflow_provider_twilio_comms.emulator.twilio import Twilio
 
 __all__ = ["is_local", "json_response", "routes"]
@@ -93,6 +95,9 @@ def routes(twilio: Twilio) -> list[Route]:
     def inbound(_: Request, body: bytes) -> Any:
         return {"sid": receive(twilio, msgspec.json.decode(body, type=Arrival)).sid}
 
+    def people(_: Request, body: bytes) -> Any:
+        return {"storeId": seed(twilio, msgspec.json.decode(body or b"{}", type=Seed)).id}
+
     return [
         answer("GET", "health", lambda _, body: {"ok": True, "now": twilio.clock.now()}),
         answer("GET", "ledger", ledger),
@@ -106,6 +111,7 @@ def routes(twilio: Twilio) -> list[Route]:
         answer("POST", "cancel", cancel),
         answer("POST", "revoke-tokens", lambda _, body: {"revoked": twilio.part(Tokens).revoke_all()}),
         answer("POST", "inbound", inbound),
+        answer("POST", "people", people),
         callbacks.route(twilio),
         answer("GET", "callbacks", lambda _, body: twilio.part(StatusCallbacks).to_dict()),
         answer("POST", "reset", lambda _, body: twilio.reset()),

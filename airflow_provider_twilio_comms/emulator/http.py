@@ -74,6 +74,7 @@ class Problem(Exception):
         self.status = status
         self.errors: list[tuple[int, str, str | None]] = [(code, message, context)]
         self.headers: dict[str, str] = {}
+        self.body: dict[str, Any] | None = None  # in place of an error's
 
     @classmethod
     def several(cls, status: int, errors: Sequence[tuple[int, str, str | None]]) -> Problem:
@@ -94,7 +95,8 @@ def json_reply(body: Any, status: int = 200, headers: Mapping[str, str] | None =
 
 
 def problem_reply(product: str, problem: Problem, path: str = "") -> Reply:
-    """Build an error reply: ``{"errors": [...]}`` for comms, ``{code, message, ...}`` for other products.
+    """Build an error reply: ``{"errors": [...]}`` for comms, Problem Details (RFC 9457) for audiences,
+    ``{code, message, ...}`` for other products.
 
     The latter's 404 names the path, which may hold a phone number: a client must not show it.
     """
@@ -107,6 +109,11 @@ def problem_reply(product: str, problem: Problem, path: str = "") -> Reply:
                 for code, message, context in problem.errors
             ]
         }
+    elif product == "audiences":  # no code: only the 429 is documented, without one
+        _, title, detail = problem.errors[0]
+        body = {"title": title, "status": problem.status, "detail": detail or title}
+    elif problem.body is not None:
+        body = problem.body
     else:
         code, message, _ = problem.errors[0]
         if (problem.status, code) == (404, 20404) and path:

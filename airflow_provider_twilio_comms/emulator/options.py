@@ -94,6 +94,19 @@ class Options(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     null_sink: Annotated[
         bool, Meta(description="count recipients but keep no messages, for benchmarks of clients")
     ] = False
+    profiles_after: Annotated[
+        Seconds, Meta(description="time until what was written about a profile can be read")
+    ] = 0.0
+    profiles_per_second: Annotated[
+        int, Meta(ge=0, description="requests about profiles in a second before a 429; 0 for no limit")
+    ] = 0
+    cohort_limits: Annotated[
+        bool, Meta(description="hold requests about cohorts to Twilio's limits, such as 100 snapshots a day")
+    ] = False
+    whole_cel: Annotated[
+        bool, Meta(description="evaluate all of CEL in criteria, not only what Twilio's pages name")
+    ] = False
+    partition_size: Annotated[int, Meta(ge=1, description="profiles in a partition of a snapshot")] = 5000
     reply_delay: Annotated[Seconds, Meta(description="time to wait before every reply")] = 0.0
     status_callbacks: Annotated[
         Literal["loopback", "everywhere", "off"],

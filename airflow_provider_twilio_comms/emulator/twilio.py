@@ -7,11 +7,13 @@ from typing import Literal, NamedTuple
 
 from airflow_provider_twilio_comms.api.wire import Reply
 from airflow_provider_twilio_comms.emulator import accounts, classic
+from airflow_provider_twilio_comms.emulator.audiences import cohorts
 from airflow_provider_twilio_comms.emulator.comms import messages, operations, sender_pools, senders, sending
 from airflow_provider_twilio_comms.emulator.credentials import admit
 from airflow_provider_twilio_comms.emulator.events import catalog, sinks, subscriptions
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, problem_reply
+from airflow_provider_twilio_comms.emulator.memory import control_plane, imports, profiles
 from airflow_provider_twilio_comms.emulator.routes import Routes, Table
 from airflow_provider_twilio_comms.emulator.state import State
 
@@ -30,6 +32,11 @@ ROUTES: tuple[Routes, ...] = (
     sinks.routes,
     subscriptions.routes,
     *classic.ROUTES,
+    control_plane.routes,
+    imports.routes,
+    imports.storage,
+    profiles.routes,
+    cohorts.routes,
 )
 _TABLE = Table(ROUTES)
 

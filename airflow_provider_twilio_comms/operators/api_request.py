@@ -22,6 +22,9 @@ __all__ = ["MODULES", "TwilioApiRequestOperator", "named"]
 _API = "airflow_provider_twilio_comms.api"
 # Where calls are. Not oauth, whose answer is a secret.
 MODULES = (
+    "audiences.cohort_operations",
+    "audiences.cohort_snapshots",
+    "audiences.cohorts",
     "classic.accounts",
     "classic.available_numbers",
     "classic.feedback",
@@ -39,11 +42,20 @@ MODULES = (
     "events.subscriptions",
     "events.types",
     "lookups",
+    "memory.identifiers",
+    "memory.identity_resolution",
+    "memory.imports",
+    "memory.operations",
+    "memory.profiles",
+    "memory.stores",
+    "memory.trait_groups",
     "messaging.deactivations",
     "messaging.senders",
     "messaging.services",
     "pricing",
 )
+# Calls whose answer lets whoever reads it write or read without credentials.
+_SECRET = ("memory.imports.create",)
 _INSTEAD = "Use TwilioSendMessageOperator or TwilioBulkMessageOperator, which send once"
 
 
@@ -113,6 +125,8 @@ class TwilioApiRequestOperator(TwilioOperator):
             return self._narrowed(answer)
 
     def _call(self, function: Callable[..., Call[Any]]) -> Call[Any]:
+        if self.call in _SECRET:
+            raise InvalidInput.at("call", f"{self.call} answers with a secret", "Call it from a hook")
         try:
             call = function(**(self.arguments.value or {}))
         except TypeError as error:

@@ -215,6 +215,7 @@ PAGES: dict[str, Callable[[], str]] = {
         "lookups",
         "oauth",
     ),
+    "reference/calls-people.md": _calls("Calls: stored profiles and cohorts", "memory", "audiences"),
     "reference/connection.md": _connection,
     "reference/errors.md": _errors,
     "reference/metrics.md": _metric_table,

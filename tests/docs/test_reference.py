@@ -136,7 +136,7 @@ def test_every_call_has_one_row_and_a_description(pages: dict[str, str]) -> None
     rows = re.findall(r"^\| `\w+ \S+` \| \[`([\w.]+)`\]", pages["reference/coverage.md"], re.M)
     assert sorted(rows) == sorted(listed)
     text = pages["reference/calls-classic.md"] + pages["reference/calls-comms.md"]
-    text += pages["reference/calls-other.md"]
+    text += pages["reference/calls-other.md"] + pages["reference/calls-people.md"]
     assert set(re.findall(rf"^::: {API}\.([\w.]+)$", text, re.M)) == {
         name.rpartition(".")[0] for name in listed
     }

@@ -100,6 +100,7 @@ def test_a_file_goes_to_a_file(emulator: Running, tmp_path: Path) -> None:
         ("", {}, "Modules are"),
         ("classic.messages.fetch", {"sid": "SM1"}, "sid"),
         ("classic.messages.fetch", {"colour": "red"}, "arguments: do not fit"),
+        ("memory.imports.create", {}, "answers with a secret"),
         ("classic.messages.list", {"to": "2025550123"}, "to: not a valid value"),
     ],
 )

@@ -1,4 +1,7 @@
-"""Paging of the Communications API: the same query on every page, and an opaque token for the next one."""
+"""Paging of the APIs that speak JSON: the same query on every page, and an opaque token for the next one.
+
+The token is ``pagination.next`` in the Communications API, ``meta.nextToken`` in the others.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from airflow_provider_twilio_comms.api._times import timestamp
-from airflow_provider_twilio_comms.api.wire import Call, Page, Reply, decoded, next_query, unreadable
+from airflow_provider_twilio_comms.api.wire import Call, Page, Product, Reply, decoded, next_query, unreadable
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 R = TypeVar("R")
@@ -38,9 +41,10 @@ def listing(
     path_values: Mapping[str, str] | None = None,
     check: Callable[[Sequence[R]], None] = lambda rows: None,
     body: Mapping[str, Any] | None = None,
+    product: Product = "comms",
 ) -> Call[Page[R]]:
     """Describe a list's first page; each page knows the next. With a ``body`` it is a POST that reads."""
-    return _List(path, key, row, query, path_values or {}, check, body).page(None, frozenset())
+    return _List(path, key, row, query, path_values or {}, check, body, product).page(None, frozenset())
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class _List(Generic[R]):
     path_values: Mapping[str, str]
     check: Callable[[Sequence[R]], None]
     body: Mapping[str, Any] | None
+    product: Product
 
     def page(self, token: str | None, seen: frozenset[str]) -> Call[Page[R]]:
         given = [("pageToken", token)] if token else []
@@ -59,6 +64,7 @@ class _List(Generic[R]):
             "GET" if self.body is None else "POST",
             self.path,
             lambda reply: self.read(reply, seen),
+            self.product,
             path_values=self.path_values,
             query=[*self.query, *given] if self.body is None else (),
             json={**self.body, **dict(given)} if self.body is not None else None,
@@ -71,7 +77,7 @@ class _List(Generic[R]):
             raise unreadable(reply, f"there is no list named {self.key}")
         rows = decoded(Reply(reply.status, reply.headers, bytes(parts[self.key])), list[self.row])  # type: ignore[name-defined]
         self.check(rows)
-        token = _token(parts.get("pagination"))
+        token = _token(parts.get("pagination") or parts.get("meta"))
         if not token or token in seen:  # a token that was seen before would loop for ever
             return Page(rows)
         return Page(rows, self.page(token, seen | {token}))
@@ -82,7 +88,7 @@ def _token(pagination: msgspec.Raw | None) -> str | None:
     if not pagination:
         return None
     given = msgspec.json.decode(pagination)
-    token = given.get("next") if isinstance(given, dict) else None
+    token = given.get("next") or given.get("nextToken") if isinstance(given, dict) else None
     if not isinstance(token, str) or not token:
         return None
     if "://" in token or token.startswith("/"):

@@ -1,4 +1,4 @@
-"""Recipients of a bulk send in Twilio's three forms, checked before anything is sent.
+"""Recipients of a bulk send in Twilio's forms, checked before anything is sent.
 
 One bad recipient is a 400 of the whole request of up to 10,000.
 https://www.twilio.com/docs/bulk-messaging/api/message-resource
@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow_provider_twilio_comms.api.audiences._assumed import COHORT_RECIPIENT, SNAPSHOT_RECIPIENT
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 MAX_ADDRESSES = 10  # of one recipient
 CHANNELS = ("PHONE", "WHATSAPP")
+_GROUPS = {COHORT_RECIPIENT, SNAPSHOT_RECIPIENT}
 _FORM = 'Give {"address", "channel"}, {"addresses"} or {"profileId", "memoryStoreId"}, and {"variables"}'
 
 
 def checked_addresses(to: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-    """Check recipients and collect their addresses. A profile counts as one: its numbers are not known.
+    """Check recipients and collect their addresses. A profile or a group counts as one, named by its id: the
+    numbers are not known.
 
     Raises :class:`InvalidInput` with the row, never with the address.
     """
@@ -31,6 +34,8 @@ def checked_addresses(to: Sequence[Mapping[str, Any]]) -> Sequence[str]:
             found += _connected(recipient["addresses"], row)
         elif names == {"profileId", "memoryStoreId"}:
             found.append(_profile(recipient, row))
+        elif len(names) == 1 and names <= _GROUPS:
+            found.append(str(recipient[next(iter(names))]))
         else:
             found.append(_address(recipient, names, row))
     return found

@@ -141,9 +141,10 @@ def send(
 ) -> Call[Accepted]:
     """Send one message to up to 10,000 recipients: ``POST /Messages``.
 
-    ``to`` are recipients in Twilio's form (``{"address", "channel", "variables"}``), or their JSON array,
-    already encoded. ``send_at`` is at most 30 days ahead, see :func:`schedulable`. No runner repeats the
-    request once it may have reached Twilio.
+    ``to`` are recipients in Twilio's form (``{"address", "channel", "variables"}``, or a stored person's
+    ``{"profileId", "memoryStoreId"}``; in preview also ``{"cohortId"}``), or their JSON array, already
+    encoded. ``send_at`` is at most 30 days ahead, see :func:`schedulable`. No runner repeats the request once
+    it may have reached Twilio.
     """
     if not isinstance(to, msgspec.Raw) and not 1 <= len(to) <= MAX_RECIPIENTS:
         raise InvalidInput.at("to", f"{len(to)} recipients", f"Twilio takes 1 to {MAX_RECIPIENTS:,}")

@@ -15,7 +15,7 @@ from airflow_provider_twilio_comms.emulator.comms.ids import (
     place_of_message,
     place_of_sid,
 )
-from airflow_provider_twilio_comms.emulator.comms.operation import Operation
+from airflow_provider_twilio_comms.emulator.comms.operation import Operation, Party
 from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
 from airflow_provider_twilio_comms.emulator.comms.outcomes import message_of
 from airflow_provider_twilio_comms.emulator.comms.queries import (
@@ -51,7 +51,7 @@ def row(operation: Operation, index: int, now: float, fronts: Fronts, version: s
     return {
         "id": message_id(operation.key, index),
         "from": _sender(operation, attempts[-1].sender if attempts else 0),
-        "to": [{"address": reached.address, "channel": reached.channel}],
+        "to": [_shown(operation, index, reached)],
         "status": operation.message_status(index, now, fronts),
         "related": [
             {
@@ -66,6 +66,13 @@ def row(operation: Operation, index: int, now: float, fronts: Fronts, version: s
         "updatedAt": iso(operation.message_updated(index, now, fronts)),
         "deletedAt": None,
     }
+
+
+def _shown(operation: Operation, index: int, party: Party) -> dict[str, Any]:
+    """Show a recipient: a stored person with the profile, and without an address if there is none."""
+    profile = operation.recipients.profiles.get(index, {})
+    address = {} if party.channel == "PROFILE" else {"address": party.address, "channel": party.channel}
+    return {**address, **profile}
 
 
 def _sender(operation: Operation, number: int) -> dict[str, Any]:
@@ -111,15 +118,15 @@ def _matching(
 ) -> Iterator[tuple[Operation, int]]:
     """Find the messages that match the query, from a place on."""
     operation_id = identifier(request, "operationId", "comms_operation")
-    session = identifier(request, "sessionId", "comms_session")
-    nobody = identifier(request, "profile", "mem_profile") or session  # there are neither here
+    session = identifier(request, "sessionId", "comms_session")  # there are none here
+    profile = identifier(request, "profile", "mem_profile")
     channel, status = choice(request, "channel", _CHANNELS), choice(request, "status", _STATUSES)
     (since, until), tags = date_range(request), tag_filter(request)
     if twilio.options.ignore_tags:
         tags = {}
     rows = twilio.options.unaddressable_rows
     for operation in twilio.part(Outbox).newest_first(number, twilio.options.list_lag):
-        if nobody or operation_id not in (None, operation.id) or not since <= operation.created <= until:
+        if session or operation_id not in (None, operation.id) or not since <= operation.created <= until:
             continue
         if tags and not operation.liquid_tags and not tags.items() <= operation.tags.items():
             continue
@@ -127,6 +134,7 @@ def _matching(
         for at in operation.indices(index if operation.number == number else 0, rows):
             if (
                 (channel is None or _sender_channel(operation, at) == channel)
+                and (profile is None or operation.recipients.profiles.get(at, {}).get("profileId") == profile)
                 and (status is None or operation.message_status(at, now, fronts) == status)
                 and (not operation.liquid_tags or tags.items() <= tags_of(operation, at).items())
             ):
@@ -163,9 +171,9 @@ def _attempts(operation: Operation, index: int, status: str) -> list[dict[str, A
         current = status if attempt is plan.attempts[-1] else attempt.status
         party = parties[attempt.address]
         sid = downstream_sid(operation.key, index, number, operation.content.multimedia)
-        view = {
+        view: dict[str, Any] = {
             "from": operation.sources[attempt.sender].view(),
-            "to": [{"address": party.address, "channel": party.channel}],
+            "to": [_shown(operation, index, party)],
             "status": current,
             "attemptedAt": iso(operation.timeline.sent_at(index)),
             "infoUrl": f"https://console.twilio.com/us1/monitor/logs/sms/{operation.account_sid}/{sid}",

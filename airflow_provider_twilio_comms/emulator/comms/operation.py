@@ -50,11 +50,12 @@ class Recipients:
     Only recipients with several addresses, another channel than PHONE, or a profile are in ``others``.
     """
 
-    __slots__ = ("_variables", "addresses", "members", "others", "plan_of", "plans")
+    __slots__ = ("_variables", "addresses", "members", "others", "plan_of", "plans", "profiles")
 
     def __init__(self) -> None:
         self.addresses: list[str] = []
         self.others: dict[int, tuple[Party, ...]] = {}
+        self.profiles: dict[int, dict[str, str]] = {}  # their ids and stores, as replies show them
         self._variables: dict[int, bytes] = {}
         self.plans: list[Plan] = []
         self.plan_of: array[int] = array("H")

@@ -9,6 +9,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from airflow_provider_twilio_comms.api.audiences._assumed import (
+    COHORT_PREFIX,
+    SNAPSHOT_PREFIX,
+    SNAPSHOT_RECIPIENT,
+)
 from airflow_provider_twilio_comms.api.comms.messages import LATEST
 from airflow_provider_twilio_comms.emulator.clock import moment_of
 from airflow_provider_twilio_comms.emulator.comms.modules import (
@@ -48,6 +53,10 @@ class Recipient(Strict, gc=False):
     addresses: Annotated[list[Address], Meta(min_length=1, max_length=10)] | UnsetType = UNSET
     profile_id: Annotated[str, Meta(pattern=rf"\Amem_profile_{_ULID}")] | UnsetType = UNSET
     memory_store_id: Annotated[str, Meta(pattern=rf"\Amem_store_{_ULID}")] | UnsetType = UNSET
+    cohort_id: Annotated[str, Meta(pattern=rf"\A{COHORT_PREFIX}{_ULID}")] | UnsetType = UNSET
+    cohort_snapshot_id: Annotated[str, Meta(pattern=rf"\A{SNAPSHOT_PREFIX}{_ULID}")] | UnsetType = (
+        msgspec.field(default=UNSET, name=SNAPSHOT_RECIPIENT)
+    )
     variables: Variables | UnsetType = UNSET
 
     @classmethod
@@ -107,15 +116,16 @@ class Counted(_Common, kw_only=True):
     to: Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=10_000)]
 
 
-def check(request: Send | Counted, now: float, strict: bool) -> None:
+def check(request: Send | Counted, now: float, strict: bool, groups: bool = False) -> None:
     """Check a request; raises one 400 that lists every broken rule, up to ``MOST_ERRORS``.
 
-    Unless ``strict``, what Twilio's document leaves open is allowed.
+    Unless ``strict``, what Twilio's document leaves open is allowed. ``groups`` allows cohorts and snapshots
+    as recipients, as preview does.
     """
     errors: list[tuple[int, str, str | None]] = []
     if isinstance(request, Send):
         for index, recipient in enumerate(request.to):
-            if (problem := _problem_with(recipient, strict)) and len(errors) < MOST_ERRORS:
+            if (problem := _problem_with(recipient, strict, groups)) and len(errors) < MOST_ERRORS:
                 code, text, where = problem
                 errors.append((code, text, f"$.to[{index}]{where}"))
     if isinstance(request.from_, From):
@@ -127,16 +137,18 @@ def check(request: Send | Counted, now: float, strict: bool) -> None:
         raise Problem.several(400, errors[:MOST_ERRORS])
 
 
-def _problem_with(recipient: Recipient, strict: bool) -> tuple[int, str, str] | None:
+def _problem_with(recipient: Recipient, strict: bool, groups: bool) -> tuple[int, str, str] | None:
     """Check a recipient: returns code, text and place of an error. Its forms exclude one another."""
     if recipient.address is not UNSET and recipient.channel is not UNSET:
         fine = _E164.fullmatch(recipient.address)
-        forms = given(recipient, "addresses", "profile_id", "memory_store_id")
+        forms = given(recipient, "addresses", *_STORED)
         if fine and not forms:
             return None
         if not forms:
             return 21211, "The address is not a phone number in E.164 form", ".address"
-    names = set(given(recipient, "address", "channel", "addresses", "profile_id", "memory_store_id"))
+    names = set(given(recipient, "address", "channel", "addresses", *_STORED))
+    if groups and names in _GROUPS:
+        return None
     connected, profile = "addresses" in names, {"profile_id", "memory_store_id"} <= names
     exact = names in ({"addresses"}, {"profile_id", "memory_store_id"})
     if connected == profile or (not exact and (strict or "address" in names)):
@@ -146,6 +158,10 @@ def _problem_with(recipient: Recipient, strict: bool) -> tuple[int, str, str] | 
         if not _E164.fullmatch(each.address):
             return 21211, "The address is not a phone number in E.164 form", f".addresses[{index}].address"
     return None
+
+
+_STORED = ("profile_id", "memory_store_id", "cohort_id", "cohort_snapshot_id")
+_GROUPS = ({"cohort_id"}, {"cohort_snapshot_id"})
 
 
 def _problems_with_sender(sender: From, strict: bool) -> list[tuple[int, str, str | None]]:

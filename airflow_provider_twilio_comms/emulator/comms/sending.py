@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +16,7 @@ from airflow_provider_twilio_comms.emulator.comms.inventory import Inventory
 from airflow_provider_twilio_comms.emulator.comms.operation import Operation, Party, Recipients, Source
 from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
 from airflow_provider_twilio_comms.emulator.comms.outcomes import Outcomes
+from airflow_provider_twilio_comms.emulator.comms.people import Person, expanded
 from airflow_provider_twilio_comms.emulator.comms.queries import VERSION
 from airflow_provider_twilio_comms.emulator.comms.reading import Body
 from airflow_provider_twilio_comms.emulator.comms.routing import routed, sources_of
@@ -45,7 +47,7 @@ def send(twilio: State, request: Request, version: str) -> Reply:
         raise Problem(400, 20001, "The body is larger than 10 MB", "$")
     options, now = twilio.options, twilio.clock.now()
     asked = _COUNTED.read(request) if options.null_sink else _SEND.read(request)
-    check(asked, now, request.strict)
+    check(asked, now, request.strict, groups=version == "preview")
     content = Content(msgspec.to_builtins(asked.content), options.strict_liquid)
     tags = asked.tags if isinstance(asked.tags, dict) else {}
     for key, value in tags.items():
@@ -53,13 +55,14 @@ def send(twilio: State, request: Request, version: str) -> Reply:
             template(value, f"$.tags.{key}", options.strict_liquid)
     sources, pool = sources_of(twilio.part(Inventory), asked.from_, options.check_senders)
     if isinstance(asked, Send):
-        recipients = _recipients(asked.to, sources, content, Outcomes(options.outcomes))
+        people = expanded(twilio, asked.to)
+        recipients, count = _recipients(people, sources, content, Outcomes(options.outcomes)), len(people)
         twilio.ledger.accept(recipients.addresses)
     else:
-        recipients = _nobody(len(asked.to))
-        twilio.ledger.accept_uncounted(len(asked.to))
+        recipients, count = _nobody(len(asked.to)), len(asked.to)
+        twilio.ledger.accept_uncounted(count)
     scheduled_for = _scheduled_for(asked)
-    timeline = Timeline(max(now, scheduled_for or now), options.pace, options.receipts_lag, len(asked.to))
+    timeline = Timeline(max(now, scheduled_for or now), options.pace, options.receipts_lag, count)
     outbox = twilio.part(Outbox)
     operation = Operation(
         id=new_id("operation", now, twilio.random),
@@ -96,19 +99,24 @@ def _scheduled_for(asked: Send | Counted) -> float | None:
 
 
 def _recipients(
-    asked: list[Recipient], sources: list[Source], content: Content, outcomes: Outcomes
+    asked: Iterable[Recipient | Person], sources: list[Source], content: Content, outcomes: Outcomes
 ) -> Recipients:
     """Build the columns. Most recipients are ordinary numbers and share one plan, which is looked up once."""
     recipients, known, add = Recipients(), dict[Plan, int](), Recipients.add
     usual: int | None = None
     for recipient in asked:
         variables = recipient.variables if recipient.variables is not UNSET else None
-        if recipient.channel == "PHONE" and isinstance(recipient.address, str):
+        parties: tuple[Party, ...]
+        if isinstance(recipient, Person):
+            plain, parties = False, recipient.parties
+            recipients.others[len(recipients)] = parties
+            recipients.profiles[len(recipients)] = recipient.view
+        elif recipient.channel == "PHONE" and isinstance(recipient.address, str):
             plain = outcomes.ordinary(recipient.address)
             if plain and usual is not None:
                 add(recipients, recipient.address, usual, variables)
                 continue
-            parties: tuple[Party, ...] = (Party(recipient.address, "PHONE"),)
+            parties = (Party(recipient.address, "PHONE"),)
         else:
             plain, parties = False, _parties(recipient)
             recipients.others[len(recipients)] = parties
@@ -125,8 +133,6 @@ def _recipients(
 def _parties(recipient: Recipient) -> tuple[Party, ...]:
     if isinstance(recipient.addresses, list):
         return tuple(Party(each.address, each.channel) for each in recipient.addresses)
-    if isinstance(recipient.profile_id, str):
-        return (Party(recipient.profile_id, "PROFILE"),)  # no memory store here: nobody can reach it
     return (Party(str(recipient.address), str(recipient.channel)),)
 
 

@@ -1,0 +1,1 @@
+"""Cohorts, the groups of stored people: audiences.twilio.com, in private beta."""

@@ -1,0 +1,1 @@
+"""Cohorts of the emulator: the Cohorts API."""

@@ -1,0 +1,1 @@
+"""Stored profiles of the emulator: the Memory API."""
