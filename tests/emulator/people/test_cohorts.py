@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from airflow_provider_twilio_comms.api.audiences import cohort_operations, cohort_snapshots, cohorts
@@ -225,5 +226,5 @@ def test_cohorts_that_are_not_there_are_refused(run: Run, store: str) -> None:
         {"cohortId": cohort, "memoryStoreId": store},
     ):
         with pytest.raises(ApiError) as caught:
-            run(messages.send([recipient], HELLO))
+            run(messages.send(msgspec.Raw(msgspec.json.encode([recipient])), HELLO))
         assert caught.value.status == 400
