@@ -15,8 +15,10 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 try:
     from airflow.providers.common.messaging.providers.base_provider import BaseMessageQueueProvider
-except ImportError as error:
-    raise AirflowOptionalProviderFeatureException(error) from None
+except ImportError:
+    raise AirflowOptionalProviderFeatureException(
+        "Twilio's queue takes the package apache-airflow-providers-common-messaging"
+    ) from None
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
