@@ -99,6 +99,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "extra-links": [f"{_PACKAGE}.links.console.TwilioConsoleLink"],
+        "queues": [f"{_PACKAGE}.queues.TwilioMessageQueueProvider"],
         "plugins": [
             {
                 "name": "twilio_webhooks",

@@ -119,7 +119,7 @@ def hurried(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
 def run_dag() -> Callable[..., DagRun]:
     """Run a DAG in this process with ``dag.test()``; triggers run inline."""
 
-    def run(dag: DAG, conf: dict[str, Any] | None = None) -> DagRun:
+    def run(dag: DAG, conf: dict[str, Any] | None = None, **options: Any) -> DagRun:
         from airflow.dag_processing.bundles.manager import DagBundlesManager
         from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
 
@@ -130,7 +130,7 @@ def run_dag() -> Callable[..., DagRun]:
         bag = BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="tests")
         bag.bag_dag(dag)
         sync_bag_to_db(bag, "tests", None)
-        return dag.test(run_conf=conf or {})
+        return dag.test(run_conf=conf or {}, **options)
 
     return run
 

@@ -50,7 +50,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("hooks", "links", "retry_policy"),
     ("triggers",),
     ("_tasks",),
-    ("operators", "sensors", "notifications"),
+    ("operators", "sensors", "notifications", "queues"),
     ("transfers", "decorators"),
     ("plugins",),
 )

@@ -195,7 +195,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/transfers.md": _page("Transfers", _TASKS, "transfers"),
     "reference/triggers.md": _page(
         "Triggers",
-        "Two of these are for an `AssetWatcher`; the operators and sensors that wait create the others.",
+        "Two of these are for an `AssetWatcher`; the operators and sensors that wait create the others. "
+        "Where you use `common.messaging`, "
+        f"`{NAME}.queues.TwilioMessageQueueProvider` makes the inbound one a queue of the scheme `twilio`.",
         "triggers",
     ),
     "reference/notifier.md": _page("Notifier", "For callbacks and deadlines.", "notifications"),

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
 from airflow_provider_twilio_comms._core.waiting.messages import MessageOutcome
 from airflow_provider_twilio_comms._core.waiting.operations import Outcome
 from airflow_provider_twilio_comms._tasks.waiting import MessagesTaskWait, OperationsTaskWait
+from airflow_provider_twilio_comms.api.classic import messages as classic
 from airflow_provider_twilio_comms.api.comms import messages
+from airflow_provider_twilio_comms.api.messaging import senders, services
 from airflow_provider_twilio_comms.emulator.callbacks import Callback, batch, event, signed
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.server import Running
@@ -236,6 +239,20 @@ async def test_a_task_is_not_woken_before_its_trigger_would_tell(emulator: Runni
     await tell(status(one, "delivered"))
     assert woken(waits) is not None
     assert time.time() >= not_before
+
+
+@pytest.mark.parametrize("cancels", [True, False])
+async def test_a_task_whose_trigger_may_cancel_is_left_to_it(emulator: Running, cancels: bool) -> None:
+    """Woken, it would fail by itself; its trigger, killed by the waking, would take that for a kill."""
+    hook = TwilioHook()
+    service = hook.run(services.create("waits")).sid
+    hook.run(senders.create_phone_number(service, "PN" + "06" * 16))
+    later = {"messaging_service_sid": service, "send_at": now() + timedelta(hours=1)}
+    scheduled = hook.run(classic.send("+12025550100", body="Later", **later)).sid
+    failed = sid()
+    waits = park(of_sids(failed, scheduled, cancel_on_kill=cancels))
+    await tell(status(failed, "failed", ErrorCode="30008"))
+    assert (woken(waits) is None) is cancels
 
 
 async def test_where_twilio_cannot_be_asked_the_task_waits_on(

@@ -89,7 +89,7 @@ class Webhooks:
         self._intake = Intake(lambda things: self._core.taken(things))
         self._known: OrderedDict[str, None] = OrderedDict()
         self._tidied_at = time.monotonic()
-        self.waker = self._waker() if settings.wakes else None
+        self.waker: Waker | None = self._waker() if settings.wakes else None
 
     def _waker(self) -> Waker:
         from airflow_provider_twilio_comms.plugins.webhooks import parked

@@ -93,6 +93,16 @@ class _Waiter:
             self.looks = max(self.looks, 1)
 
     @property
+    def may_cancel(self) -> bool:
+        """If the trigger could still cancel something: Airflow kills it when its task is woken, and it cannot
+        tell a task that then fails by itself from one that was failed from outside.
+        """
+        known = self.wait.known.values()
+        return getattr(self.trigger, "cancel_on_kill", False) and any(
+            isinstance(each, Seen) and each.status == "scheduled" for each in known
+        )
+
+    @property
     def unsettled(self) -> list[str]:
         """The names of what may still move, as far as is known."""
         known = self.wait.known
@@ -185,7 +195,7 @@ class Waker:
         ended = {}
         for number, waiter in due.items():
             outcome = waiter.wait.judge(now) if waiter.wait.known else None
-            if outcome is not None and outcome.status == "done":
+            if outcome is not None and outcome.status == "done" and not waiter.may_cancel:
                 ended[number] = outcome.to_event()
         if ended:
             woken = await asyncio.to_thread(self._tasks.resume, ended)
