@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 
-from tests.bench import approvals, bulk, imports, receipts, single, sql, storm, triggerer, waits
+from tests.bench import approvals, bulk, imports, profiles, receipts, single, sql, storm, triggerer, waits
 from tests.bench.measure import machine
 
 RUNS = {
@@ -14,6 +14,7 @@ RUNS = {
     "single": single.run,
     "imports": imports.run,
     "sql": sql.run,
+    "profiles": profiles.run,
     "receipts": receipts.run,
     "waits": waits.run,
     "triggerer": triggerer.run,
