@@ -6,6 +6,8 @@ Twilio connection with ``comms_version`` set to ``preview``. Cohorts are a priva
 
 from __future__ import annotations
 
+import time
+
 import pendulum
 from airflow.sdk import DAG, task
 
@@ -40,7 +42,7 @@ with DAG(
                 return store_id
         operation = hook.run(stores.create("shop")).operation_id
         while not (done := hook.run(operations.fetch(operation))).done:
-            pass
+            time.sleep(1)
         hook.run(trait_groups.create(done.resource_id, "Orders", {"lapsed": "BOOLEAN"}))
         return done.resource_id
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 
 import pendulum
@@ -41,7 +42,7 @@ with DAG(
         hook = TwilioHook()
         operation = hook.run(stores.create("files")).operation_id
         while not (done := hook.run(operations.fetch(operation))).done:
-            pass
+            time.sleep(1)
         return done.resource_id
 
     people = ObjectStorageToTwilioProfilesOperator(
