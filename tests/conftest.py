@@ -100,7 +100,12 @@ def emulator() -> Iterator[Emulator]:
     """A fresh emulator on a loopback port, which the connection ``twilio_default`` names."""
     from airflow_provider_twilio_comms.emulator.server import running
 
-    with running() as started, environment(AIRFLOW_CONN_TWILIO_DEFAULT=started.connection_json()):
+    preview = "AIRFLOW_CONN_TWILIO_PREVIEW"
+    with (
+        running() as started,
+        environment(AIRFLOW_CONN_TWILIO_DEFAULT=started.connection_json()),
+        environment(**{preview: started.connection_json(comms_version="preview")}),
+    ):
         yield started
 
 

@@ -60,6 +60,16 @@ def thanks(emulator: Running, run: DagRun, folder: Path) -> None:
     assert emulator.twilio.ledger.to_dict()["recipients"] == dict.fromkeys(wanted, 1)
 
 
+def lapsed_customers(emulator: Running, run: DagRun, folder: Path) -> None:
+    """Those in Lisbon who are lapsed are texted once, one of them by SMS; receipts join by profile."""
+    wanted = {phone for (phone,) in asked("SELECT phone FROM customers WHERE id % 6 = 0")}
+    assert len(wanted) == 20
+    assert emulator.twilio.ledger.to_dict()["recipients"] == dict.fromkeys(wanted, 1)
+    assert xcom(run, "profiles")["sent"] == 120
+    assert xcom(run, "group")["profile_count"] == 20
+    assert xcom(run, "joined") == {"RCS": 19, "SMS": 1}
+
+
 def month_of_messages(emulator: Running) -> None:
     """Ten messages on each of the last 32 days."""
     log(emulator, *(day(before, hour) for before in range(32, 0, -1) for hour in range(1, 21, 2)))
@@ -87,4 +97,5 @@ CHECKS: dict[str, Callable[[Running, DagRun, Path], None]] = {
     "twilio_sql_reminders": reminders,
     "twilio_backfill": thanks,
     "twilio_message_log": message_log,
+    "twilio_people": lapsed_customers,
 }

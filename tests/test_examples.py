@@ -44,9 +44,9 @@ def dags(path: Path) -> Iterator[DAG]:
 def test_an_example_runs(
     emulator: Running, run_dag: Callable[..., DagRun], tmp_path: Path, path: Path, request: Any
 ) -> None:
-    if "bookings.sql" in path.read_text():
+    for name in re.findall(r"data/(\w+\.sql)", path.read_text()):
         postgres = request.getfixturevalue("postgres")
-        postgres.execute((path.parent / "data" / "bookings.sql").read_text())
+        postgres.execute((path.parent / "data" / name).read_text())
     if path.stem == "twilio_message_log":
         month_of_messages(emulator)
     emulator.twilio.change(pace=0.5)

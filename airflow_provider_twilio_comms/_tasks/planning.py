@@ -71,11 +71,6 @@ def planning(
                 "people get several messages; on_duplicate='first' or 'last' sends one to each number",
                 f"{screening.differing:,}",
             )
-        if screening and screening.profiles:
-            log.warning(
-                "%s recipients are profiles, whose numbers Twilio holds: suppress leaves none of them out",
-                f"{screening.profiles:,}",
-            )
         for name, lacking in reader.lacking.items():
             log.warning(
                 "Template variable %r has no default, and %s recipients lack it", name, f"{lacking:,}"

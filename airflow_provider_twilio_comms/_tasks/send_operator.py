@@ -110,6 +110,8 @@ class TwilioSendOperator(TwilioOperator):
     :param quiet_hours: such as ``"21:00-08:00"``, on each recipient's own clock, or with one time zone for
         all, ``"21:00-08:00 Europe/Lisbon"``: whoever would be woken is scheduled for the end of it. A number
         that can be in several time zones is quiet with any of them
+    :param unseen: what to do about stored people and groups that a guard cannot see into: ``refuse``, or
+        ``allow`` to send to them without it. ``allowed_recipients`` is never left out
     :param rejects_path: where those left out are written as JSON lines with the reason (a template)
     :param snapshot_path: a folder in which what was planned is kept, numbers included, so that a later try
         sends exactly that, whatever the source says by then (a template)
@@ -163,6 +165,7 @@ class TwilioSendOperator(TwilioOperator):
         max_segments: int | None = None,
         max_cost: float | str | None = None,
         quiet_hours: str | None = None,
+        unseen: Literal["refuse", "allow"] = "refuse",
         rejects_path: str | None = None,
         snapshot_path: str | None = None,
         on_empty: Literal["fail", "skip"] = "fail",
@@ -206,6 +209,7 @@ class TwilioSendOperator(TwilioOperator):
         )
         self.limits: Limits = Limits.checked(max_recipients, max_segments, max_cost)
         self.quiet_hours: QuietHours | None = None if quiet_hours is None else QuietHours.parse(quiet_hours)
+        self.unseen: Literal["refuse", "allow"] = one_of("unseen", unseen, "refuse", "allow")
         self.rejects_path = rejects_path
         self.snapshot_path = snapshot_path
         self.on_empty: Literal["fail", "skip"] = one_of("on_empty", on_empty, "fail", "skip")
@@ -421,11 +425,34 @@ class TwilioSendOperator(TwilioOperator):
         return Screening(
             duplicates=self.on_duplicate,
             suppressed=load_suppressed(self.suppress.value, self.default_region) if leaves_out else None,
-            allows=compile_patterns(self.allowed_recipients.value) if allows_some else None,
+            allows=self.also(compile_patterns(self.allowed_recipients.value)) if allows_some else None,
             limits=self.limits,
             counts=Counts(request.text()) if counting else None,
             by_zone=self.quiet_hours is not None and self.quiet_hours.zone is None,
         )
+
+    def also(self, allows: Callable[[str], object]) -> Callable[[str], object]:
+        """Make a rule that lets what was looked at before pass too."""
+        return allows
+
+    def _check_unseen(self, screening: Screening) -> None:
+        """Refuse recipients that a guard of this task cannot see."""
+        from airflow_provider_twilio_comms._core.planning.groups import check_guards
+
+        guards = {
+            "suppress": self._guarded[0],
+            "max_segments": self.limits.segments is not None,
+            "max_cost": self.limits.cost is not None,
+            "quiet_hours": screening.by_zone,
+        }
+        blind = [name for name, on in guards.items() if on]
+        check_guards(screening.unseen, blind, self.unseen == "allow")
+        if screening.unseen and blind:
+            self.log.warning(
+                "%s recipients are stored people or groups, whose numbers Twilio holds: %s cannot see them",
+                f"{screening.unseen:,}",
+                ", ".join(blind),
+            )
 
     def _asked_for_more(self, counting: bool) -> bool:
         """Whether the author wants more than is usual."""
@@ -438,6 +465,7 @@ class TwilioSendOperator(TwilioOperator):
         from airflow_provider_twilio_comms._core.planning.texts import absent_variables
         from airflow_provider_twilio_comms._tasks.planning import moment_of, table
 
+        self._check_unseen(screening)
         if plan.absent:
             raise absent_variables(plan.absent)
         if plan.lacking and self.on_missing_variable == "fail":

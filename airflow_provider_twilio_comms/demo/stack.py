@@ -98,6 +98,7 @@ class Stack:
         self._env = airflow_env(self.home, dags.resolve(), self.port, self.sql_alchemy_conn)
         if self.emulator is not None:
             self._env["AIRFLOW_CONN_TWILIO_DEFAULT"] = self.emulator.connection()
+            self._env["AIRFLOW_CONN_TWILIO_PREVIEW"] = self.emulator.connection(comms_version="preview")
         self._env.update({name: value.replace("{url}", self.url) for name, value in (env or {}).items()})
         self._guardian: Guardian | None = None
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from airflow.sdk import XComArg
 from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, WaitFor
@@ -17,13 +19,20 @@ from airflow_provider_twilio_comms._core.xcom_keys import SENT
 from airflow_provider_twilio_comms._tasks.arguments import check_sender, content_of, count_of, one_of
 from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
 from airflow_provider_twilio_comms._tasks.send_operator import TwilioSendOperator
-from airflow_provider_twilio_comms.exceptions import InvalidInput, SendUncertain, TwilioError, scrub
+from airflow_provider_twilio_comms.exceptions import (
+    InvalidInput,
+    NoRecipients,
+    SendUncertain,
+    TwilioError,
+    scrub,
+)
 from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.links.console import KEY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_twilio_comms._core.planning.groups import SeenGroup
     from airflow_provider_twilio_comms._core.planning.plan import Plan
     from airflow_provider_twilio_comms._core.recipients.reader import Reader
     from airflow_provider_twilio_comms._core.sending.bulk import BulkSend
@@ -69,7 +78,9 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     :param recipients: numbers; mappings in Twilio's form (``address``, ``channel``, ``variables``); flat
         mappings, one column the number and the others variables; an XComArg or any iterable of these; or the
         path or URI of a CSV, JSON lines or Parquet file, read as a stream through ``ObjectStoragePath``
-        (a template). Never shown in the UI
+        (a template). Never shown in the UI. Rows with ``profile_id`` and ``memory_store_id`` are stored
+        people; ``{"cohort_snapshot_id": ...}`` or ``{"cohort_id": ...}``, with ``variables`` for all of them,
+        or a list of these, are groups, each in a request of its own (in preview only)
     :param content: a text (Liquid, not Jinja: see ``render_content``); ``{"text", "media"}``;
         ``{"content_sid"}``, whose values are the recipients' variables, for WhatsApp, list pickers and quick
         replies too; ``{"cards": [...], "text": ...}`` and the other names of
@@ -121,6 +132,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     usual_timeout: ClassVar[timedelta] = timedelta(hours=24)
     usual_poll_interval: ClassVar[float] = 30.0
     _counts: Mapping[str, Any] = MappingProxyType({})
+    _inspected: frozenset[str] | set[str] = frozenset()
 
     def __init__(
         self,
@@ -181,7 +193,9 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
             real = self.check_schedule(context, ledger)
             hook = self.hook
             request = self.request(hook.config)
+            groups = self._inspect_groups(hook.config)
             with self.planned(request, context, ledger, real) as plan:
+                self._count_groups(plan, groups)
                 if hook.config.dry_run or not real:
                     self.log.info("Dry run: nothing was sent")
                     return self._result(context, self._counted(plan, []), "DRY_RUN")
@@ -290,10 +304,54 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
 
     def rows(self) -> Iterable[Any]:
         """The recipients as given, one by one."""
+        from airflow_provider_twilio_comms._core.planning.groups import groups_in
         from airflow_provider_twilio_comms._core.recipients.sources import rows_of
         from airflow_provider_twilio_comms._tasks.object_storage import resolved
 
-        return rows_of(resolved(self.recipients.value), self.number_column)
+        recipients = self.recipients.value
+        return rows_of(groups_in(recipients) or resolved(recipients), self.number_column)
+
+    def _inspect_groups(self, config: Config) -> list[SeenGroup]:
+        """Look at the groups that are sent to, if any: what can be known of them before anything is sent."""
+        from airflow_provider_twilio_comms._core.planning.groups import check_count, groups_in, inspect
+        from airflow_provider_twilio_comms._core.recipients.number_sets import compile_patterns
+
+        groups = groups_in(self.recipients.value)
+        if not groups:
+            return []
+        if config.comms_version != "preview":
+            raise InvalidInput.at(
+                "recipients",
+                "are groups, which version v1 of the API does not take: nothing was sent",
+                "Set comms_version to preview in the connection",
+            )
+        allows: list[Callable[[str], object]] = [config.allows] if config.allowed_recipients else []
+        if self._guarded[1]:
+            allows.append(compile_patterns(self.allowed_recipients.value))
+        seen = self.hook.run(inspect(groups, allows))
+        check_count(seen, self.limits.recipients, self.unseen == "allow")
+        if not any(group.count is None or group.count for group in seen):
+            raise self.nobody(f"{', '.join(group.id for group in seen)} hold nobody")
+        self.recipients_per_request = 1  # whether Twilio takes several at once is not known
+        self._inspected = {group.id for group in seen} if allows else set()
+        return seen
+
+    def nobody(self, problem: str) -> Exception:
+        """The end of a task whose groups are empty."""
+        if self.on_empty == "skip":
+            return AirflowSkipException(problem)
+        return NoRecipients.at("recipients", problem, "Look at the cohort's criteria and the store")
+
+    def _count_groups(self, plan: Plan, seen: Sequence[SeenGroup]) -> None:
+        """Count a group's profiles where Twilio tells them, not its one entry."""
+        if seen:
+            plan.chunks = [
+                replace(chunk, count=group.count or 1, exact=False)
+                for chunk, group in zip(plan.chunks, seen, strict=False)
+            ]
+
+    def also(self, allows: Callable[[str], object]) -> Callable[[str], bool]:
+        return lambda name: name in self._inspected or bool(allows(name))
 
     def part_size(self, ledger: Ledger) -> int:
         if not self.is_classic(self.hook.config):
@@ -327,7 +385,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
             column=self.number_column,
             channel=request.channel,
             region=self.default_region,
-            allows=config.allows if config.allowed_recipients else None,
+            allows=self.also(config.allows) if config.allowed_recipients else None,
             needed=request.needed,
         )
 
@@ -415,13 +473,14 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         status: str,
         stats: Stats | Mapping[str, int] | None = None,
     ) -> dict[str, Any]:
-        """The result, which events of the task's assets carry too."""
+        """The result, which events of the task's assets carry too. Of a group Twilio counts the people."""
+        counts = stats if stats is None or isinstance(stats, Mapping) else stats.to_dict()
         result = {
             "operation_ids": sent["operation_ids"],
             "status": status,
-            "recipients": sent["recipients"],
+            "recipients": max(sent["recipients"], (counts or {}).get("recipients", 0)),
             "rejected": sent["rejected"],
-            "stats": dict(stats) if isinstance(stats, Mapping) else stats and stats.to_dict(),
+            "stats": counts and dict(counts),
         }
         if "messages" in sent:
             result |= {"generation": "classic", "messages": sent["messages"]}
@@ -481,7 +540,9 @@ def _pace(given: float | str | None) -> float | str | None:
 
 
 def _holds_template(recipients: Any) -> bool:
-    """Whether recipients are a template: a path, or a list of numbers in which one is."""
+    """Whether recipients are a template: a path, or a group or a list of numbers in which one is."""
+    if isinstance(recipients, Mapping):
+        return _holds_template(list(recipients.values()))
     if isinstance(recipients, list):
         return any(isinstance(given, str) and "{{" in given for given in recipients)
     return isinstance(recipients, str)

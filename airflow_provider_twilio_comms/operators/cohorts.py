@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_twilio_comms._core.xcom_keys import SENT
 from airflow_provider_twilio_comms._tasks.arguments import or_default, seconds
 from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, TwilioOperator, failing_fast
 from airflow_provider_twilio_comms.exceptions import InvalidInput
@@ -213,19 +214,21 @@ class TwilioCohortSnapshotOperator(TwilioOperator):
                 assert taken.snapshot is not None
                 snapshot = self.hook.run(completed(taken.snapshot, self.timeout))
                 return self._result(snapshot.id, snapshot.profile_count)
+            context["ti"].xcom_push(SENT, taken.operation_id)
             wait = self._task_wait(taken.operation_id)
             outcome = wait.run(self.hook, to_the_end=not self.deferrable)
             if outcome is None:
                 self.defer(
                     trigger=wait.trigger(self.twilio_conn_id),
                     method_name="execute_complete",
-                    kwargs={"operation_id": taken.operation_id},
                     timeout=wait.backstop,
                 )
-        return self.execute_complete(context, outcome, taken.operation_id)
+        return self.execute_complete(context, outcome)
 
-    def execute_complete(self, context: Context, event: Any, operation_id: str) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Resume with the trigger's event."""
+        ti: Any = context["ti"]
+        operation_id = ti.xcom_pull(task_ids=self.task_id, key=SENT, map_indexes=ti.map_index)
         with failing_fast():
             operation = self._task_wait(operation_id).verdict(event)[operation_id]
             if operation.cohort_snapshot_id is None:

@@ -47,7 +47,7 @@ def declare(store: str, criteria: str = LISBON, state: Any = None, **kwargs: Any
 def snapshot(state: MemoryStore | None = None, **kwargs: Any) -> dict[str, Any]:
     ti = kwargs.pop("ti", {})
     operator = TwilioCohortSnapshotOperator(task_id="group", poll_interval=0.1, **kwargs)
-    return operator.execute(context(state or MemoryStore(), **ti))
+    return operator.execute(context(state or MemoryStore(), task_id="group", **ti))
 
 
 def snapshots(emulator: Running) -> list[str]:
@@ -141,7 +141,7 @@ def test_snapshots_of_a_killed_worker_are_found_by_their_mark(
     later = MemoryStore()
     later.values = state.values
     operator = TwilioCohortSnapshotOperator(task_id="group", store_id=store, criteria=LISBON)
-    result = operator.execute(context(later if store_there else None, try_number=2))
+    result = operator.execute(context(later if store_there else None, try_number=2, task_id="group"))
     assert result["cohort_snapshot_id"] == snapshots(emulator)[0]
     assert len(snapshots(emulator)) == 1
 
@@ -175,12 +175,12 @@ def test_snapshots_are_waited_for_without_a_worker(emulator: Running, store: str
     operator = TwilioCohortSnapshotOperator(task_id="group", store_id=store, criteria=LISBON, deferrable=True)
     state = MemoryStore()
     with pytest.raises(TaskDeferred) as deferred:
-        operator.execute(context(state))
+        operator.execute(context(state, task_id="group"))
     arguments = deferred.value.trigger.serialize()[1]
-    assert arguments["operation_ids"] == [deferred.value.kwargs["operation_id"]]
+    assert arguments["operation_ids"] == list(emulator.twilio.part(Audiences).operations)
     emulator.twilio.change(pace=0)
     emulator.twilio.clock.advance(600)
-    assert operator.execute(context(state, try_number=2))["profile_count"] == 60
+    assert operator.execute(context(state, try_number=2, task_id="group"))["profile_count"] == 60
     assert len(snapshots(emulator)) == 1
 
 
@@ -188,13 +188,14 @@ def test_snapshots_trigger_tells_the_end_in_one_event(emulator: Running, store: 
     operator = TwilioCohortSnapshotOperator(task_id="group", store_id=store, criteria=LISBON)
     emulator.twilio.change(pace=600)
     operator.deferrable = True
+    values = context(MemoryStore(), task_id="group")
     with pytest.raises(TaskDeferred) as deferred:
-        operator.execute(context(MemoryStore()))
+        operator.execute(values)
     emulator.twilio.clock.advance(600)
     trigger = deferred.value.trigger
     trigger.not_before = 0.0
     event = asyncio.run(fired(trigger))
-    assert operator.execute_complete(context(), event, **deferred.value.kwargs)["profile_count"] == 60
+    assert operator.execute_complete(values, event)["profile_count"] == 60
 
 
 def test_snapshots_that_fail_say_why(emulator: Running, store: str) -> None:
@@ -202,11 +203,11 @@ def test_snapshots_that_fail_say_why(emulator: Running, store: str) -> None:
     state = MemoryStore()
     operator = TwilioCohortSnapshotOperator(task_id="group", store_id=store, criteria=LISBON, deferrable=True)
     with pytest.raises(TaskDeferred):
-        operator.execute(context(state))
+        operator.execute(context(state, task_id="group"))
     (operation,) = emulator.twilio.part(Audiences).operations.values()
     operation.error, operation.ends = {"title": "Failed", "detail": "the store is gone"}, operation.created
     with pytest.raises(AirflowFailException, match="FAILED: the store is gone"):
-        operator.execute(context(state, try_number=2))
+        operator.execute(context(state, try_number=2, task_id="group"))
 
 
 @pytest.mark.parametrize(

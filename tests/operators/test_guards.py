@@ -264,13 +264,13 @@ def test_a_first_line_that_is_neither_number_nor_header_is_not_lost(
     assert received(emulator) == []
 
 
-def test_profiles_are_counted_where_numbers_are_suppressed(emulator: Running, capsys: Any) -> None:
+def test_profiles_are_refused_where_numbers_are_suppressed(emulator: Running, capsys: Any) -> None:
+    """Before, they were texted with a warning: the list of opt-outs was passed over."""
     profile = {"profileId": "mem_profile_01h9krwprkeee8fzqspvwy6nq8", "memoryStoreId": "mem_store_01"}
-    bulk([US, profile], suppress=[GB], dry_run=True).execute(a_run())
-    assert (
-        "1 recipients are profiles, whose numbers Twilio holds: suppress leaves none of them out"
-        in capsys.readouterr().out
-    )
+    with pytest.raises(AirflowFailException, match="suppress cannot see into them"):
+        bulk([US, profile], suppress=[GB], dry_run=True).execute(a_run())
+    bulk([US, profile], suppress=[GB], dry_run=True, unseen="allow").execute(a_run())
+    assert "1 recipients are stored people or groups" in capsys.readouterr().out
 
 
 def test_profiles_do_not_walk_past_the_connections_allow_list(emulator: Running) -> None:

@@ -33,13 +33,15 @@ SHOWN = 5  # invalid recipients that an error names
 class Chunk:
     """The recipients of one request. ``fingerprint`` tells whether they are those of an earlier try.
 
-    ``zones`` are the time zones that they can be in, where that matters: the same for all of a chunk.
+    ``zones`` are the time zones that they can be in, where that matters: the same for all of a chunk. Of a
+    group ``count`` is not ``exact``: Twilio counts those whom it finds at the moment of the send.
     """
 
     number: int
     count: int
     fingerprint: str
     zones: tuple[str, ...] = ()
+    exact: bool = True
 
     @property
     def who(self) -> None:

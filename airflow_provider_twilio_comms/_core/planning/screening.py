@@ -13,7 +13,13 @@ from airflow_provider_twilio_comms._core.planning.limits import Limits, OnDuplic
 from airflow_provider_twilio_comms._core.planning.texts import Text
 from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet, key_of, keys_of, numbers_of
 from airflow_provider_twilio_comms._core.recipients.phone_numbers import UNKNOWN, Countries, zones_of
-from airflow_provider_twilio_comms._core.recipients.reader import Address, Profile, Read, Reject
+from airflow_provider_twilio_comms._core.recipients.reader import (
+    Address,
+    Members,
+    Profile,
+    Read,
+    Reject,
+)
 from airflow_provider_twilio_comms.api.sms_encoding import segments
 
 # https://help.twilio.com/articles/223179808: Twilio's numbers send MMS to these.
@@ -113,7 +119,7 @@ class Screening:
     limits: Limits = field(default_factory=Limits)
     counts: Counts | None = None
     by_zone: bool = False
-    profiles: int = 0  # recipients whose numbers ``suppressed`` cannot be held against
+    unseen: int = 0  # recipients whose numbers Twilio holds, so that no guard can look at them
     _seen: NumberSet = field(default_factory=NumberSet)
     _equal: EqualRows | None = None
     _checked: int = 0
@@ -127,6 +133,7 @@ class Screening:
         recipients = read.recipients
         if not recipients:
             return read
+        self.unseen += sum(isinstance(recipient, Profile | Members) for recipient in recipients)
         out: dict[int, tuple[str, str]] = {}
         if self.allows:
             allows = self.allows
@@ -197,7 +204,6 @@ class Screening:
 
     def _suppressed(self, recipients: Sequence[Any]) -> list[int]:
         assert self.suppressed is not None
-        self.profiles += sum(isinstance(recipient, Profile) for recipient in recipients)
         found = self.suppressed.among(keys_of(recipients))
         for place, recipient in enumerate(recipients):
             others = numbers_of(recipient)[1:]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fnmatch import translate
 from typing import Any
 
-from airflow_provider_twilio_comms._core.recipients.reader import Address, Profile
+from airflow_provider_twilio_comms._core.recipients.reader import Address, Members, Profile
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 
@@ -105,9 +105,11 @@ def keys_of(recipients: Sequence[Any]) -> list[int]:
 
 
 def numbers_of(recipient: Any) -> list[str]:
-    """The addresses of a recipient; a profile stands for itself, since it hides them."""
+    """The addresses of a recipient; a profile or group stands for itself, since it hides them."""
     if isinstance(recipient, Address):
         return [recipient.address]
     if isinstance(recipient, Profile):
         return [recipient.profile_id]
+    if isinstance(recipient, Members):
+        return [recipient.name]
     return [party.address for party in recipient.addresses]

@@ -9,7 +9,7 @@ it is gone through one by one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from airflow_provider_twilio_comms._core.recipients.phone_numbers import all_e164, normalised
+from airflow_provider_twilio_comms.api.audiences._assumed import COHORT_RECIPIENT, SNAPSHOT_RECIPIENT
 from airflow_provider_twilio_comms.exceptions import scrub
 
 
@@ -57,6 +58,15 @@ BATCH = 200  # small enough to stay in the processor's cache
 Channel = Literal["PHONE", "WHATSAPP"]
 
 
+# Names of groups as recipients: ours, and Twilio's.
+GROUP_KEYS = {
+    "cohort_id": COHORT_RECIPIENT,
+    "cohort_snapshot_id": SNAPSHOT_RECIPIENT,
+    "audience_id": "audienceId",
+}
+_GROUP_NAMES: dict[str, str | None] = {**GROUP_KEYS, "variables": "variables"}
+
+
 class Address(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """A recipient with one address. Twilio: ``AddressRecipient``. Only texts: no cycles to collect."""
 
@@ -83,6 +93,19 @@ class Profile(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, re
     profile_id: str
     memory_store_id: str
     variables: dict[str, str] | None = None
+
+
+class Members(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, rename=_GROUP_NAMES.get):
+    """The profiles of a cohort or of a snapshot of one, as one recipient; exactly one id is given."""
+
+    cohort_id: str | None = None
+    cohort_snapshot_id: str | None = None
+    audience_id: str | None = None  # the name of a cohort before autumn 2026
+    variables: dict[str, str] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.cohort_snapshot_id or self.cohort_id or self.audience_id or ""
 
 
 class Reject(NamedTuple):
@@ -173,6 +196,8 @@ class Reader:
                 recipients = self._tabular(batch)
             elif type(first) is str:
                 recipients = [Address(given, self.channel) for given in batch if type(given) is str]
+            elif isinstance(first, dict) and self._stored(first):
+                return None
             elif isinstance(first, dict) and _is_flat(first):
                 column = self.column or _first_of(first)
                 if not self._all_flat(batch, first.keys(), column):
@@ -198,8 +223,14 @@ class Reader:
             for row in batch
         )
 
+    def _stored(self, names: Container[str]) -> bool:
+        """Tell whether rows name stored people: both columns, and no column of numbers was named."""
+        return self.column is None and all(name in names for name in _STORED)
+
     def _tabular(self, batch: Rows) -> list[Address]:
         """Column by column, which is cheaper than row by row. Raises ``ValueError`` where a row is odd."""
+        if self._stored(batch.names):
+            raise ValueError("stored people have no number here")
         columns = list(zip(*batch, strict=True))
         number = batch.names.index(self.column or _first_of(batch.names))
         numbers = columns.pop(number)
@@ -231,17 +262,37 @@ class Reader:
                         break
                 if not 1 <= len(recipient.addresses) <= 10:
                     problem = f"has {len(recipient.addresses)} addresses, Twilio takes 1 to 10"
-            elif isinstance(recipient, Profile) and self.allows and not self.allows(recipient.profile_id):
-                problem = "is a profile, which hides its numbers: it is outside the connection's "
-                problem += "allowed_recipients, unless a pattern there names its id"
+            elif isinstance(recipient, Profile | Members):
+                problem = self._unseen(recipient)
         except ValueError as error:  # msgspec's too
             problem = f"has the wrong shape ({_without_values(str(error))})"
         return Reject(row, name or "recipient", problem, given) if problem else recipient
 
+    def _unseen(self, recipient: Profile | Members) -> str:
+        """The problem with a recipient whose numbers Twilio holds, if there is one."""
+        if isinstance(recipient, Members):
+            ids = (recipient.cohort_id, recipient.cohort_snapshot_id, recipient.audience_id)
+            if sum(each is not None for each in ids) != 1:
+                return "is not one group"
+            name = recipient.name
+        else:
+            name = recipient.profile_id
+            if not name.startswith("mem_profile_") or not recipient.memory_store_id.startswith("mem_"):
+                return "is not a mem_profile_... of a mem_store_..."
+        if self.allows is None or self.allows(name):
+            return ""
+        kind = "group" if isinstance(recipient, Members) else "profile"
+        problem = f"is a {kind}, which hides its numbers: it is outside the connection's "
+        return problem + "allowed_recipients, unless a pattern there names its id"
+
     def _shaped(self, given: Any) -> tuple[msgspec.Struct, str]:
         """The recipient, its number not yet read, and the field to name in an error."""
         if isinstance(given, Mapping):
-            for key, shape in (("addresses", Connected), ("profileId", Profile), ("address", Address)):
+            if self._stored(given):
+                others = {name: value for name, value in given.items() if name not in _STORED}
+                profile_id, store_id = (str(given[name] or "") for name in _STORED)
+                return Profile(profile_id, store_id, _texts(others) or None), _STORED[0]
+            for key, shape in _SHAPES:
                 if key in given and not _is_flat(given):
                     own = {"channel": self.channel} if shape is Address else {}
                     values = {**own, **given, "variables": _texts(given.get("variables") or {}) or None}
@@ -272,12 +323,19 @@ def _without_values(error: str) -> str:
     return scrub(re.sub(r"(?s)\b(value|field) .*?( - at `[^`]*`)?$", r"\1\2", error))
 
 
+_STORED = ("profile_id", "memory_store_id")  # columns of rows that name stored people
+_SHAPES: tuple[tuple[str, type[msgspec.Struct]], ...] = (
+    ("addresses", Connected),
+    ("profileId", Profile),
+    *((name, Members) for name in GROUP_KEYS.values()),
+    ("address", Address),
+)
 _COLUMNS = ("phone", "to", "number", "phone_number", "mobile", "address")
 
 
 def _is_flat(given: Mapping[str, Any]) -> bool:
     """Tell whether a mapping is a row, and not a recipient in Twilio's form."""
-    if "addresses" in given or "profileId" in given:
+    if any(name in given for name, shape in _SHAPES if shape is not Address):
         return False
     return "address" not in given or not set(given) <= {"address", "channel", "variables"}
 

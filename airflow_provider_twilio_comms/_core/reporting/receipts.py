@@ -28,7 +28,8 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     ``attempted_at`` are known of messages that were looked at one by one: those that failed, up to a bound.
     ``verdict`` says what to do about a failure (``retry``, ``recipient``, ``opt-out``, ``configuration``,
     ``unknown``). Times are in UTC. ``segments``, ``price`` (negative, or None until it is billed)
-    and ``price_unit`` are known of the classic API's messages.
+    and ``price_unit`` are known of the classic API's messages. ``profile_id`` and ``memory_store_id`` are
+    those of a stored person.
     """
 
     operation_id: str
@@ -49,6 +50,8 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     segments: int | None = None
     price: Decimal | None = None
     price_unit: str | None = None
+    profile_id: str | None = None
+    memory_store_id: str | None = None
 
 
 def classic_receipt_of(key: str, message: classic.Message, redaction: Redaction) -> Receipt:
@@ -83,7 +86,9 @@ def classic_receipt_of(key: str, message: classic.Message, redaction: Redaction)
 
 def receipt_of(operation_id: str, row: Message, looked_at: Message | None, redaction: Redaction) -> Receipt:
     """Make a receipt of a row of Twilio's list, and of the same message as it was fetched, if it was."""
-    recipient, channel = _party(row.to, redaction)
+    party = _party(row.to)
+    recipient = redaction.number(party.get("address")) or party.get("profileId")
+    channel = party.get("channel")
     code = verdict = reason = attempts = sid = attempted_at = None
     if looked_at is not None:
         code, attempts = looked_at.code, len(looked_at.attempts)
@@ -113,6 +118,8 @@ def receipt_of(operation_id: str, row: Message, looked_at: Message | None, redac
         row.created_at,
         row.updated_at,
         attempted_at,
+        party.get("profileId"),
+        party.get("memoryStoreId"),
     )
 
 
@@ -121,11 +128,10 @@ def _plain(moment: datetime | None) -> datetime | None:
     return moment and datetime.fromtimestamp(moment.timestamp(), timezone.utc)
 
 
-def _party(to: Any, redaction: Redaction) -> tuple[str | None, str | None]:
-    """The recipient and their channel. A profile is an id already; a group has no one recipient."""
+def _party(to: Any) -> dict[str, Any]:
+    """The one recipient of a message; nothing where there are several."""
     parties = to if isinstance(to, list) else [to]
-    party = parties[0] if len(parties) == 1 and isinstance(parties[0], dict) else {}
-    return redaction.number(party.get("address")) or party.get("profileId"), party.get("channel")
+    return parties[0] if len(parties) == 1 and isinstance(parties[0], dict) else {}
 
 
 class Tally:

@@ -13,23 +13,31 @@ from airflow_provider_twilio_comms._core.recipients.reader import Reader, batche
 from airflow_provider_twilio_comms._core.reporting.receipts import FAILED
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
+_PROFILE = "mem_profile_"
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def chosen(rows: Callable[[], Iterable[Mapping[str, Any]]]) -> dict[str, str | None]:
     """The recipients to text again, and their channels; ``rows`` gives the receipts, and is asked twice.
 
+    A stored person is named by the profile, with the memory store in the channel's place.
+
     A recipient of several messages is among them if each of those failed in a way that a retry may mend.
     Raises :class:`InvalidInput` for what is no receipt.
     """
     found: dict[str, str | None] = {}
     for row in rows():
-        if _again(row) and row.get("recipient"):
-            found.setdefault(str(row["recipient"]), row.get("recipient_channel"))
+        if _again(row) and (name := _name(row)):
+            stored = row.get("memory_store_id") if name.startswith(_PROFILE) else None
+            found.setdefault(name, stored or row.get("recipient_channel"))
     for row in rows():
-        if row.get("recipient") in found and not _again(row):
-            del found[str(row["recipient"])]
+        if _name(row) in found and not _again(row):
+            del found[_name(row)]
     return found
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return str(row.get("profile_id") or row.get("recipient") or "")
 
 
 def _again(row: Mapping[str, Any]) -> bool:
@@ -45,7 +53,7 @@ def hashed(found: Iterable[str]) -> bool:
 
 
 def plain(found: Mapping[str, str | None]) -> Iterator[dict[str, Any]]:
-    """The recipients as Twilio takes them, by number alone. A profile cannot be texted by its id alone."""
+    """The recipients as Twilio takes them, by number or profile alone: without variables."""
     if hashed(found):
         raise InvalidInput.at(
             "receipts",
@@ -53,7 +61,9 @@ def plain(found: Mapping[str, str | None]) -> Iterator[dict[str, Any]]:
             "Give recipients to look them up in, or receipts with redact='none'",
         )
     for number, channel in found.items():
-        if number.startswith("+"):
+        if number.startswith(_PROFILE) and channel and channel.startswith("mem_"):
+            yield {"profileId": number, "memoryStoreId": channel}
+        elif number.startswith("+"):
             yield {"address": number, "channel": channel or "PHONE"}
 
 
@@ -67,7 +77,8 @@ def joined(
     missing, first = set(found), 1
     for batch in batches(rows):
         for recipient in reader.read(batch, first).recipients:
-            names = {name(number) for number in numbers_of(recipient)} & found.keys()
+            numbers = numbers_of(recipient)
+            names = {each if each.startswith(_PROFILE) else name(each) for each in numbers} & found.keys()
             if names:
                 missing -= names
                 yield msgspec.to_builtins(recipient)

@@ -312,7 +312,7 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         for identity in dict.fromkeys(each for each in mine if each):
             operation = yield from fetched(operations.fetch(identity))
             count = operation.stats.recipients if operation else 0
-            if count and count != part.count:
+            if part.exact and count and count != part.count:
                 tried = f"{identity} bears the tag, but is for {count:,} recipients and not {part.count:,}"
                 raise self.uncertain(part, "before", tried)
         return Found(mine)
