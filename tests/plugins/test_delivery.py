@@ -22,6 +22,7 @@ from airflow_provider_twilio_comms.plugins.delivery.overview import (
     counters_of,
     over_time,
     overview,
+    round_down,
 )
 from airflow_provider_twilio_comms.plugins.delivery.sends import Found, Key, Note, Part, Send, read
 
@@ -198,9 +199,19 @@ def test_counters_over_time_fall_into_equal_stretches() -> None:
     one = send(stats=Stats(**COUNTS), ids=(ONE,))
     late = send(began=until, recipients=7, ids=(TWO,))
     early = send(began=AT - timedelta(seconds=1), recipients=9)
-    buckets = over_time([one, late, early], AT, until, 4)
+    unbegun = send(began=None, recipients=3)
+    found = overview([one, late, early, unbegun])
+    buckets = over_time(found, AT, until, timedelta(hours=1))
     assert [bucket.start for bucket in buckets] == [AT + timedelta(hours=hour) for hour in range(4)]
-    assert [bucket.counters.total for bucket in buckets] == [100, 0, 0, 7]
+    # Whatever the totals count is in a column, the first or the last if need be.
+    assert [bucket.counters.total for bucket in buckets] == [109, 0, 0, 10]
+    assert sum(bucket.counters.total for bucket in buckets) == found.counters.total
+
+
+@pytest.mark.parametrize(("width", "start"), [(1, 13), (6, 12), (24, 0)])
+def test_columns_begin_at_round_times(width: int, start: int) -> None:
+    at = AT.replace(hour=13, minute=38, second=7)
+    assert round_down(at, timedelta(hours=width)) == at.replace(hour=start, minute=0, second=0)
 
 
 def test_what_was_accepted_grows_and_is_thinned() -> None:

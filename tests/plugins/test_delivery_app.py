@@ -230,6 +230,32 @@ async def test_receipts_of_another_run_explain_a_tasks_failures(view: Any) -> No
     assert re.findall(r"docs/api/errors/(\d+)", answer.body.decode()) == ["30003", "30007"]
 
 
+async def test_tiles_chart_table_and_label_count_the_same(view: Any) -> None:
+    with create_session(scoped=False) as session:
+        seeds, at = Seeds(session), now() - timedelta(hours=2)
+        xcoms = sent(88, {"stats": stats(10, failed=4, queued=1)})
+        seeds.task("seen", "r 5", "send", at, xcoms=xcoms)
+        known = {"operation_ids": xcoms["twilio_sent"]["operation_ids"], "stats": stats(10, failed=4)}
+        seeds.task("seen", "r 5", "receipts", at, xcoms={"twilio_outcome": {**known, "codes": {"30003": 4}}})
+        seeds.task("seen", "r 5", "wait", at, xcoms={"twilio_messages_url": "x", "return_value": known})
+    for asked in ("/", "/?dag_id=seen", "/?dag_id=seen&days=1", "/?days=30"):
+        answer = await get(view, asked)
+        tiles = [
+            cards(answer)[f"messages {name}"].replace(",", "") for name in ("delivered", "failed", "open")
+        ]
+        told = r"([\d,]+) delivered, ([\d,]+) failed, ([\d,]+) open"
+        text = answer.body.decode()
+        columns = re.findall(rf"<title>[^<]*: {told}</title>", text)
+        table = [re.findall(r'class="number">([\d,]+)', row) for row in rows(answer, "over-time")]
+        label = re.findall(rf'aria-label="Messages over time: {told}"', text)
+        assert [added(columns), added(table), added(label)] == [[int(each) for each in tiles]] * 3
+
+
+def added(counted: list[Any]) -> list[int]:
+    """Sum up rows of numbers as the page writes them."""
+    return [sum(int(each.replace(",", "")) for each in column) for column in zip(*counted, strict=True)]
+
+
 async def test_a_task_that_sends_nothing_is_told_so(view: Any) -> None:
     for task in ("other", "none"):
         answer = await get(view, f"/task?dag_id=seen&run_id=r+1&task_id={task}")
