@@ -157,6 +157,13 @@ async def test_of_very_many_tasks_the_newest_are_shown_a_page_at_a_time(view: An
         Seeds(session).forget(runs="old %")
 
 
+async def test_an_empty_overview_is_a_sentence(view: Any) -> None:
+    answer = await get(view, "/?days=1&dag_id=no_such_dag")
+    assert answer.status == 200
+    assert b'id="empty"' in answer.body
+    assert b"<svg" not in answer.body
+
+
 async def test_tasks_are_filtered_by_state(view: Any) -> None:
     waiting = await get(view, "/?state=waiting")
     assert len(rows(waiting, "sends")) == 1
@@ -214,6 +221,7 @@ async def test_a_task_is_shown_with_its_requests(view: Any) -> None:
     assert 'aria-label="Accepted by Twilio over time: 50,000 recipients"' in text
     assert operation(750) in rows(answer, "parts")[0]
     assert 'href="/dags/campaigns/runs/manual__015/tasks/send"' in text
+    assert 'aria-label="' in text.split('id="outcome"')[1].split("</figure>")[0]
     uncertain = await get(view, "/task?dag_id=campaigns&run_id=manual__uncertain&task_id=send")
     assert ["uncertain" in row for row in rows(uncertain, "parts")] == [False, True]
 
