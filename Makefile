@@ -25,8 +25,8 @@ setup: $(VENV)/.done ## install everything into .venv, as pinned in constraints.
 demo: setup ## text 25,000 made-up people from a real Airflow, against the emulator
 	$(BIN)/python -m airflow_provider_twilio_comms.demo $(ARGS)
 
-airflow: setup ## run Airflow and the emulator with the examples until Ctrl-C; ARGS="--dags FOLDER" for your own DAGs
-	$(BIN)/python -m airflow_provider_twilio_comms.demo --keep $(ARGS)
+airflow: setup ## run Airflow and the emulator with the examples until Ctrl-C; DAGS=FOLDER for your own DAGs
+	$(BIN)/python -m airflow_provider_twilio_comms.demo --keep $(if $(DAGS),--dags "$(DAGS)") $(ARGS)
 
 emulator: setup ## run the emulator alone and print a connection to paste; ARGS="--help" lists its options
 	$(BIN)/python -m airflow_provider_twilio_comms.emulator $(ARGS)

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import requests
+
 from airflow_provider_twilio_comms.demo import campaign
+from airflow_provider_twilio_comms.demo.rest import RestFailed
+from airflow_provider_twilio_comms.demo.settings import kept_env
 from airflow_provider_twilio_comms.demo.stack import Stack, StackFailed
 
 __all__ = ["main"]
 
 # Slow enough to watch the counters, quick enough not to bore; receipts come in last, as Twilio's do.
+# So that a bookmark or a tunnel survives a restart.
+PORTS = (8080, 8081)
 PACE = ["--pace", "12", "--receipts-lag", "3"]
 
 
@@ -56,6 +63,16 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         default="comms",
         help="the API that sends: the Communications API, or the classic one (default: %(default)s)",
     )
+    for name, what, port in zip(
+        ("--port", "--emulator-port"), ("Airflow", "the emulator"), PORTS, strict=True
+    ):
+        parser.add_argument(
+            name,
+            type=int,
+            metavar="PORT",
+            default=port,
+            help=f"port of {what} with --keep; another one is used if it is taken (default: %(default)s)",
+        )
     given = parser.parse_args(arguments)
     given.recipients = given.dags / "data" / "recipients.csv"
     if not given.dags.is_dir():
@@ -91,20 +108,44 @@ def _keep(given: argparse.Namespace) -> int:
         print("Open either in a browser. Airflow needs no password: everybody is admin.")
         print(
             f"Trigger a DAG there, such as {campaign.DAGS[given.generation]}, and watch the emulator's "
-            "outbox. Ctrl-C ends both.",
-            flush=True,
+            "outbox. Ctrl-C ends both."
         )
+        if kept := sorted(kept_env()):
+            print(
+                f"Kept from your shell: {', '.join(kept)}. A connection to a real account texts real people."
+            )
+        if "AIRFLOW_CONN_TWILIO_DEFAULT" in os.environ:
+            print("Not kept: AIRFLOW_CONN_TWILIO_DEFAULT, since twilio_default is the emulator here.")
+        print(f"Looking for DAGs in {given.dags} ...", flush=True)
+        told: set[str] = set()
         while True:
             time.sleep(1)
             for component in stack.components.values():
                 component.check()
+            for line in _found(stack):
+                if line not in told:
+                    told.add(line)
+                    print(f"  {line}", flush=True)
     return 0
+
+
+def _found(stack: Stack) -> list[str]:
+    """List the DAGs, and the files that cannot be read."""
+    try:
+        broken = stack.airflow.import_errors().items()
+        return [*stack.airflow.dags(), *(f"{file} cannot be loaded: {why}" for file, why in broken)]
+    except (RestFailed, requests.RequestException):  # busy; the next look is a second away
+        return []
 
 
 @contextlib.contextmanager
 def _started(given: argparse.Namespace) -> Iterator[Stack]:
     began = time.monotonic()
-    stack = Stack(given.dags, home=given.home, emulator_args=PACE)
+    if given.keep:
+        ports = (given.port, given.emulator_port)
+        stack = Stack(given.dags, home=given.home, emulator_args=PACE, env=kept_env(), ports=ports)
+    else:
+        stack = Stack(given.dags, home=given.home, emulator_args=PACE)
     assert stack.emulator is not None
     print(
         "starting Airflow (scheduler, DAG processor, triggerer, API server) and the emulator ...", flush=True

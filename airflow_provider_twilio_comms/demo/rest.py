@@ -83,6 +83,15 @@ class Airflow:
 
         until(parsed, timeout=timeout, what=f"the DAG {dag_id} to be parsed", interval=0.3)
 
+    def dags(self) -> list[str]:
+        """List the ids of the DAGs that are parsed."""
+        return [dag["dag_id"] for dag in self.call("GET", "/dags?limit=100")["dags"]]
+
+    def import_errors(self) -> dict[str, str]:
+        """Read the errors of DAG files: the last line of the traceback by the file's name."""
+        found = self.call("GET", "/importErrors?limit=100")["import_errors"]
+        return {each["filename"]: each["stack_trace"].strip().splitlines()[-1] for each in found}
+
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
         """Start a run now; return its id."""
         body = {"logical_date": None, "conf": dict(conf or {}), "dag_run_id": run_id}

@@ -18,15 +18,40 @@ from pathlib import Path
 
 from airflow_provider_twilio_comms.demo.processes import StackFailed
 
-__all__ = ["airflow_env", "clean_env", "copy_template_database", "free_port", "migrate", "sqlite_url"]
+__all__ = [
+    "airflow_env",
+    "clean_env",
+    "copy_template_database",
+    "free_port",
+    "kept_env",
+    "migrate",
+    "sqlite_url",
+]
 
 
-def free_port() -> int:
-    """Find a free loopback port."""
+def free_port(preferred: int = 0) -> int:
+    """Find a free loopback port: the preferred one, or any if that is taken or 0."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do, after a restart
+        try:
+            probe.bind(("127.0.0.1", preferred))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def kept_env() -> dict[str, str]:
+    """Read Airflow's connections and variables from this process's environment.
+
+    ``twilio_default`` is left out: in the demo it is the emulator, and must never be a real account.
+    """
+    kept = ("AIRFLOW_CONN_", "AIRFLOW_VAR_")
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(kept) and name != "AIRFLOW_CONN_TWILIO_DEFAULT"
+    }
 
 
 def clean_env() -> dict[str, str]:

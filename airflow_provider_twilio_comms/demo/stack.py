@@ -71,6 +71,7 @@ class Stack:
     :param sql_alchemy_conn: another metadata database than SQLite in ``home``; it is migrated on start.
     :param further: components beyond one of each, as names and arguments of ``airflow``, such as
         ``{"triggerer-2": ["triggerer"]}``; they run, but Airflow's health does not tell them apart.
+    :param ports: the preferred ports of Airflow and the emulator; 0 and a taken one stand for any free one.
     :param emulator: start the emulator, with ``emulator_args``, and set ``twilio_default`` to it.
     """
 
@@ -84,14 +85,15 @@ class Stack:
         further: Mapping[str, Sequence[str]] | None = None,
         emulator: bool = True,
         emulator_args: Sequence[str] = (),
+        ports: tuple[int, int] = (0, 0),
     ) -> None:
         self._owns_home = home is None
         self.home: Path = Path(tempfile.mkdtemp(prefix="twilio-airflow-")) if home is None else home.resolve()
         self.home.mkdir(parents=True, exist_ok=True)
         self.sql_alchemy_conn: str = sql_alchemy_conn or sqlite_url(self.home)
-        self.port: int = free_port()
+        self.port: int = free_port(ports[0])
         self.airflow: Airflow = Airflow(f"http://127.0.0.1:{self.port}")
-        self.emulator: Emulation | None = Emulation(free_port()) if emulator else None
+        self.emulator: Emulation | None = Emulation(free_port(ports[1])) if emulator else None
         self.components: dict[str, Component] = {}
         self._commands = {name: [name] for name in AIRFLOW_COMPONENTS} | dict(further or {})
         self._emulator_args = list(emulator_args)

@@ -147,6 +147,10 @@ class TwilioNotifier(NumbersStayText, BaseNotifier):
         self.alert_store = alert_store
         self.default_region = default_region
 
+    def get_template_env(self, dag: Any = None) -> Any:
+        """Set up Jinja, without the DAG's filters if it is a serialized DAG, as in ``dag.test()``."""
+        return super().get_template_env(dag if hasattr(dag, "get_template_env") else None)
+
     def notify(self, context: Context) -> None:
         """Send the alert, in a worker or the DAG processor."""
         with self._log_errors():

@@ -104,6 +104,15 @@ async def test_a_deadline_is_told_from_the_event_loop_without_blocking_it(emulat
     assert got.startswith("orders missed its deadline")
 
 
+def test_a_serialized_dag_in_the_context_does_not_stop_the_alert(emulator: Running) -> None:
+    from airflow.sdk import DAG
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    dag = DagSerialization.from_dict(DagSerialization.to_dict(DAG("nightly", schedule=None)))
+    alert(text="{{ run_id }} failed")({"dag": dag, "run_id": "monday", "reason": "task_failure"})
+    assert sent() == ["monday failed"]
+
+
 def test_texts_numbers_and_all_else_are_templates(emulator: Running) -> None:
     with environment(AIRFLOW_VAR_ON_CALL=f"{ADA}, {EVE}"):
         alert(to="{{ var.value.on_call }}", text="{{ alert.task_id }}: {{ exception }}"[:60])(dict(TASK))

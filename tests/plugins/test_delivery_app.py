@@ -157,6 +157,13 @@ async def test_of_very_many_tasks_the_newest_are_shown_a_page_at_a_time(view: An
         Seeds(session).forget(runs="old %")
 
 
+async def test_an_empty_overview_is_a_sentence(view: Any) -> None:
+    answer = await get(view, "/?days=1&dag_id=no_such_dag")
+    assert answer.status == 200
+    assert b'id="empty"' in answer.body
+    assert b"<svg" not in answer.body
+
+
 async def test_tasks_are_filtered_by_state(view: Any) -> None:
     waiting = await get(view, "/?state=waiting")
     assert len(rows(waiting, "sends")) == 1
@@ -214,6 +221,7 @@ async def test_a_task_is_shown_with_its_requests(view: Any) -> None:
     assert 'aria-label="Accepted by Twilio over time: 50,000 recipients"' in text
     assert operation(750) in rows(answer, "parts")[0]
     assert 'href="/dags/campaigns/runs/manual__015/tasks/send"' in text
+    assert 'aria-label="' in text.split('id="outcome"')[1].split("</figure>")[0]
     uncertain = await get(view, "/task?dag_id=campaigns&run_id=manual__uncertain&task_id=send")
     assert ["uncertain" in row for row in rows(uncertain, "parts")] == [False, True]
 
@@ -228,6 +236,32 @@ async def test_receipts_of_another_run_explain_a_tasks_failures(view: Any) -> No
         seeds.task("seen", "r 3", "receipts", at + timedelta(hours=1), xcoms={"twilio_outcome": told})
     answer = await get(view, "/task?dag_id=seen&run_id=r+2&task_id=send", "tim")
     assert re.findall(r"docs/api/errors/(\d+)", answer.body.decode()) == ["30003", "30007"]
+
+
+async def test_tiles_chart_table_and_label_count_the_same(view: Any) -> None:
+    with create_session(scoped=False) as session:
+        seeds, at = Seeds(session), now() - timedelta(hours=2)
+        xcoms = sent(88, {"stats": stats(10, failed=4, queued=1)})
+        seeds.task("seen", "r 5", "send", at, xcoms=xcoms)
+        known = {"operation_ids": xcoms["twilio_sent"]["operation_ids"], "stats": stats(10, failed=4)}
+        seeds.task("seen", "r 5", "receipts", at, xcoms={"twilio_outcome": {**known, "codes": {"30003": 4}}})
+        seeds.task("seen", "r 5", "wait", at, xcoms={"twilio_messages_url": "x", "return_value": known})
+    for asked in ("/", "/?dag_id=seen", "/?dag_id=seen&days=1", "/?days=30"):
+        answer = await get(view, asked)
+        tiles = [
+            cards(answer)[f"messages {name}"].replace(",", "") for name in ("delivered", "failed", "open")
+        ]
+        told = r"([\d,]+) delivered, ([\d,]+) failed, ([\d,]+) open"
+        text = answer.body.decode()
+        columns = re.findall(rf"<title>[^<]*: {told}</title>", text)
+        table = [re.findall(r'class="number">([\d,]+)', row) for row in rows(answer, "over-time")]
+        label = re.findall(rf'aria-label="Messages over time: {told}"', text)
+        assert [added(columns), added(table), added(label)] == [[int(each) for each in tiles]] * 3
+
+
+def added(counted: list[Any]) -> list[int]:
+    """Sum up rows of numbers as the page writes them."""
+    return [sum(int(each.replace(",", "")) for each in column) for column in zip(*counted, strict=True)]
 
 
 async def test_a_task_that_sends_nothing_is_told_so(view: Any) -> None:

@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_twilio_comms.plugins.delivery import charts, pages
-from airflow_provider_twilio_comms.plugins.delivery.overview import accepted_over_time, over_time, overview
+from airflow_provider_twilio_comms.plugins.delivery.overview import (
+    accepted_over_time,
+    over_time,
+    overview,
+    round_down,
+)
 from airflow_provider_twilio_comms.plugins.delivery.sends import PHASES, Key
 
 if TYPE_CHECKING:
@@ -22,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["application"]
 
 FOLDER = Path(__file__).parent
-DAYS = {1: 24, 7: 28, 30: 30}  # how far back one may look, and in how many columns
+# How far back one may look, and the period of a column.
+DAYS = {1: timedelta(hours=1), 7: timedelta(hours=6), 30: timedelta(days=1)}
 HEADERS = {
     # Nothing but what this plugin brings may run, load or be asked; only Airflow's own pages may frame it.
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -85,7 +91,7 @@ def application(prefix: str) -> "FastAPI":
         asked, now = request.query_params, datetime.now(timezone.utc)
         days = _number(asked.get("days"), 7)
         days = days if days in DAYS else 7
-        since = now - timedelta(days=days)
+        since = round_down(now - timedelta(days=days), DAYS[days])
         with create_session(scoped=False) as session:
             dags = readable(user, session, since)
             sends, more = store.recent(session, dags, since)
@@ -93,7 +99,7 @@ def application(prefix: str) -> "FastAPI":
         if asked.get("dag_id"):
             sends = [send for send in sends if send.key.dag_id == asked["dag_id"]]
         found = overview(sends)
-        buckets = over_time(sends, since, now, DAYS[days])
+        buckets = over_time(found, since, now, DAYS[days])
         phase = asked.get("state") if asked.get("state") in PHASES else None
         listed = [send for send in found.sends if phase in (None, send.phase)]
         values = {

@@ -5,73 +5,70 @@ Colours come from the style sheet: shapes carry classes only, since the page's p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
 from airflow_provider_twilio_comms.plugins.delivery.overview import Bucket, Counters, Point
 
-__all__ = ["bar", "columns", "moment", "steps", "told"]
+__all__ = ["bar", "columns", "moment", "stamp", "steps", "told"]
 
-WIDTH, HEIGHT = 960, 220
-LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 28
+# The drawing is stretched to the width that there is, so text is outside it, in HTML.
+WIDTH, HEIGHT = 960, 200
+TICKS = 6
 PARTS = (("delivered", "delivered"), ("failed", "failed"), ("open", "open"))
 
 
 def columns(buckets: Sequence[Bucket], label: str) -> Markup:
-    """Draw stacked columns of counters, one for each period."""
+    """Draw stacked columns of counters, one for each period; the last one always has its date below."""
     top = _round_up(max((bucket.counters.total for bucket in buckets), default=0))
-    slot = (WIDTH - LEFT - RIGHT) / max(1, len(buckets))
-    shapes = [*_grid(top)]
+    slot = WIDTH / max(1, len(buckets))
+    shapes = _grid()
     for place, (start, counters) in enumerate(buckets):
-        left, foot = LEFT + place * slot, float(HEIGHT - BOTTOM)
+        foot = float(HEIGHT)
         stack = []
         for name, kind in PARTS:
             height = _high(getattr(counters, name), top)
             if height:
-                stack.append(_rect(left + slot * 0.12, foot - height, slot * 0.76, height, kind))
+                stack.append(_rect(place * slot + slot * 0.12, foot - height, slot * 0.76, height, kind))
                 foot -= height
         if stack:
             what = f"{moment(start)}: {told(counters)}"
             shapes.append(Markup("<g><title>{}</title>{}</g>").format(what, Markup("").join(stack)))
-    starts = [bucket.start for bucket in buckets]
-    if len(starts) > 1:
-        every = max(1, -(-len(starts) // 7))
-        span = starts[-1] - starts[0]
-        shapes += [
-            _text(LEFT + (place + 0.5) * slot, HEIGHT - 8, _tick(starts[place], span), "middle")
-            for place in range(0, len(starts), every)
-        ]
-    return _picture(shapes, label)
+    every = max(1, -(-len(buckets) // TICKS))
+    short = not buckets or buckets[-1].start - buckets[0].start <= timedelta(days=1)
+    ticks = []
+    for back, start in enumerate(reversed([bucket.start for bucket in buckets])):
+        kind = "tick minor" if back // every % 2 else "tick"
+        ticks.append(_tick(kind, start, short) if back % every == 0 else Markup("<span></span>"))
+    return _picture(shapes, label, top, reversed(ticks))
 
 
 def steps(points: Sequence[Point], label: str) -> Markup:
     """Draw the number of accepted recipients over time."""
     if not points:
-        return _picture(_grid(0), label)
+        return _picture(_grid(), label, 0, ())
     top = _round_up(points[-1].accepted)
     first, span = points[0].at, points[-1].at - points[0].at
-    wide, floor = WIDTH - LEFT - RIGHT, HEIGHT - BOTTOM
-    path, last = [f"M{LEFT} {floor}"], float(floor)
+    path, last = [f"M0 {HEIGHT}"], float(HEIGHT)
     for at, accepted in points:
-        x = LEFT + (wide * ((at - first) / span) if span else wide)
+        x = WIDTH * ((at - first) / span) if span else WIDTH
         path.append(f"L{x:.1f} {last:.1f}")
-        last = floor - _high(accepted, top)
+        last = HEIGHT - _high(accepted, top)
         path.append(f"L{x:.1f} {last:.1f}")
     line = " ".join(path)
     shapes = [
-        *_grid(top),
-        Markup('<path class="area" d="{} L{} {} Z"/>').format(line, LEFT + wide, floor),
+        *_grid(),
+        Markup('<path class="area" d="{} L{} {} Z"/>').format(line, WIDTH, HEIGHT),
         Markup('<path class="line" d="{}"/>').format(line),
-        _text(LEFT, HEIGHT - 8, moment(first), "start"),
-        _text(WIDTH - RIGHT, HEIGHT - 8, moment(points[-1].at), "end"),
     ]
-    return _picture(shapes, label)
+    ends = [stamp(first, points[-1].at), stamp(points[-1].at, first)]
+    return _picture(shapes, label, top, [Markup("<span>{}</span>").format(end) for end in ends], "ends")
 
 
-def bar(counters: Counters) -> Markup:
-    """Draw one send's counters as a bar, for a table that gives the numbers too."""
+def bar(counters: Counters, label: str = "") -> Markup:
+    """Draw counters as a bar; without a label it is for a table that gives the numbers too."""
     total, left, shapes = counters.total, 0.0, []
     for name, kind in PARTS:
         width = 100 * getattr(counters, name) / total if total else 0
@@ -79,37 +76,60 @@ def bar(counters: Counters) -> Markup:
             shapes.append(_rect(left, 0, width, 8, kind))
             left += width
     inside = Markup("").join([_rect(0, 0, 100, 8, "empty"), *shapes])
-    return Markup(
-        '<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">{}</svg>'
-    ).format(inside)
+    spoken = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
+    return Markup('<svg class="bar{}" viewBox="0 0 100 8" preserveAspectRatio="none" {}>{}</svg>').format(
+        " wide" if label else "", spoken, inside
+    )
 
 
 def told(counters: Counters) -> str:
     return f"{counters.delivered:,} delivered, {counters.failed:,} failed, {counters.open:,} open"
 
 
-def moment(at: datetime | None) -> str:
-    """Format a time in UTC, which the page says once."""
-    return f"{at:%Y-%m-%d %H:%M}" if at else ""
+def moment(at: datetime | None, beside: datetime | None = None) -> str:
+    """Format a time in UTC, with seconds if it falls into the same minute as the one beside it."""
+    if at is None:
+        return ""
+    near = beside is not None and f"{at:%Y%m%d%H%M}" == f"{beside:%Y%m%d%H%M}"
+    return f"{at:%Y-%m-%d %H:%M:%S}" if near else f"{at:%Y-%m-%d %H:%M}"
 
 
-def _picture(shapes: Sequence[Markup], label: str) -> Markup:
-    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        WIDTH, HEIGHT, label, Markup("").join(shapes)
+def stamp(at: datetime | None, beside: datetime | None = None) -> Markup:
+    """Write a time as an element, which the page's script shows in the time zone of Airflow's UI."""
+    return _time(at, moment(at, beside)) if at else Markup("")
+
+
+def _time(at: datetime, text: str) -> Markup:
+    return Markup('<time datetime="{}">{}</time>').format(f"{at:%Y-%m-%dT%H:%M:%SZ}", text)
+
+
+def _tick(kind: str, at: datetime, short: bool) -> Markup:
+    text = f"{at:%H:%M}" if short else f"{at:%d %b}"
+    return Markup('<span class="{}">{}</span>').format(kind, _time(at, text))
+
+
+def _picture(
+    shapes: Sequence[Markup], label: str, top: int, below: Iterable[Markup], kind: str = "columns"
+) -> Markup:
+    scale = [top, top // 2, 0] if top > 1 else [top, 0] if top else []
+    return Markup(
+        '<div class="chart {}"><div class="scale" aria-hidden="true">{}</div>'
+        '<svg viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
+        '<div class="ticks" aria-hidden="true">{}</div></div>'
+    ).format(
+        kind,
+        Markup("").join(Markup("<span>{:,}</span>").format(count) for count in scale),
+        WIDTH,
+        HEIGHT,
+        label,
+        Markup("").join(shapes),
+        Markup("").join(below),
     )
 
 
-def _grid(top: int) -> list[Markup]:
-    shapes = []
-    for quarter in range(0, 5, 2):
-        y = HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * quarter / 4
-        shapes.append(
-            Markup('<line class="grid" x1="{}" y1="{:.1f}" x2="{}" y2="{:.1f}"/>').format(
-                LEFT, y, WIDTH - RIGHT, y
-            )
-        )
-        shapes.append(_text(LEFT - 8, y + 4, f"{top * quarter // 4:,}", "end"))
-    return shapes if top else shapes[:2]
+def _grid() -> list[Markup]:
+    line = Markup('<line class="grid" x1="0" y1="{}" x2="{}" y2="{}"/>')
+    return [line.format(y, WIDTH, y) for y in (0, HEIGHT // 2, HEIGHT)]
 
 
 def _rect(x: float, y: float, width: float, height: float, kind: str) -> Markup:
@@ -118,17 +138,9 @@ def _rect(x: float, y: float, width: float, height: float, kind: str) -> Markup:
     )
 
 
-def _text(x: float, y: float, text: str, anchor: str) -> Markup:
-    return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(x, y, anchor, text)
-
-
 def _high(count: int, top: int) -> float:
     """Scale a height, to at least a pixel for anything above zero."""
-    return max(1.0, (HEIGHT - TOP - BOTTOM) * count / top) if count and top else 0.0
-
-
-def _tick(at: datetime, span: timedelta) -> str:
-    return f"{at:%H:%M}" if span <= timedelta(days=1) else f"{at:%d %b}"
+    return max(1.0, HEIGHT * count / top) if count and top else 0.0
 
 
 def _round_up(count: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
 from airflow_provider_twilio_comms.api import error_codes
@@ -23,6 +23,7 @@ __all__ = [
     "counters_of",
     "over_time",
     "overview",
+    "round_down",
 ]
 
 SHOWN = 3  # tasks that a reason names
@@ -90,9 +91,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class Overview:
-    """The overview. ``operations`` and ``messages`` count each id once, whoever sent it or waits for it."""
+    """The overview. ``operations`` and ``messages`` count each id once, whoever sent it or waits for it.
+
+    ``sends`` are listed; ``counted`` are those whose counters add up to ``counters``.
+    """
 
     sends: list[Send]
+    counted: list[Send]
     in_flight: int
     operations_in_flight: int
     operations_done: int
@@ -113,6 +118,7 @@ def overview(found: Iterable[Send]) -> Overview:
         total = total.plus(counters_of(send))
     return Overview(
         sends,
+        counted,
         sum(send.in_flight for send in sends),
         len(going),
         len(known - going),
@@ -130,15 +136,23 @@ def counters_of(send: Send) -> Counters:
     return Counters(stats.arrived, stats.lost, max(stats.asked - stats.arrived - stats.lost, 0))
 
 
-def over_time(sends: Iterable[Send], since: datetime, until: datetime, buckets: int) -> list[Bucket]:
-    """Count messages by the start of their task, in a number of equal periods."""
-    width = (until - since) / buckets
-    sums = [Counters()] * buckets
-    for send in _counted(list(sends)):
-        if send.began and since <= send.began <= until:
-            place = min(int((send.began - since) / width), buckets - 1)
-            sums[place] = sums[place].plus(counters_of(send))
+def over_time(found: Overview, since: datetime, until: datetime, width: timedelta) -> list[Bucket]:
+    """Count an overview's messages by the start of their task, in equal periods.
+
+    They add up to the overview's counters: a task that began earlier is in the first period, one that
+    waits for its next try in the last.
+    """
+    sums = [Counters()] * max(1, -((since - until) // width))
+    for send in found.counted:
+        place = (send.began - since) // width if send.began else len(sums)
+        place = min(max(place, 0), len(sums) - 1)
+        sums[place] = sums[place].plus(counters_of(send))
     return [Bucket(since + place * width, each) for place, each in enumerate(sums)]
+
+
+def round_down(at: datetime, width: timedelta) -> datetime:
+    """Round a time down to a multiple of a period that divides a day, counted from midnight UTC."""
+    return at - (at - datetime(1970, 1, 1, tzinfo=timezone.utc)) % width
 
 
 def accepted_over_time(began: datetime | None, parts: Sequence[Part], most: int = 200) -> list[Point]:

@@ -61,11 +61,13 @@ def environment(folder: Path) -> Environment:
         counters_of=counters_of,
         words=words,
         bar=charts.bar,
+        told=charts.told,
+        stamp=charts.stamp,
         of_airflow=of_airflow,
         of_ours=of_ours,
         phases=PHASES,
     )
-    made.filters.update(moment=charts.moment, count="{:,}".format, query=urlencode)
+    made.filters.update(count="{:,}".format, query=urlencode)
     return made
 
 

@@ -1,5 +1,6 @@
 "use strict";
 // Airflow's theme, before anything is drawn: that of the page around this one, else what its UI has stored.
+// Background and font are those of the page around, so that there is no seam.
 (() => {
   const page = document.documentElement;
   let around = null;
@@ -17,7 +18,19 @@
     }
     if (theme === "dark" || theme === "light") page.dataset.theme = theme;
     else delete page.dataset.theme;
+    if (around) {
+      const [body, root] = [parent.document.body, around].map((each) => parent.getComputedStyle(each));
+      const behind = [body, root].map((each) => each.backgroundColor).find((each) => each !== "rgba(0, 0, 0, 0)");
+      if (behind) page.style.setProperty("--back", behind);
+      page.style.setProperty("--font", body.fontFamily);
+    }
   };
   apply();
-  if (around) new MutationObserver(apply).observe(around, { attributeFilter: ["class"] });
+  if (around) {
+    new MutationObserver(apply).observe(around, { attributeFilter: ["class"] });
+    // Airflow fades from one background to the other: the last one counts.
+    parent.document.addEventListener("transitionend", (event) => {
+      if (event.target === parent.document.body || event.target === around) apply();
+    });
+  }
 })();
