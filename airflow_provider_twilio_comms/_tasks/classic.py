@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -183,6 +185,20 @@ def sent_of(task: ClassicTask, ledger: Ledger) -> Mapping[str, Any] | None:
         return None
     sender = classic_sender(task.sender or task.hook.config.default_sender)  # it died before its last note
     return summarize(ledger, sender, time.time())
+
+
+@contextmanager
+def heap_frozen() -> Iterator[None]:
+    """Keep the garbage collector from the objects that are there already: Airflow's, hundreds of thousands.
+
+    A send makes many short-lived objects, and each full collection would go through all of them: four tenths
+    of its processor time.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def check_accepted(messages: Mapping[str, Any]) -> None:
