@@ -110,12 +110,14 @@ def run(stack: Stack, recipients: Path, timeout: float = 600, generation: str = 
     operations = stack.emulator.operations()
     requests = stack.emulator.sends()
     refused = requests - sum(ledger.values()) if generation == "classic" else 0
+    stats = Counter(progress.stats())
+    stats["failed"] += refused
     return Outcome(
         recipients=rows,
         rejected=_rejected(stack, dag_id, run_id),
         requests=requests,
         operations=len(operations),
-        stats=progress.stats(),
+        stats=stats,
         failures=stack.emulator.failures(),
         duplicates=sum(count - 1 for count in ledger.values()),
         lost=max(0, len(expected - ledger.keys()) - refused),

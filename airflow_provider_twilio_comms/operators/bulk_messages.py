@@ -200,8 +200,16 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
                     self.log.info("Dry run: nothing was sent")
                     return self._result(context, self._counted(plan, []), "DRY_RUN")
                 sending = self._bulk_send(context, plan, request, ledger)
-                sent = self._counted(plan, hook.run(sending.once()), sending.summary())
+                sent = self._counted(plan, self._run(sending), sending.summary())
             return self._wait(context, sent, ledger)
+
+    def _run(self, sending: BulkSend | ClassicSend) -> list[str]:
+        if not self.is_classic(self.hook.config):
+            return self.hook.run(sending.once())
+        from airflow_provider_twilio_comms._tasks.classic import heap_frozen
+
+        with heap_frozen():
+            return self.hook.run(sending.once())
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resume with the trigger's event."""

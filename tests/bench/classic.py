@@ -131,6 +131,7 @@ def official(url: str) -> float | None:
 
 
 _LOOP = """
+import time
 from urllib.parse import urlsplit
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client

@@ -236,7 +236,9 @@ class Run:
             result.changed += 1
             if self.now == self.first:
                 raise Trouble(f"RecipientsChanged, and the list is as it was: {log[-600:]}")
-            if not self._untexted(self.first) and not self._untexted(self.now):
+            # Of what was under way when it died, the ledger cannot know that Twilio has it.
+            known = "nobody knows yet" not in log
+            if known and not self._untexted(self.first) and not self._untexted(self.now):
                 result.wrong_colour = "red for a changed list, with nothing left to do"
             self.edit(self.first)
         elif set(self.now) & set(REFUSED):
