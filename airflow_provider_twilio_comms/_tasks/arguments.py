@@ -90,6 +90,29 @@ def check_sender(sender: Any) -> None:
         checked_sender(known)
 
 
+def pace_of(given: float | str | None) -> float | str | None:
+    """Check a pace: more than nothing, ``unlimited``, or None for the sender's own."""
+    if given is None or given == "unlimited":
+        return given
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
+        fix = "Give a number such as 10, 'unlimited', or nothing for the sender's own pace"
+        raise InvalidInput.at("messages_per_second", f"{given!r} is no pace", fix)
+    return float(given)
+
+
+def sender_of(sender: Any, default: str | None) -> Any:
+    """The sender as given; else the connection's ``default``, of whose pool ``channels`` alone choose."""
+    if not isinstance(sender, Mapping) or set(sender) != {"channels"}:
+        return sender or default
+    if not (default or "").startswith("comms_senderpool_"):
+        raise InvalidInput.at(
+            "sender",
+            "has channels and no pool, and the connection's default_sender is no sender pool",
+            "Add sender_pool_id",
+        )
+    return {"sender_pool_id": default, **sender}
+
+
 def _is_known(value: Any) -> bool:
     """Tell if no other task gives any of it."""
     return not any(True for _ in XComArg.iter_xcom_references(value))

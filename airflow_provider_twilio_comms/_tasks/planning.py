@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,12 +16,16 @@ from airflow_provider_twilio_comms._core.recipients.reader import Reader
 from airflow_provider_twilio_comms._core.recipients.sources import FILE_KINDS, lines_of, rows_of, suffix_of
 from airflow_provider_twilio_comms._tasks.object_storage import opened_rejects, resolved
 from airflow_provider_twilio_comms.api._forms import valid
-from airflow_provider_twilio_comms.exceptions import InvalidInput, scrub
+from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError, scrub
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
+    from airflow_provider_twilio_comms._core.planning.limits import Limits
     from airflow_provider_twilio_comms._core.planning.screening import Screening
+    from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+
+task_log: logging.Logger = logging.getLogger(__name__)
 
 STEP = 100_000  # rows between two lines of progress
 
@@ -76,6 +81,19 @@ def planning(
                 "Template variable %r has no default, and %s recipients lack it", name, f"{lacking:,}"
             )
         yield plan
+
+
+def cost_of(hook: TwilioHook, countries: dict[str, Any], limits: Limits) -> dict[str, Any] | None:
+    """Estimate the cost by country; None where the prices cannot be read and no limit needs them."""
+    from airflow_provider_twilio_comms._core.planning.costs import priced, prices
+
+    try:
+        return priced(countries, hook.run(prices(countries)))
+    except TwilioError as error:
+        if limits.cost is not None:
+            raise
+        task_log.warning("The prices cannot be read, so there is no estimate: %s", error)
+        return None
 
 
 MOST = 20  # countries that the table names

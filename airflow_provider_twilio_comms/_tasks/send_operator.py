@@ -175,7 +175,9 @@ class TwilioSendOperator(TwilioOperator):
         if (
             getattr(self, "retry_policy", self) is None and "retry_policy" not in kwargs
         ):  # from Airflow 3.3 on
-            self.retry_policy = _policy()
+            from airflow_provider_twilio_comms.retry_policy import TwilioRetryPolicy
+
+            self.retry_policy = TwilioRetryPolicy()
         self.send_at = send_at
         self.wait_for: str = one_of("wait_for", wait_for, *self.ends)
         self.timeout: float = seconds(self.usual_timeout if timeout is None else timeout)
@@ -435,25 +437,6 @@ class TwilioSendOperator(TwilioOperator):
         """Make a rule that lets what was looked at before pass too."""
         return allows
 
-    def _check_unseen(self, screening: Screening) -> None:
-        """Refuse recipients that a guard of this task cannot see."""
-        from airflow_provider_twilio_comms._core.planning.groups import check_guards
-
-        guards = {
-            "suppress": self._guarded[0],
-            "max_segments": self.limits.segments is not None,
-            "max_cost": self.limits.cost is not None,
-            "quiet_hours": screening.by_zone,
-        }
-        blind = [name for name, on in guards.items() if on]
-        check_guards(screening.unseen, blind, self.unseen == "allow")
-        if screening.unseen and blind:
-            self.log.warning(
-                "%s recipients are stored people or groups, whose numbers Twilio holds: %s cannot see them",
-                f"{screening.unseen:,}",
-                ", ".join(blind),
-            )
-
     def _asked_for_more(self, counting: bool) -> bool:
         """Whether the author wants more than is usual."""
         asked = (counting, *self._guarded, self.quiet_hours)
@@ -463,9 +446,10 @@ class TwilioSendOperator(TwilioOperator):
     def _check_plan(self, plan: Plan, request: _Unaddressed, screening: Screening, context: Context) -> None:
         """Complete the report, show it, and refuse what is over a limit."""
         from airflow_provider_twilio_comms._core.planning.texts import absent_variables
-        from airflow_provider_twilio_comms._tasks.planning import moment_of, table
+        from airflow_provider_twilio_comms._tasks.groups import check_unseen
+        from airflow_provider_twilio_comms._tasks.planning import cost_of, moment_of, table
 
-        self._check_unseen(screening)
+        check_unseen(self, screening, self._guarded[0])
         if plan.absent:
             raise absent_variables(plan.absent)
         if plan.lacking and self.on_missing_variable == "fail":
@@ -487,7 +471,8 @@ class TwilioSendOperator(TwilioOperator):
         }
         if screening.counts:
             plan.report |= screening.counts.to_dict()
-            plan.report["cost"] = self._cost(plan.report["countries"]) if plan.report["segments"] else None
+            countries, counted = plan.report["countries"], plan.report["segments"]
+            plan.report["cost"] = cost_of(self.hook, countries, self.limits) if counted else None
             abroad = screening.counts.media_elsewhere()
             if abroad:
                 plan.report["mms_elsewhere"] = abroad
@@ -501,24 +486,7 @@ class TwilioSendOperator(TwilioOperator):
         self.log.info("%s", table(plan.report))
         self.limits.check(plan.report)
 
-    def _cost(self, countries: dict[str, Any]) -> dict[str, Any] | None:
-        from airflow_provider_twilio_comms._core.planning.costs import priced, prices
-
-        try:
-            return priced(countries, self.hook.run(prices(countries)))
-        except TwilioError as error:
-            if self.limits.cost is not None:
-                raise
-            self.log.warning("The prices cannot be read, so there is no estimate: %s", error)
-            return None
-
 
 def _run_type(context: Context) -> str:
     kind: Any = getattr(context.get("dag_run"), "run_type", None)
     return str(getattr(kind, "value", kind))
-
-
-def _policy() -> Any:
-    from airflow_provider_twilio_comms.retry_policy import TwilioRetryPolicy
-
-    return TwilioRetryPolicy()

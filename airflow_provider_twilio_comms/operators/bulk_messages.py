@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from airflow.sdk import XComArg
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, WaitFor
 from airflow_provider_twilio_comms._core.xcom_keys import SENT
-from airflow_provider_twilio_comms._tasks.arguments import check_sender, content_of, count_of, one_of
+from airflow_provider_twilio_comms._tasks.arguments import (
+    check_sender,
+    content_of,
+    count_of,
+    one_of,
+    pace_of,
+    sender_of,
+)
 from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
 from airflow_provider_twilio_comms._tasks.send_operator import TwilioSendOperator
 from airflow_provider_twilio_comms.exceptions import (
     InvalidInput,
-    NoRecipients,
     SendUncertain,
     TwilioError,
     scrub,
@@ -47,7 +51,6 @@ __all__ = ["TwilioBulkMessageOperator"]
 Content = str | Mapping[str, Any]
 AT_ONCE, MOST_AT_ONCE = 4, 500
 CLASSIC_AHEAD = timedelta(minutes=6)  # Twilio's five before it can schedule, and a margin for the request
-LONGEST_END = 86_400.0  # seconds that a wait is given after the last message at most, to see its end
 MAX_RECIPIENTS = 10_000  # of one request, as api/comms says, which DAG files need not import
 
 
@@ -132,7 +135,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     usual_timeout: ClassVar[timedelta] = timedelta(hours=24)
     usual_poll_interval: ClassVar[float] = 30.0
     _counts: Mapping[str, Any] = MappingProxyType({})
-    _inspected: frozenset[str] | set[str] = frozenset()
+    _looked_at: frozenset[str] | set[str] = frozenset()
 
     def __init__(
         self,
@@ -181,10 +184,12 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         if generation is not None:
             one_of("generation", generation, "comms", "classic")
         self.options = options
-        self.messages_per_second: float | str | None = _pace(messages_per_second)
+        self.messages_per_second: float | str | None = pace_of(messages_per_second)
         self.pace_by: str = one_of("pace_by", pace_by, "messages", "segments")
 
     def execute(self, context: Context) -> dict[str, Any] | None:
+        from airflow_provider_twilio_comms._tasks.groups import count_profiles
+
         with failing_fast():
             ledger = self.ledger(context)
             if ledger.done:
@@ -193,9 +198,9 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
             real = self.check_schedule(context, ledger)
             hook = self.hook
             request = self.request(hook.config)
-            groups = self._inspect_groups(hook.config)
+            groups = self._groups(hook.config)
             with self.planned(request, context, ledger, real) as plan:
-                self._count_groups(plan, groups)
+                count_profiles(plan, groups)
                 if hook.config.dry_run or not real:
                     self.log.info("Dry run: nothing was sent")
                     return self._result(context, self._counted(plan, []), "DRY_RUN")
@@ -250,24 +255,12 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
 
         Those end seven days after the request; the list of the classic API reaches back for over a year.
         """
-        from airflow_provider_twilio_comms._core.waiting.operations import KEPT
+        from airflow_provider_twilio_comms._core.waiting.operations import check_kept
         from airflow_provider_twilio_comms.api.comms.messages import schedulable
 
-        if self.is_classic(self.hook.config):
-            return
-        schedulable(last, datetime.fromtimestamp(now, timezone.utc))
-        ahead = last.timestamp() - now
-        needed = ahead + min(self.timeout, LONGEST_END)
-        if self.criteria.wait_for == "accepted" or needed <= KEPT:
-            return
-        raise InvalidInput.at(
-            "send_at",
-            f"the last message would go out {ahead / 86_400:.1f} days from now, and Twilio forgets results "
-            f"seven days after the request: wait_for={self.criteria.wait_for!r} could never be answered, so "
-            "nothing was sent",
-            "Let the task run later (up to six days before send_at, or a timeout less than seven), or set "
-            "wait_for='accepted'",
-        )
+        if not self.is_classic(self.hook.config):
+            schedulable(last, datetime.fromtimestamp(now, timezone.utc))
+            check_kept(last.timestamp() - now, self.timeout, self.criteria.wait_for)
 
     def snapshots(self) -> str | None:
         """As the task says, else as ``[twilio] snapshot_path`` of Airflow's configuration does."""
@@ -289,26 +282,12 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
 
         return BulkRequest.checked(
             content=self.content.value,
-            sender=self._sender(config),
+            sender=None if self.twilio_chooses_sender else sender_of(self.sender, config.default_sender),
             channel=self.channel,
             send_at=self.send_at,
             tags=self.tags,
             twilio_chooses=self.twilio_chooses_sender,
         )
-
-    def _sender(self, config: Config) -> str | Mapping[str, Any] | None:
-        """The sender as given; else the connection's, of whose pool ``channels`` alone choose."""
-        if self.twilio_chooses_sender:
-            return None
-        if not isinstance(self.sender, Mapping) or set(self.sender) != {"channels"}:
-            return self.sender or config.default_sender
-        if not (config.default_sender or "").startswith("comms_senderpool_"):
-            raise InvalidInput.at(
-                "sender",
-                "has channels and no pool, and the connection's default_sender is no sender pool",
-                "Add sender_pool_id",
-            )
-        return {"sender_pool_id": config.default_sender, **self.sender}
 
     def rows(self) -> Iterable[Any]:
         """The recipients as given, one by one."""
@@ -319,47 +298,20 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         recipients = self.recipients.value
         return rows_of(groups_in(recipients) or resolved(recipients), self.number_column)
 
-    def _inspect_groups(self, config: Config) -> list[SeenGroup]:
-        """Look at the groups that are sent to, if any: what can be known of them before anything is sent."""
-        from airflow_provider_twilio_comms._core.planning.groups import check_count, groups_in, inspect
-        from airflow_provider_twilio_comms._core.recipients.number_sets import compile_patterns
+    def _groups(self, config: Config) -> list[SeenGroup]:
+        """What can be known of the groups that are sent to, before anything is sent."""
+        from airflow_provider_twilio_comms._tasks.groups import look_at_groups
 
-        groups = groups_in(self.recipients.value)
-        if not groups:
-            return []
-        if config.comms_version != "preview":
-            raise InvalidInput.at(
-                "recipients",
-                "are groups, which version v1 of the API does not take: nothing was sent",
-                "Set comms_version to preview in the connection",
-            )
-        allows: list[Callable[[str], object]] = [config.allows] if config.allowed_recipients else []
-        if self._guarded[1]:
-            allows.append(compile_patterns(self.allowed_recipients.value))
-        seen = self.hook.run(inspect(groups, allows))
-        check_count(seen, self.limits.recipients, self.unseen == "allow")
-        if not any(group.count is None or group.count for group in seen):
-            raise self.nobody(f"{', '.join(group.id for group in seen)} hold nobody")
-        self.recipients_per_request = 1  # whether Twilio takes several at once is not known
-        self._inspected = {group.id for group in seen} if allows else set()
+        allowed = self.allowed_recipients.value if self._guarded[1] else None
+        seen = look_at_groups(self, self.recipients.value, allowed, config)
+        if seen:
+            self.recipients_per_request = 1  # whether Twilio takes several at once is not known
+            if allowed is not None or config.allowed_recipients:
+                self._looked_at = {group.id for group in seen}
         return seen
 
-    def nobody(self, problem: str) -> Exception:
-        """The end of a task whose groups are empty."""
-        if self.on_empty == "skip":
-            return AirflowSkipException(problem)
-        return NoRecipients.at("recipients", problem, "Look at the cohort's criteria and the store")
-
-    def _count_groups(self, plan: Plan, seen: Sequence[SeenGroup]) -> None:
-        """Count a group's profiles where Twilio tells them, not its one entry."""
-        if seen:
-            plan.chunks = [
-                replace(chunk, count=group.count or 1, exact=False)
-                for chunk, group in zip(plan.chunks, seen, strict=False)
-            ]
-
     def also(self, allows: Callable[[str], object]) -> Callable[[str], bool]:
-        return lambda name: name in self._inspected or bool(allows(name))
+        return lambda name: name in self._looked_at or bool(allows(name))
 
     def part_size(self, ledger: Ledger) -> int:
         if not self.is_classic(self.hook.config):
@@ -535,16 +487,6 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
 
             found.job_facets["sql"] = SQLJobFacet(query=scrub(sql))
         return found
-
-
-def _pace(given: float | str | None) -> float | str | None:
-    """A pace: more than nothing, ``unlimited``, or None for the sender's own."""
-    if given is None or given == "unlimited":
-        return given
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
-        fix = "Give a number such as 10, 'unlimited', or nothing for the sender's own pace"
-        raise InvalidInput.at("messages_per_second", f"{given!r} is no pace", fix)
-    return float(given)
 
 
 def _holds_template(recipients: Any) -> bool:

@@ -17,6 +17,7 @@ from airflow_provider_twilio_comms.api.comms.operations import Operation, Stats
 from airflow_provider_twilio_comms.api.flows import Flow, every_item, fetched, made
 from airflow_provider_twilio_comms.exceptions import (
     DeliveryFailed,
+    InvalidInput,
     OperationGone,
     TwilioError,
     WaitTimedOut,
@@ -24,6 +25,7 @@ from airflow_provider_twilio_comms.exceptions import (
 
 SHOWN = 5  # operations that an error names
 KEPT = 7 * 24 * 3600.0  # seconds for which Twilio can be asked for an operation
+LONGEST_END = 86_400.0  # seconds that a wait is given after the last message at most, to see its end
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -221,3 +223,16 @@ def failure_codes(operation_ids: Sequence[str], limit: int = 50) -> Flow[dict[in
                 if message.code:
                     found[message.code] += 1
     return dict(found)
+
+
+def check_kept(ahead: float, timeout: float, wait_for: str) -> None:
+    """Refuse a wait that would outlast Twilio's results; the last message goes out in ``ahead`` seconds."""
+    if wait_for == "accepted" or ahead + min(timeout, LONGEST_END) <= KEPT:
+        return
+    raise InvalidInput.at(
+        "send_at",
+        f"the last message would go out {ahead / 86_400:.1f} days from now, and Twilio forgets results seven "
+        f"days after the request: wait_for={wait_for!r} could never be answered, so nothing was sent",
+        "Let the task run later (up to six days before send_at, or a timeout less than seven), or set "
+        "wait_for='accepted'",
+    )
