@@ -92,6 +92,11 @@ def slowed(interval: float) -> float:
     return max(interval, float(conf.getfloat("twilio", "push_poll_interval", fallback=300.0)))
 
 
+def tell_result(line: str, lost: int) -> None:
+    """Log how a wait ended: a warning where messages failed, whatever the task's colour."""
+    log.log(logging.WARNING if lost else logging.INFO, "%s", line)
+
+
 def reread(hook: TwilioHook) -> TwilioHook:
     """Read a connection again after a failed poll: a new hook where it has changed, else the same one."""
     fresh = type(hook)(hook.twilio_conn_id)
@@ -154,8 +159,7 @@ class OperationsTaskWait(TaskWait[Outcome]):
             raise operations.explained(error, found) from None
         found = self._codes(hook, stats.to_dict())
         _metrics.arrived(stats.arrived, operations.by_verdict(stats, found or {}), **tags)
-        line = operations.result_line(self.criteria, stats, self.recipients, found)
-        log.log(logging.WARNING if stats.lost else logging.INFO, "%s", line)
+        tell_result(operations.result_line(self.criteria, stats, self.recipients, found), stats.lost)
         return stats
 
     def _codes(self, hook: TwilioHook, stats: Mapping[str, int]) -> dict[int, int] | None:
@@ -286,6 +290,7 @@ class ClassicTaskWait(TaskWait[SentOutcome]):
         if missing := outcome.missing_of(self.sent):
             log.warning("%s messages are not in Twilio's list, and count as failed", f"{missing:,}")
         _metrics.arrived(stats.arrived, operations.by_verdict(stats, codes), **tags)
+        tell_result(operations.result_line(self.criteria, stats, self.sent.asked, codes), stats.lost)
         return stats.to_dict()
 
     def _is_in_doubt(self, outcome: SentOutcome) -> bool:

@@ -64,10 +64,8 @@ def test_a_campaign_from_its_send_to_its_receipts(
     for name in ("sent", "accepted"):
         settle(told, f"twilio.messages.{name}", 10, **BULK)
     settle(told, "twilio.messages.delivered", 7, **BULK)
-    settle(told, "twilio.messages.failed", 1, **BULK, verdict="recipient")  # the landline
-    settle(
-        told, "twilio.messages.failed", 2, **BULK, verdict="not-asked"
-    )  # since it is no failure of the task
+    settle(told, "twilio.messages.failed", 2, **BULK, verdict="recipient")  # one of them the landline
+    settle(told, "twilio.messages.failed", 1, **BULK, verdict="retry")
     settle(told, "twilio.receipts.failed", 1, **CONN, verdict="retry")
     settle(told, "twilio.receipts.failed", 2, **CONN, verdict="recipient")
     settle(told, "twilio.waits.ended", 1, **BULK, end="done")

@@ -220,7 +220,7 @@ def test_what_a_send_returned_is_all_that_receipts_and_a_second_send_need(
         TwilioHook().run(senders.create_phone_number(sender, NUMBER_SID))
     kept = {"snapshot_path": str(tmp_path / "kept")} if snapshots else {}
     people = [f"+1202556{number:04d}" for number in range(40)]
-    result = classic([*people, *UNLUCKY], sender=sender, wait_for="processed", **kept).execute(
+    result = classic([*people, *UNLUCKY], sender=sender, wait_for="processed", max_failed=3, **kept).execute(
         context(MemoryStore())
     )
     assert result

@@ -175,7 +175,8 @@ class TestRichContent:
             bulk(people(1), content=content)
 
     def test_variables_of_cards_are_looked_for(self, emulator: Running) -> None:
-        found = report([{"phone": "+12025550101"}], content=CARDS)
+        named = {"phone": "+12025550102", "name": "Ada"}
+        found = report([{"phone": "+12025550101"}, named], content=CARDS)
         assert found["lacking"] == {"name": 1}
 
     @pytest.mark.parametrize(

@@ -118,8 +118,8 @@ def receipt_of(operation_id: str, row: Message, looked_at: Message | None, redac
         row.created_at,
         row.updated_at,
         attempted_at,
-        party.get("profileId"),
-        party.get("memoryStoreId"),
+        profile_id=party.get("profileId"),
+        memory_store_id=party.get("memoryStoreId"),
     )
 
 
