@@ -12,7 +12,7 @@ from pathlib import Path
 import airflow_provider_twilio_comms
 from airflow_provider_twilio_comms.client import sync
 from airflow_provider_twilio_comms.client.config import Config
-from airflow_provider_twilio_comms.conformance import classic, comms, sends
+from airflow_provider_twilio_comms.conformance import classic, comms, people, sends
 from airflow_provider_twilio_comms.conformance.checks import Check, Probe, Seen, untried
 from airflow_provider_twilio_comms.conformance.report import Result, line, markdown, summary
 from airflow_provider_twilio_comms.exceptions import ApiError, Refused, TransportFailed, TwilioError
@@ -20,7 +20,7 @@ from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
 __all__ = ["CHECKS", "main"]
 
-CHECKS = (*sends.CHECKS, *classic.CHECKS, *comms.CHECKS)  # what was sent is there to be read
+CHECKS = (*sends.CHECKS, *classic.CHECKS, *comms.CHECKS, *people.CHECKS)  # what was sent is there to be read
 WRONG = "0" * 32  # a secret that no credential has
 
 

@@ -68,7 +68,7 @@ def test_a_run_that_reads_texts_nobody_and_changes_nothing(emulator: Running, ru
     assert emulator.twilio.ledger.to_dict() == before
     assert "It reads only, and texts nobody" in done.printed
     wrote = [route for route in emulator.twilio.journal.counts if not route.startswith("GET")]
-    assert emulator.twilio.journal.counts["POST /comms/v1/Messages"] == 3  # two of ours, and one to nobody
+    assert emulator.twilio.journal.counts["POST /comms/v1/Messages"] == 4  # two of ours, two to nobody
     assert len(wrote) == 2
 
 
