@@ -17,6 +17,7 @@ from docs.hooks import deviations
 from docs.hooks.docstrings import markdown
 from docs.hooks.found import API, arguments, calls, classes, functions, template_fields
 from docs.hooks.reach import NAME, reached
+from tests.contract.disagreements import OMITTED, OMITTED_PARAMETERS
 
 __all__ = ["PAGES"]
 
@@ -80,7 +81,19 @@ def _coverage() -> str:
         short = call.request.replace("/2010-04-01/Accounts/{AccountSid}/", ".../")
         page = f"[{call.page.partition('#')[0].rstrip('/').rpartition('/')[2]}]({call.page})"
         rows.append(f"| `{short}` | {name} | {by} | {page} |")
-    return _COVERAGE + "\n".join(rows) + "\n"
+    left_out = [f"| `{name}` | {reason} |" for name, reason in OMITTED.items()]
+    left_out += [f"| {name} | {reason} |" for name, reason in OMITTED_PARAMETERS.items()]
+    return _COVERAGE + "\n".join(rows) + "\n" + _LEFT_OUT + "\n".join(left_out) + "\n"
+
+
+_LEFT_OUT = """
+## Left out
+
+What Twilio's documents describe and this package cannot send, and why.
+
+| operation or parameter | reason |
+|---|---|
+"""
 
 
 _COVERAGE = """---

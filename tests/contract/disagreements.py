@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-__all__ = ["DISAGREEMENTS", "OMITTED", "WITHOUT_OPERATION", "Disagreement"]
+__all__ = ["DISAGREEMENTS", "OMITTED", "OMITTED_PARAMETERS", "WITHOUT_OPERATION", "Disagreement"]
 
 A = "/2010-04-01/Accounts/{AccountSid}"
 
@@ -235,6 +235,17 @@ OMITTED = {
     "messaging.UpdateUsAppToPerson": "A2P 10DLC registration",
     "messaging.DeleteUsAppToPerson": "A2P 10DLC registration",
     "messaging.FetchUsAppToPersonUsecase": "A2P 10DLC registration",
+}
+
+# Parameters that are known and cannot be given, each with its reason.
+OMITTED_PARAMETERS = {
+    "oauth: `scope`, `audience`, `account_sid`": "an OAuth app has its scopes and its account from the "
+    "console; a subaccount is reached with its own API key, or with `account_sid` in the connection",
+    "oauth: `code`, `redirect_uri`, `refresh_token`, `code_verifier`": "for the log-in of a person, which a "
+    "pipeline has not",
+    "content approval: `send_ttl_seconds`, `bid_amount`": "in the official clients only, described nowhere",
+    "usage: `StartDate=-30days` and other offsets": "an offset from Twilio's today makes a run that is "
+    "repeated read other days; a template gives the day: `{{ ds }}`",
 }
 
 # Functions whose request no document describes, each with its reason.
