@@ -9,7 +9,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+import msgspec
+from typing_extensions import Self
 
 from airflow_provider_twilio_comms.api.flows import Flow, now, waited
 from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, Refused, TwilioError
@@ -17,15 +20,28 @@ from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, Ref
 T = TypeVar("T")
 
 
-class Ending(Protocol):
+Status = Literal["done", "timeout", "gone", "error"]
+
+
+class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a wait ended, as plain data."""
 
-    def to_event(self) -> dict[str, Any]: ...
+    status: Status
+
+    def to_event(self) -> dict[str, Any]:
+        return msgspec.to_builtins(self, str_keys=True)  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_event(cls, event: Any) -> Self:
+        """Read a trigger's event. Raises :class:`TwilioError` for one that no trigger of ours sends."""
+        try:
+            return msgspec.convert(event, cls, str_keys=True)
+        except msgspec.ValidationError as error:
+            raise TwilioError(f"the trigger's event cannot be read: {error}") from None
 
 
 End = TypeVar("End", bound=Ending, covariant=True)
 Until = Literal["processed", "delivered"]
-Status = Literal["done", "timeout", "gone", "error"]
 Problem: TypeAlias = "dict[str, Any] | None"
 GRACE = 60.0  # seconds for which what Twilio has made may answer 404
 FLAKY = 600.0  # seconds for which every poll may fail

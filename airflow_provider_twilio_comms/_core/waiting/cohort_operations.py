@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_twilio_comms._core.waiting.base import Problem, Status, Waiting
+from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Waiting
 from airflow_provider_twilio_comms.api._operations import FINAL
 from airflow_provider_twilio_comms.api.audiences import cohort_operations
 from airflow_provider_twilio_comms.api.flows import Flow, fetched
@@ -29,24 +29,12 @@ class SeenOperation(msgspec.Struct, frozen=True, omit_defaults=True):
         return SeenOperation(operation.status, operation.cohort_snapshot_id, operation.profile_count, error)
 
 
-class CohortOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
+class CohortOutcome(Ending, frozen=True, omit_defaults=True):
     """How a wait ended: ``done``, ``timeout``, ``gone`` (Twilio does not know an operation) or ``error``."""
 
-    status: Status
-    operations: dict[str, SeenOperation] = {}
+    operations: dict[str, SeenOperation] = msgspec.field(default_factory=dict)
     missing: tuple[str, ...] = ()
     error: dict[str, Any] | None = None
-
-    def to_event(self) -> dict[str, Any]:
-        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
-
-    @staticmethod
-    def from_event(event: Any) -> CohortOutcome:
-        """Raises :class:`TwilioError` for an event that no trigger of ours sends."""
-        try:
-            return msgspec.convert(event, CohortOutcome)
-        except msgspec.ValidationError as error:
-            raise TwilioError(f"the trigger's event cannot be read: {error}") from None
 
 
 @dataclass

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from airflow_provider_twilio_comms._core.waiting.base import Problem, Status, Waiting
+from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Waiting
 from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.api.classic.messages import FINAL, Message
@@ -63,28 +63,16 @@ class Seen(msgspec.Struct, frozen=True):
         return Seen(message.status or "unknown", message.error_code, message.date_created)
 
 
-class MessageOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
+class MessageOutcome(Ending, frozen=True, omit_defaults=True):
     """How a wait ended: ``done``, ``timeout``, ``gone`` (Twilio does not know a message) or ``error``.
 
     ``statuses`` are those last seen, by SID, and ``codes`` the reasons of those that failed.
     """
 
-    status: Status
-    statuses: dict[str, str] = {}
-    codes: dict[str, int] = {}
+    statuses: dict[str, str] = msgspec.field(default_factory=dict)
+    codes: dict[str, int] = msgspec.field(default_factory=dict)
     missing: tuple[str, ...] = ()
     error: dict[str, Any] | None = None
-
-    def to_event(self) -> dict[str, Any]:
-        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
-
-    @staticmethod
-    def from_event(event: Any) -> MessageOutcome:
-        """Raises :class:`TwilioError` for an event that no trigger of ours sends."""
-        try:
-            return msgspec.convert(event, MessageOutcome)
-        except msgspec.ValidationError as error:
-            raise TwilioError(f"the trigger's event cannot be read: {error}") from None
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_twilio_comms._core.waiting.base import Problem, Status, Until, Waiting
+from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Until, Waiting
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, amount_of
 from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.api.comms import messages, operations
@@ -28,24 +28,12 @@ KEPT = 7 * 24 * 3600.0  # seconds for which Twilio can be asked for an operation
 LONGEST_END = 86_400.0  # seconds that a wait is given after the last message at most, to see its end
 
 
-class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+class Outcome(Ending, frozen=True, omit_defaults=True):
     """How a wait ended: ``done``, ``timeout``, ``gone`` (Twilio knows the operation no more) or ``error``."""
 
-    status: Status
-    operations: dict[str, Operation] = {}
+    operations: dict[str, Operation] = msgspec.field(default_factory=dict)
     missing: tuple[str, ...] = ()
     error: dict[str, Any] | None = None
-
-    def to_event(self) -> dict[str, Any]:
-        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
-
-    @staticmethod
-    def from_event(event: Any) -> Outcome:
-        """Raises :class:`TwilioError` for an event that no trigger of ours sends."""
-        try:
-            return msgspec.convert(event, Outcome)
-        except msgspec.ValidationError as error:
-            raise TwilioError(f"the trigger's event cannot be read: {error}") from None
 
 
 @dataclass

@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from airflow_provider_twilio_comms._core.sending.ledger import digest_of
-from airflow_provider_twilio_comms._core.waiting.base import Problem, Status, Until, Waiting
+from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Until, Waiting
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, amount_of
 from airflow_provider_twilio_comms._core.waiting.operations import describe_counts
 from airflow_provider_twilio_comms.api.classic import messages
@@ -238,27 +238,15 @@ def is_before(page: Page[Message], since: datetime) -> bool:
     return bool(created) and max(created) < since
 
 
-class SentOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
+class SentOutcome(Ending, frozen=True, omit_defaults=True):
     """How a wait ended: ``done``, ``timeout`` or ``error``, with the counts last seen."""
 
-    status: Status
     tally: Tally | None = None
     error: dict[str, Any] | None = None
 
     def missing_of(self, sent: SentMessages) -> int:
         """Count the messages of the send that the list did not show."""
         return max(0, sent.sent - (self.tally.found if self.tally else 0))
-
-    def to_event(self) -> dict[str, Any]:
-        return msgspec.to_builtins(self, str_keys=True)  # type: ignore[no-any-return]
-
-    @staticmethod
-    def from_event(event: Any) -> SentOutcome:
-        """Read a trigger's event. Raises :class:`TwilioError` for one that no trigger of ours sends."""
-        try:
-            return msgspec.convert(event, SentOutcome, str_keys=True)
-        except msgspec.ValidationError as error:
-            raise TwilioError(f"the trigger's event cannot be read: {error}") from None
 
 
 class Target(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_twilio_comms._core.waiting.base import Problem, Status, Waiting
+from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Waiting
 from airflow_provider_twilio_comms.api import content
 from airflow_provider_twilio_comms.api.content import Approval
 from airflow_provider_twilio_comms.api.flows import Flow, fetched
@@ -37,28 +37,16 @@ class Seen(msgspec.Struct, frozen=True):
         return Seen(str(status), scrub(reason)[:LONGEST] if reason else None)
 
 
-class ApprovalOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
+class ApprovalOutcome(Ending, frozen=True, omit_defaults=True):
     """How a wait ended: ``done``, ``timeout``, ``gone`` (never submitted, or deleted) or ``error``.
 
     ``statuses`` are those last seen, by SID, and ``reasons`` WhatsApp's for the rejected ones.
     """
 
-    status: Status
-    statuses: dict[str, str] = {}
-    reasons: dict[str, str] = {}
+    statuses: dict[str, str] = msgspec.field(default_factory=dict)
+    reasons: dict[str, str] = msgspec.field(default_factory=dict)
     missing: tuple[str, ...] = ()
     error: dict[str, Any] | None = None
-
-    def to_event(self) -> dict[str, Any]:
-        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
-
-    @staticmethod
-    def from_event(event: Any) -> ApprovalOutcome:
-        """Raises :class:`TwilioError` for an event that no trigger of ours sends."""
-        try:
-            return msgspec.convert(event, ApprovalOutcome)
-        except msgspec.ValidationError as error:
-            raise TwilioError(f"the trigger's event cannot be read: {error}") from None
 
 
 @dataclass
