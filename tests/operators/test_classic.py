@@ -275,6 +275,29 @@ def test_a_kept_plan_keeps_the_sids_for_other_tasks(emulator: Running, tmp_path:
     assert len(list(tmp_path.rglob("*.json"))) == 2
 
 
+def test_whoever_opts_out_between_tries_is_left_out_of_a_batch_that_was_begun(
+    emulator: Running, tmp_path: Path
+) -> None:
+    store, kept = MemoryStore(), {"snapshot_path": str(tmp_path)}
+    emulator.twilio.faults.add(
+        Fault(kind="rate_limited", method="POST", path="/Messages.json$", skip=11, times=None)
+    )
+    hasty = emulator.connection_json(max_attempts=1)
+    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=hasty), pytest.raises(RateLimited):
+        classic(people(30), **kept).execute(context(store))
+    emulator.twilio.faults.clear()
+    sent = emulator.twilio.ledger.to_dict()["recipients"]
+    numbers = [person["address"] for person in people(30)]
+    pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
+    out = [
+        number for pair in pairs if len(sent.keys() & set(pair)) == 1 for number in pair if number not in sent
+    ]
+    assert out, "no batch was half sent"
+    assert classic(people(30), suppress=out, **kept).execute(context(store, try_number=2))
+    assert set(numbers) - emulator.twilio.ledger.to_dict()["recipients"].keys() == set(out)
+    assert texted(emulator) == [30 - len(out), 1]
+
+
 # Waiting
 
 

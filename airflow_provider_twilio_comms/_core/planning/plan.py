@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import SEEK_END
 from tempfile import SpooledTemporaryFile
@@ -55,7 +55,8 @@ class Plan:
     ``reasons`` says how many were left out why, ``lacking`` how many lack which variable, and ``absent``
     which ones nobody has; ``read`` gives a chunk's encoded recipients, joined by commas; ``report`` is the
     preflight's. ``people`` is a hash that does not depend on their order, ``at_most`` the size of a request,
-    and ``snapshot`` the id of the kept plan.
+    and ``snapshot`` the id of the kept plan. ``bars`` tells who may not be texted any more,
+    for the parts of a kept plan that an earlier try began.
     """
 
     chunks: list[Chunk] = field(default_factory=list)
@@ -68,6 +69,7 @@ class Plan:
     at_most: int = 1
     snapshot: str | None = None
     absent: tuple[str, ...] = ()
+    bars: Callable[[Mapping[str, Any]], bool] | None = field(default=None, repr=False)
 
     def outline(self, content: str, by_zone: bool = False) -> Outline:
         """The plan as hashes and counts; ``content`` is a hash of what goes to everyone."""

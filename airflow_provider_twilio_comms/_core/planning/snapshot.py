@@ -160,7 +160,7 @@ def leave_out(plan: Plan, barred: Callable[[Mapping[str, Any]], bool], sent: Col
         if stay:
             chunks.append(replace(chunk, count=len(stay)))
     whole = plan.read
-    found = replace(plan, chunks=chunks, reasons=dict(reasons))
+    found = replace(plan, chunks=chunks, reasons=dict(reasons), bars=barred)
     found.read = lambda chunk: shorter.get(chunk.number) or whole(chunk)
     return found
 

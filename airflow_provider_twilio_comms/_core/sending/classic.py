@@ -26,6 +26,7 @@ from airflow_provider_twilio_comms._core.sending.classic_request import ClassicR
 from airflow_provider_twilio_comms._core.sending.counters import verdict_of
 from airflow_provider_twilio_comms._core.sending.ledger import (
     ASSUMED,
+    BARRED,
     UNKNOWN,
     UNSENT,
     Entry,
@@ -256,6 +257,7 @@ class ClassicSend(PlannedSend[Chunk]):
                     call, text = compose(person)
                     batch.places[place] = UNKNOWN
                     yield (batch, place, text), call
+            self._close(batch)  # if all that was left of it may not be texted any more
 
     def _check_stopped(self) -> None:
         if self.stopped:
@@ -271,6 +273,7 @@ class ClassicSend(PlannedSend[Chunk]):
         compose = self._request.composer(due)
         batch.people = self._people(part)
         batch.places = batch.places or [UNSENT] * len(batch.people)
+        self._leave_out(batch)
         batch.left = batch.places.count(UNSENT)
         noted = [UNKNOWN if place == UNSENT else place for place in batch.places]
         entry = Entry(
@@ -287,6 +290,16 @@ class ClassicSend(PlannedSend[Chunk]):
         self.counting("sent", batch.left)
         return compose
 
+    def _leave_out(self, batch: Batch) -> None:
+        """Leave out who may not be texted any more, of a batch that an earlier try began."""
+        bars = self.plan.bars
+        for place, person in enumerate(batch.people if bars else ()):
+            if bars and batch.places[place] == UNSENT and bars(msgspec.to_builtins(person)):
+                batch.places[place] = BARRED
+                log.info(
+                    "Message %d is left out: it may not be sent any more", self._number(batch.part, place)
+                )
+
     def _people(self, part: Chunk) -> list[Address]:
         return _addresses.decode(b"[" + self.plan.read(part) + b"]")
 
@@ -299,9 +312,13 @@ class ClassicSend(PlannedSend[Chunk]):
                     self._put(batch, place, reply.sid)
                 else:
                     self._refused(group, batch, place, error)
-                if batch.left == 0 and not OPEN & set(batch.places):
-                    self._open.discard(batch)
-                    self._write(batch)
+                self._close(batch)
+
+    def _close(self, batch: Batch) -> None:
+        """Write a batch whose messages have all ended."""
+        if batch in self._open and batch.left == 0 and not OPEN & set(batch.places):
+            self._open.discard(batch)
+            self._write(batch)
 
     def _refused(self, group: Group, batch: Batch, place: int, error: TwilioError) -> None:
         """Put down that a message was not taken, or that nobody knows."""

@@ -137,7 +137,8 @@ class Entry(msgspec.Struct, omit_defaults=True, frozen=True):
         return self.count if self.state == "sending" else 0
 
 
-UNSENT, UNKNOWN, ASSUMED = "", "?", "~"  # of a batch: not begun; begun, outcome unknown; taken as sent
+# Of a batch: not begun; begun, outcome unknown; taken as sent; not sent, since it may not be any more.
+UNSENT, UNKNOWN, ASSUMED, BARRED = "", "?", "~", "-"
 
 
 def is_sid(place: str) -> bool:
