@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import ssl
 import time
 import urllib.request
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying
@@ -60,7 +63,7 @@ class AsyncClient:
         self._of_files = aiohttp.ClientTimeout(total=None, **pieces)  # they may be large, and go to a file
         self._session = aiohttp.ClientSession(
             timeout=timeout,
-            connector=aiohttp.TCPConnector(limit=connections),
+            connector=aiohttp.TCPConnector(limit=connections, ssl=_trusted()),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         # aiohttp would repeat a GET once by itself; the rule in retry.py is to be the only one.
@@ -333,3 +336,16 @@ async def connected(config: Config) -> AsyncIterator[AsyncClient]:
         last = _clients.leave(key)
         if last is not None:
             await last.close()
+
+
+def _trusted() -> ssl.SSLContext | bool:
+    """The certificate authorities that requests trusts too: those of ``REQUESTS_CA_BUNDLE``, if it is set."""
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    return _context(bundle, os.stat(bundle).st_mtime) if bundle and os.path.exists(bundle) else True
+
+
+@lru_cache(4)
+def _context(bundle: str, _changed: float) -> ssl.SSLContext:
+    if os.path.isdir(bundle):
+        return ssl.create_default_context(capath=bundle)
+    return ssl.create_default_context(cafile=bundle)
