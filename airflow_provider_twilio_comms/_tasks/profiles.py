@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -85,11 +85,11 @@ class TwilioProfilesOperator(TwilioOperator):
         self.hashes_conn_id = hashes_conn_id
         self.hashes_table = hashes_table
         self.hash_secret: Hidden[str | None] = self.hide(hash_secret)
-        self.method = one_of("method", method, "bulk", "import")
-        self.at_once = count_of("at_once", at_once, 50)
+        self.method: str = one_of("method", method, "bulk", "import")
+        self.at_once: int = count_of("at_once", at_once, 50)
         self.requests_per_second = requests_per_second
         self.default_region = default_region
-        self.on_invalid = one_of("on_invalid", on_invalid, "skip", "fail")
+        self.on_invalid: Literal["skip", "fail"] = one_of("on_invalid", on_invalid, "skip", "fail")
         self.rejects_path = rejects_path
         self.timeout = timeout
         self._sent: int | None = None

@@ -27,7 +27,7 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients,
 from airflow_provider_twilio_comms.links.console import TwilioConsoleLink
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, RetryPolicy
 
     from airflow_provider_twilio_comms._core.planning.plan import Plan
     from airflow_provider_twilio_comms._core.planning.screening import Screening
@@ -172,12 +172,11 @@ class TwilioSendOperator(TwilioOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if (
-            getattr(self, "retry_policy", self) is None and "retry_policy" not in kwargs
-        ):  # from Airflow 3.3 on
+        # Airflow has retry policies from 3.3 on.
+        if getattr(self, "retry_policy", self) is None and "retry_policy" not in kwargs:
             from airflow_provider_twilio_comms.retry_policy import TwilioRetryPolicy
 
-            self.retry_policy = TwilioRetryPolicy()
+            self.retry_policy: RetryPolicy | None = TwilioRetryPolicy()
         self.send_at = send_at
         self.wait_for: str = one_of("wait_for", wait_for, *self.ends)
         self.timeout: float = seconds(self.usual_timeout if timeout is None else timeout)

@@ -148,11 +148,11 @@ class Group:
         weigh: Callable[[Any], float] | None = None,
     ) -> None:
         self.work = work
-        self.at_once = max(1, at_once)
+        self.at_once: int = max(1, at_once)
         self.pace: Pace = pace or Pace()
         self.weigh: Callable[[Any], float] = weigh or (lambda key: 1.0)
-        self.stopped = False
-        self.time = 0.0
+        self.stopped: bool = False
+        self.time: float = 0.0
 
     def stop(self) -> None:
         """Begin nothing more."""

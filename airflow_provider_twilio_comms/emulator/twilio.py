@@ -14,6 +14,7 @@ from airflow_provider_twilio_comms.emulator.events import catalog, sinks, subscr
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.http import Problem, Request, problem_reply
 from airflow_provider_twilio_comms.emulator.memory import control_plane, imports, profiles
+from airflow_provider_twilio_comms.emulator.options import Options
 from airflow_provider_twilio_comms.emulator.routes import Routes, Table
 from airflow_provider_twilio_comms.emulator.state import State
 
@@ -110,4 +111,4 @@ class Twilio(State):
         except Problem as problem:
             return problem_reply(request.product, problem, request.path), template
         finally:
-            self.options = options
+            self.options: Options = options

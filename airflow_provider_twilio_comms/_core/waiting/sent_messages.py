@@ -302,7 +302,7 @@ class SentWait(Waiting[Tally, SentOutcome]):
     def __post_init__(self) -> None:
         super().__post_init__()
         held = self.target.sent.held_until  # until then some are scheduled, and no look can be the last one
-        self.quiet_until = held.timestamp() if held else 0.0
+        self.quiet_until: float = held.timestamp() if held else 0.0
 
     @property
     def names(self) -> list[str]:
