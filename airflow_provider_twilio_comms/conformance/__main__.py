@@ -76,10 +76,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _affordable(messages: int) -> Iterator[Check]:
     """The checks that read, and those that send while there are messages left, with what depends on them."""
+    sending = messages > 0
     for check in CHECKS:
-        if check in sends.CHECKS and (not messages and not check.sends):
-            continue
-        if check.sends > messages:
+        if check.sends > messages or (check in sends.CHECKS and not sending):
             continue
         messages -= check.sends
         yield check
@@ -88,12 +87,11 @@ def _affordable(messages: int) -> Iterator[Check]:
 def _plan(config: Config, chosen: Sequence[Check]) -> str:
     count = sum(check.sends for check in chosen)
     host = config.base("api").partition("://")[2].partition("/")[0]
-    sent = (
-        f"It texts the number given with --to {count} times, at the price of {count} messages of one "
-        "segment; the last one is scheduled for half an hour from now."
-        if count
-        else "It reads only, and texts nobody."
-    )
+    sent = "It reads only, and texts nobody."
+    if count:
+        sent = f"It texts the number given with --to {count} times, each at the price of one segment."
+    if any(check.name == "send-cancel" for check in chosen):
+        sent += " The last one is scheduled for half an hour from now."
     return f"{len(chosen)} checks against {host}, as the connection says. {sent} It changes nothing else.\n"
 
 

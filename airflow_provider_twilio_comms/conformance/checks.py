@@ -1,4 +1,4 @@
-"""What a conformance check is: an assumption about Twilio, and a flow that looks whether it holds.
+"""Conformance checks: each is an assumption about Twilio, and a flow that looks whether it holds.
 
 A check tells facts only: statuses, codes, names of headers and fields, counts and times. So a report can
 hold no number, text, SID or id, whatever Twilio answers.
@@ -19,7 +19,7 @@ __all__ = ["Check", "Probe", "Seen", "answered", "asked", "named", "stated", "un
 
 
 class Seen(NamedTuple):
-    """What was seen; ``agrees`` is None where it could not be tried, and the text says why."""
+    """The finding of a check; ``agrees`` is None where it could not be tried, and the text says why."""
 
     agrees: bool | None
     text: str
@@ -27,7 +27,7 @@ class Seen(NamedTuple):
 
 @dataclass
 class Probe:
-    """What the checks of a run share: whom they may text, from what, and what the sends have left."""
+    """The state that the checks of a run share: recipient, sender, and what the sends have left."""
 
     to: str | None = None
     sender: str | None = None

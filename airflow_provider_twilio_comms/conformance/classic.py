@@ -40,14 +40,14 @@ def _refuses(path: str, status: int, code: int, **values: Any) -> Callable[[Prob
 
 
 def _account(probe: Probe) -> Flow[Seen]:
-    """Whether the account can be read, or a Standard API key is refused it."""
+    """Check whether the account can be read, or a Standard API key is refused it."""
     reply = yield from answered(asked("GET", "/2010-04-01/Accounts/{AccountSid}.json", "api"))
     holds = reply.status == 200 or (reply.status, getattr(reply, "code", None)) == (401, 20003)
     return Seen(holds, stated(reply))
 
 
 def _listed(probe: Probe) -> Flow[Seen]:
-    """Whether a list has ``next_page_uri``, and that is a path."""
+    """Check whether a list has ``next_page_uri``, and that is a path."""
     reply = yield from answered(asked("GET", MESSAGES, "api", query=[("PageSize", "1")]))
     names = named(reply)
     following = reply.json().get("next_page_uri") if isinstance(reply, Reply) else None
@@ -56,7 +56,7 @@ def _listed(probe: Probe) -> Flow[Seen]:
 
 
 def _headers(probe: Probe) -> Flow[Seen]:
-    """Whether replies name the request and the time."""
+    """Check whether replies name the request and the time."""
     reply = yield from answered(asked("GET", MESSAGES, "api", query=[("PageSize", "1")]))
     wanted = ("twilio-request-id", "date")
     has = [name for name in wanted if isinstance(reply, Reply) and name in reply.headers]
@@ -64,7 +64,7 @@ def _headers(probe: Probe) -> Flow[Seen]:
 
 
 def _clock(probe: Probe) -> Flow[Seen]:
-    """Whether Twilio's clock and this one differ by less than a minute."""
+    """Check whether Twilio's clock and this one differ by less than a minute."""
     reply = yield from answered(asked("GET", MESSAGES, "api", query=[("PageSize", "1")]))
     ours = yield from now()
     if not isinstance(reply, Reply) or "date" not in reply.headers:
@@ -74,7 +74,7 @@ def _clock(probe: Probe) -> Flow[Seen]:
 
 
 def _shapes(probe: Probe) -> Flow[Seen]:
-    """Whether a message has its date as RFC 2822, and its counts as text."""
+    """Check whether a message has its date as RFC 2822, and its counts as text."""
     row = yield from _newest()
     if row is None:
         return untried("no messages")
@@ -91,7 +91,7 @@ def _shapes(probe: Probe) -> Flow[Seen]:
 
 
 def _filtered_by_day(probe: Probe) -> Flow[Seen]:
-    """Whether ``DateSent`` with a day finds that day's messages only."""
+    """Check whether ``DateSent`` with a day finds that day's messages only."""
     row = yield from _newest()
     if row is None or not row.get("date_sent"):
         return untried("no message that was sent")
@@ -108,7 +108,7 @@ def _filtered_by_day(probe: Probe) -> Flow[Seen]:
 
 
 def _filtered_by_later(probe: Probe) -> Flow[Seen]:
-    """Whether ``DateSent>`` with a day in the future finds nothing."""
+    """Check whether ``DateSent>`` with a day in the future finds nothing."""
     time = yield from now()
     day = (datetime.fromtimestamp(time, timezone.utc) + timedelta(days=3)).date()
     query = [("DateSent>", day.isoformat()), ("PageSize", "5")]
@@ -120,14 +120,14 @@ def _filtered_by_later(probe: Probe) -> Flow[Seen]:
 
 
 def _services(probe: Probe) -> Flow[Seen]:
-    """Whether messaging services are listed under ``services``, beside ``meta``."""
+    """Check whether messaging services are listed under ``services``, beside ``meta``."""
     reply = yield from answered(asked("GET", "/v1/Services", "messaging", query=[("PageSize", "1")]))
     names = named(reply)
     return Seen({"services", "meta"} <= set(names), f"{stated(reply)}; fields {', '.join(names)}")
 
 
 def _prices(probe: Probe) -> Flow[Seen]:
-    """Whether a country's prices are there, with a unit."""
+    """Check whether a country's prices are there, with a unit."""
     reply = yield from answered(asked("GET", "/v1/Messaging/Countries/US", "pricing"))
     wanted = {"outbound_sms_prices", "inbound_sms_prices", "price_unit"}
     return Seen(wanted <= set(named(reply)), stated(reply))

@@ -32,7 +32,7 @@ NOBODY = "comms_message_01h9krwprkeee8fzqspvwy6nq8"
 
 
 def _lists(path: str, key: str) -> Callable[[Probe], Flow[Seen]]:
-    """Whether a list answers with its rows under this name, beside ``pagination``."""
+    """Check whether a list answers with its rows under this name, beside ``pagination``."""
 
     def look(probe: Probe) -> Flow[Seen]:
         reply = yield from answered(asked("GET", path, query=[("pageSize", "1")]))
@@ -45,7 +45,7 @@ def _lists(path: str, key: str) -> Callable[[Probe], Flow[Seen]]:
 def _refuses(
     method: str, path: str, status: int, code: int | None = None, **values: object
 ) -> Callable[[Probe], Flow[Seen]]:
-    """Whether Twilio answers with this status and code."""
+    """Check whether Twilio answers with this status and code."""
 
     def look(probe: Probe) -> Flow[Seen]:
         reply = yield from answered(asked(method, path, **values))  # type: ignore[arg-type]
@@ -56,7 +56,7 @@ def _refuses(
 
 
 def _pages(probe: Probe) -> Flow[Seen]:
-    """Whether a second page goes on where the first ended."""
+    """Check whether a second page goes on where the first ended."""
     first = yield from answered(asked("GET", "/Messages", query=[("pageSize", "1")]))
     rows, token = _rows(first)
     if not token:
@@ -68,7 +68,7 @@ def _pages(probe: Probe) -> Flow[Seen]:
 
 
 def _token_is_no_address(probe: Probe) -> Flow[Seen]:
-    """Whether ``pagination.next`` is a token, or an address that holds one."""
+    """Check whether ``pagination.next`` is a token, or an address that holds one."""
     reply = yield from answered(asked("GET", "/Messages", query=[("pageSize", "1")]))
     _, token = _rows(reply)
     if not token:
@@ -77,12 +77,12 @@ def _token_is_no_address(probe: Probe) -> Flow[Seen]:
 
 
 def _knows_filter_by_tag(probe: Probe) -> Flow[Seen]:
-    """Whether a tag that nobody has finds nothing."""
+    """Check whether a tag that nobody has finds nothing."""
     return (yield from _finds_nothing("tags", f"airflow_conformance:{probe.tag}.nobody;"))
 
 
 def _knows_filter_by_date(probe: Probe) -> Flow[Seen]:
-    """Whether a start in the future finds nothing."""
+    """Check whether a start in the future finds nothing."""
     time = yield from now()
     ahead = datetime.fromtimestamp(time, timezone.utc) + timedelta(days=2)
     return (yield from _finds_nothing("startDate", timestamp("start_date", ahead)))
@@ -100,13 +100,13 @@ def _finds_nothing(name: str, value: str) -> Flow[Seen]:
 
 
 def _ignores_unknown_filters(probe: Probe) -> Flow[Seen]:
-    """Whether a filter that Twilio does not know is ignored, rather than refused."""
+    """Check whether a filter that Twilio does not know is ignored, rather than refused."""
     reply = yield from answered(asked("GET", "/Messages", query=[("pageSize", "1"), ("airflowX", "1")]))
     return Seen(reply.status == 200, stated(reply))
 
 
 def _error_has_four_fields(probe: Probe) -> Flow[Seen]:
-    """Whether an error is an entry of ``errors``, with a page to read."""
+    """Check whether an error is an entry of ``errors``, with a page to read."""
     reply = yield from answered(asked("GET", f"/Messages/Operations/{NOWHERE}"))
     if not isinstance(reply, ApiError):
         return Seen(False, stated(reply))
@@ -115,7 +115,7 @@ def _error_has_four_fields(probe: Probe) -> Flow[Seen]:
 
 
 def _refuses_before_sending(probe: Probe) -> Flow[Seen]:
-    """Whether a send to nobody is refused as a whole, with the place of the fault."""
+    """Check whether a send to nobody is refused as a whole, with the place of the fault."""
     body = {"to": [], "content": {"text": "conformance"}}
     reply = yield from answered(asked("POST", "/Messages", json=body))
     if not isinstance(reply, ApiError):

@@ -45,7 +45,7 @@ def _lists(path: str, product: Product, key: str) -> Callable[[Probe], Flow[Seen
 
 
 def _unknown_cohort(probe: Probe) -> Flow[Seen]:
-    """Whether an unknown cohort is a 404 that is described by a title, and has no code."""
+    """Check whether an unknown cohort is a 404 that is described by a title, and has no code."""
     listed = yield from answered(asked("GET", "/preview/Cohorts", "audiences"))
     if listed.status in CLOSED:
         return untried(f"{stated(listed)}: not available for this account")
@@ -57,7 +57,7 @@ def _unknown_cohort(probe: Probe) -> Flow[Seen]:
 
 
 def _send_to_unknown_cohort(probe: Probe) -> Flow[Seen]:
-    """Whether a send to a cohort that is not there is refused."""
+    """Check whether a send to a cohort that is not there is refused."""
     body = {"to": [{COHORT_RECIPIENT: NOWHERE}], "content": {"text": "conformance"}}
     reply = yield from answered(asked("POST", "/Messages", json=body))
     return Seen(reply.status in (400, 404), stated(reply))

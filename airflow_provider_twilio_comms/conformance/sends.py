@@ -33,7 +33,7 @@ PAGES = "https://www.twilio.com/docs/bulk-messaging/api"
 
 
 def _place_of_id(probe: Probe) -> Flow[Seen]:
-    """Where the reply to a send names its operation."""
+    """Find where the reply to a send names its operation."""
     probe.sent_at = yield from now()
     reply = yield from made(_as_it_is(_send(probe)))
     body = reply.json() if reply.body else {}
@@ -46,7 +46,7 @@ def _place_of_id(probe: Probe) -> Flow[Seen]:
 
 
 def _readable_at_once(probe: Probe) -> Flow[Seen]:
-    """How long a new operation answers 404."""
+    """Measure how long a new operation answers 404."""
     if probe.operation_id is None:
         return untried("no operation was made")
     call = operations.fetch(probe.operation_id)
@@ -55,7 +55,7 @@ def _readable_at_once(probe: Probe) -> Flow[Seen]:
 
 
 def _counters(probe: Probe) -> Flow[Seen]:
-    """How the counters move, until every message has ended."""
+    """Follow the counters until every message has ended."""
     if probe.operation_id is None:
         return untried("no operation was made")
     moves: list[str] = []
@@ -75,7 +75,7 @@ def _counters(probe: Probe) -> Flow[Seen]:
 
 
 def _shown_by_tag(probe: Probe) -> Flow[Seen]:
-    """How long the list of messages takes to find a message by its tag, and whether rows show tags."""
+    """Measure how long the list takes to find a message by its tag, and look if rows show tags."""
     if probe.operation_id is None:
         return untried("no operation was made")
     call = messages.list(tags={TAG: probe.tag}, page_size=5)
@@ -94,7 +94,7 @@ def _shown_by_tag(probe: Probe) -> Flow[Seen]:
 
 
 def _shown_by_operation(probe: Probe) -> Flow[Seen]:
-    """Whether the list of messages of an operation holds its message alone."""
+    """Check whether the list of messages of an operation holds its message alone."""
     if probe.operation_id is None:
         return untried("no operation was made")
     page = yield from made(messages.list(operation_id=probe.operation_id, page_size=5))
@@ -103,7 +103,7 @@ def _shown_by_operation(probe: Probe) -> Flow[Seen]:
 
 
 def _attempts(probe: Probe) -> Flow[Seen]:
-    """Whether an attempt says its channel in ``from``, and Seek finds the message by the attempt's SID."""
+    """Check that an attempt's ``from`` says the channel, and that Seek finds the message by its SID."""
     if probe.message_id is None:
         return untried("no message was found")
     reply = yield from answered(asked("GET", f"/Messages/{probe.message_id}"))
@@ -119,7 +119,7 @@ def _attempts(probe: Probe) -> Flow[Seen]:
 
 
 def _no_cancel(probe: Probe) -> Flow[Seen]:
-    """Whether a scheduled operation can be taken back: nothing published says how."""
+    """Check whether a scheduled operation can be taken back: nothing published says how."""
     time = yield from now()
     at = datetime.fromtimestamp(time, timezone.utc) + AHEAD
     accepted = yield from made(_send(replace(probe, tag=f"{probe.tag}.later"), at))
@@ -133,7 +133,7 @@ def _no_cancel(probe: Probe) -> Flow[Seen]:
 
 
 def _single(probe: Probe) -> Flow[Seen]:
-    """How a message of the classic generation begins, and when the list shows it."""
+    """Look how a message of the classic generation begins, and when the list shows it."""
     to, sender = str(probe.to), str(probe.sender)
     start = replace(probe, sent_at=(yield from now()))
     message = yield from made(classic.send(to, from_=sender, body=TEXT))

@@ -76,7 +76,9 @@ def test_no_more_messages_are_sent_than_allowed(emulator: Running, hurried: None
     done = run("--to", OWN, "--from", SENDER, "--max-messages", "1")
     assert emulator.twilio.ledger.to_dict()["recipients"] == {OWN: 1}
     assert "send-classic" not in done.verdicts
+    assert done.verdicts["send-counters"] == "as assumed"  # what depends on the one message is looked at
     assert "texts the number given with --to 1 times" in done.printed
+    assert "scheduled" not in done.printed
 
 
 def test_the_report_holds_no_number_text_sid_or_id(emulator: Running, hurried: None, run: Any) -> None:
