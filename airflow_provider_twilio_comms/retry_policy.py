@@ -92,12 +92,10 @@ class TwilioRetryPolicy(RetryPolicy):
 
 def _twilio_errors(error: BaseException | None) -> Iterator[TwilioError]:
     """Twilio's errors among an error and its causes."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    while error is not None:
         if isinstance(error, TwilioError):
             yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__
 
 
 def _told(error: ApiError) -> str:
