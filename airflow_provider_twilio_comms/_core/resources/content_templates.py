@@ -29,7 +29,7 @@ HASH = 12  # hexadecimal digits of the hash
 
 @dataclass(frozen=True)
 class Declared:
-    """What a template is to be, and the category under which WhatsApp is asked to approve it, if any."""
+    """A declared template, and the category under which WhatsApp is asked to approve it, if any."""
 
     name: str
     types: Mapping[str, Mapping[str, Any]]
@@ -73,7 +73,7 @@ class Declared:
 
 @dataclass
 class Changes:
-    """What was done, or with a dry run would be; ``approval`` is WhatsApp's status, where that was asked."""
+    """Changes that were made, or with a dry run would be; ``approval`` is WhatsApp's status, if asked for."""
 
     sid: str | None
     created: bool = False

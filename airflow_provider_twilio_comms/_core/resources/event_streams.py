@@ -36,7 +36,7 @@ class Declared:
 
 @dataclass
 class Found:
-    """What was there, and what was created or, with a dry run, would be."""
+    """Sinks and subscriptions that were there, and those created or, with a dry run, to be created."""
 
     sink_sid: str | None = None
     subscription_sid: str | None = None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_twilio_comms._core.resources.declared import only_named
 from airflow_provider_twilio_comms._core.resources.settings import different
 from airflow_provider_twilio_comms.api.classic import incoming_numbers, short_codes
 from airflow_provider_twilio_comms.api.flows import Flow, every_item, made, removed, waited
@@ -105,13 +106,7 @@ def _found(declared: Declared) -> Flow[Service | None]:
         return (yield from made(services.fetch(declared.sid)))
     every = yield from every_item(services.list(page_size=1000))
     named = [service for service in every if service.friendly_name == declared.friendly_name]
-    if len(named) > 1:
-        raise InvalidInput.at(
-            "friendly_name",
-            f"{len(named)} services have this name: {', '.join(service.sid for service in named[:5])}",
-            "Give sid to say which one is meant",
-        )
-    return named[0] if named else None
+    return only_named(named, [service.sid for service in named], "services", "friendly_name", "sid")
 
 
 def _created(declared: Declared) -> Flow[Service]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from airflow_provider_twilio_comms._core.resources.declared import only_named
 from airflow_provider_twilio_comms.api.comms import sender_pools, senders
 from airflow_provider_twilio_comms.api.comms._arguments import checked_sender, checked_tags
 from airflow_provider_twilio_comms.api.comms.sender_pools import PoolOperation, Reference, SenderPool
@@ -28,7 +29,7 @@ GRACE = 60.0  # seconds for which an operation that has just begun may answer 40
 
 @dataclass(frozen=True)
 class Declared:
-    """What a pool is to be. Tags and senders that are None stay as they are.
+    """A declared pool. Tags and senders that are None stay as they are.
 
     ``patience`` is how many seconds an operation may take, ``pause`` those between two looks at it.
     """
@@ -44,7 +45,7 @@ class Declared:
 
 @dataclass
 class Changes:
-    """What was changed, or with a dry run would be; ``others`` are senders of the pool not declared."""
+    """Changes that were made, or with a dry run would be; ``others`` are senders of the pool not declared."""
 
     sender_pool_id: str | None
     created: bool = False
@@ -111,13 +112,7 @@ def _found(declared: Declared) -> Flow[SenderPool | None]:
         return (yield from made(sender_pools.fetch(declared.sender_pool_id)))
     every = yield from every_item(sender_pools.list(page_size=1000))
     named = [pool for pool in every if pool.name == declared.name]
-    if len(named) > 1:
-        raise InvalidInput.at(
-            "name",
-            f"{len(named)} pools have this name: {', '.join(pool.id for pool in named[:5])}",
-            "Give sender_pool_id to say which one is meant",
-        )
-    return named[0] if named else None
+    return only_named(named, [pool.id for pool in named], "pools", "name", "sender_pool_id")
 
 
 def _unfinished(declared: Declared) -> Flow[None]:
