@@ -212,7 +212,7 @@ def test_profiles_can_be_imported(emulator: Running, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "kwargs",
     [
-        {"hashes_path": "/tmp/a", "hashes_table": "b", "hashes_conn_id": "c"},
+        {"hashes_path": "a", "hashes_table": "b", "hashes_conn_id": "c"},
         {"hashes_table": "b"},
         {"method": "fax"},
         {"at_once": 0},
