@@ -88,7 +88,7 @@ def request_of(task: ClassicTask, config: Config) -> ClassicRequest:
 
 
 def reader_of(task: ClassicTask, request: ClassicRequest, config: Config) -> ClassicReader:
-    """What makes recipients of rows."""
+    """The reader that makes recipients of rows."""
     return ClassicReader(
         column=task.number_column,
         channel="WHATSAPP" if request.prefix == "whatsapp:" else "PHONE",
@@ -105,7 +105,7 @@ def part_size(task: ClassicTask, ledger: Ledger) -> int:
 
 
 def rate_for(task: ClassicTask, request: ClassicRequest) -> float:
-    """What Twilio lets the sender send in a second; infinite where that cannot be read."""
+    """The rate at which Twilio lets the sender send, in a second; infinite where that cannot be read."""
     service = request.sender.get("messaging_service_sid")
     if not service:
         return rate_of(request.sender["from_"])
@@ -117,7 +117,7 @@ def rate_for(task: ClassicTask, request: ClassicRequest) -> float:
 
 
 def pace_for(task: ClassicTask, request: ClassicRequest, context: Context) -> float:
-    """What this task may begin in a second: its share, where it is one of a run's mapped tasks."""
+    """The pace of this task, in a second: its share, where it is one of a run's mapped tasks."""
     if task.messages_per_second == "unlimited":
         return math.inf
     given = task.messages_per_second
@@ -177,7 +177,7 @@ def add_drain(task: ClassicTask, report: dict[str, Any], request: ClassicRequest
 
 
 def sent_of(task: ClassicTask, ledger: Ledger) -> Mapping[str, Any] | None:
-    """What a classic send has left, where the ledger is one's and complete; None for another."""
+    """The summary of a classic send, where the ledger is one's and complete; None for another."""
     if ledger.done is None:
         return None
     if ledger.done.messages is not None:
@@ -219,5 +219,5 @@ def check_accepted(messages: Mapping[str, Any]) -> None:
 
 
 def _unit(task: ClassicTask) -> str:
-    """What is counted for the pace: a sender's own is one of segments."""
+    """The unit of the pace: a sender's own is one of segments."""
     return "segments" if task.messages_per_second is None else task.pace_by

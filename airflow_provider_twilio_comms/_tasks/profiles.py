@@ -127,9 +127,7 @@ class TwilioProfilesOperator(TwilioOperator):
                     self._hasher(),
                     hashes.load(),
                     self._rejecting(write),
-                    lambda pairs, counts, at: self._note(
-                        hashes, noted, pairs, _plus(before, counts), at, total
-                    ),
+                    note,
                     self.default_region,
                     self.at_once,
                     self.requests_per_second,

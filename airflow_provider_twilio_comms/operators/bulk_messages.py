@@ -226,7 +226,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         return self._result(context, sent, "COMPLETED", stats)
 
     def _sent(self, ledger: Ledger) -> dict[str, Any]:
-        """What the ledger knows of what was sent."""
+        """Read from the ledger what was sent."""
         if not ledger.done:
             raise TwilioError(
                 "neither XCom nor the ledger knows what was sent; a later try goes on from there"
@@ -238,7 +238,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     def _counted(
         self, of: Plan | Done, operation_ids: list[str], messages: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """What was sent to how many, as the task keeps it while it waits."""
+        """Ids and counts of the send, as the task keeps them while it waits."""
         sent: dict[str, Any] = {
             "operation_ids": operation_ids,
             "recipients": of.recipients,
@@ -247,7 +247,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         return sent if messages is None else {**sent, "messages": dict(messages)}
 
     def is_classic(self, config: Config) -> bool:
-        """Whether it goes through the classic API, as the task or else the connection says."""
+        """Tell whether it goes through the classic API, as the task or else the connection says."""
         return (self.generation or config.bulk_generation) == "classic"
 
     def check_last(self, last: datetime, now: float) -> None:
@@ -270,7 +270,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         return (sent["operation_ids"], sent["recipients"]) if sent else ([], 0)
 
     def request(self, config: Config) -> Any:
-        """What goes to everyone: a ``BulkRequest``, or a ``ClassicRequest``."""
+        """The message to everyone: a ``BulkRequest``, or a ``ClassicRequest``."""
         if self.is_classic(config):
             from airflow_provider_twilio_comms._tasks.classic import request_of
 
@@ -299,7 +299,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         return rows_of(groups_in(recipients) or resolved(recipients), self.number_column)
 
     def _groups(self, config: Config) -> list[SeenGroup]:
-        """What can be known of the groups that are sent to, before anything is sent."""
+        """Look at the groups that are sent to, before anything is sent."""
         from airflow_provider_twilio_comms._tasks.groups import look_at_groups
 
         allowed = self.allowed_recipients.value if self._guarded[1] else None
@@ -490,7 +490,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
 
 
 def _holds_template(recipients: Any) -> bool:
-    """Whether recipients are a template: a path, or a group or a list of numbers in which one is."""
+    """Tell whether recipients are a template: a path, or a group or a list of numbers in which one is."""
     if isinstance(recipients, Mapping):
         return _holds_template(list(recipients.values()))
     if isinstance(recipients, list):

@@ -27,7 +27,7 @@ POLL = (2.0, 30.0)  # seconds between two looks at an import: the first, and the
 
 
 class Counts(msgspec.Struct):
-    """What became of rows: read, not changed since, sent, left out; requests, and what imports counted."""
+    """Counts of rows: read, not changed since, sent, left out; requests, and what imports counted."""
 
     rows: int = 0
     unchanged: int = 0

@@ -72,7 +72,7 @@ def batch_size(at_once: int) -> int:
 
 
 def summarize(ledger: Ledger, sender: Mapping[str, str], until: float) -> dict[str, Any]:
-    """What a finished send leaves: counts, and the window of Twilio's list in which its messages are.
+    """Summarize a finished send: counts, and the window of Twilio's list in which its messages are.
 
     Small, whatever the number of messages. ``digest`` tells whether a list holds exactly these.
     """
@@ -202,7 +202,7 @@ class ClassicSend(PlannedSend[Chunk]):
 
     @property
     def _may_be_others(self) -> bool:
-        """Whether somebody may have sent this of whom the ledger knows nothing."""
+        """Tell whether somebody may have sent this of whom the ledger knows nothing."""
         return self.ledger.blank or self.ask
 
     def _sorted(self, parts: Sequence[tuple[Chunk, Entry | None]]) -> list[Batch]:
@@ -225,7 +225,7 @@ class ClassicSend(PlannedSend[Chunk]):
 
     @property
     def _stops(self) -> bool:
-        """Whether the next ones would fare no better than those that failed."""
+        """Tell whether the next ones would fare no better than those that failed."""
         error = self._worst
         if error is None:
             return self.stopped
@@ -406,7 +406,7 @@ class ClassicSend(PlannedSend[Chunk]):
             raise self._uncertain(lost)
 
     def _decide(self, missing: Sequence[Wanted], known: bool) -> list[Wanted]:
-        """What to do about messages that are not in the list; returns those that a person has to settle."""
+        """Decide about messages that are not in the list; returns those that a person has to settle."""
         if missing and known:
             self.counting("uncertain", len(missing), on_unknown=self.on_unknown)
             log.warning("Of %d messages nobody knows; on_unknown=%r", len(missing), self.on_unknown)

@@ -25,7 +25,7 @@ Compose = Callable[[Address], "tuple[Call[Sent], str | None]"]
 
 @dataclass(frozen=True, repr=False)
 class ClassicRequest:
-    """What goes to everyone, through the classic API. Its repr shows none of it.
+    """The message to everyone, through the classic API. Its repr shows none of it.
 
     ``prefix`` is the channel's, before a recipient's number; ``sender`` is ``from_`` or
     ``messaging_service_sid``. ``needed`` are the variables without a default,
@@ -97,7 +97,7 @@ class ClassicRequest:
         return replace(self, template=template, needed=template.variables - template.defaults.keys())
 
     def text(self) -> Text:
-        """What each recipient's text will be."""
+        """The text of each recipient."""
         if self.prefix:
             return Text(None)  # which Twilio neither cuts in segments nor has in its price list for SMS
         template = self.template
@@ -112,7 +112,7 @@ class ClassicRequest:
         return keyed(*self.marks)
 
     def composer(self, send_at: datetime | None = None) -> Compose:
-        """What makes the call for a recipient, and gives the text that is in it, if that is known here."""
+        """Make the function that composes a recipient's call, and gives its text if that is known here."""
         options: Any = {**self.options, "send_at": send_at} if send_at is not None else self.options
         call, prefix = messages.series(**options), self.prefix
         if self.template_sid:

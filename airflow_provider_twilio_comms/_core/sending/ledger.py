@@ -142,7 +142,7 @@ UNSENT, UNKNOWN, ASSUMED, BARRED = "", "?", "~", "-"
 
 
 def is_sid(place: str) -> bool:
-    """Whether a place of a batch holds a message's SID."""
+    """Tell whether a place of a batch holds a message's SID."""
     return place[:2] in ("SM", "MM")
 
 

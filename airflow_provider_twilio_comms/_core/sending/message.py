@@ -186,5 +186,5 @@ def compose(to: Sequence[str], options: Mapping[str, Any], allows: Callable[[str
 
 
 def is_service(sender: str) -> bool:
-    """Whether a sender is a messaging service."""
+    """Tell whether a sender is a messaging service."""
     return len(sender) == 34 and sender.startswith("MG")

@@ -199,15 +199,15 @@ class PlannedSend(ABC, Generic[P]):
         return self.ids
 
     def name(self, part: P) -> str:
-        """What a person calls a part."""
+        """The name of a part, for a person."""
         return f"{self.noun.capitalize()} {part.number + 1}"
 
     def left_behind(self) -> list[str]:
-        """What tells another task of what was sent under the author's own key."""
+        """Ids that tell another task what was sent under the author's own key."""
         return self.ids
 
     def summary(self) -> dict[str, Any] | None:
-        """What is kept of it in counts, where its ids are too many to be a result."""
+        """Counts of the send, where its ids are too many to be a result."""
         return None
 
 
@@ -245,7 +245,7 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
             yield from self.send(part, entry)
 
     def settled_before(self, part: P, entry: Entry | None, began: float) -> Flow[bool]:
-        """Whether an earlier try, or another task, has sent a part."""
+        """Look up whether an earlier try, or another task, has sent a part."""
         if entry and entry.state in ("accepted", "assumed"):
             if entry.operation_id is None and (yield from self._once_more(part, entry)):
                 return True

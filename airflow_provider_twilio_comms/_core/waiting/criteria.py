@@ -67,7 +67,7 @@ class Criteria:
 
     @property
     def asked(self) -> str:
-        """What is asked for, in words."""
+        """The criteria in words."""
         asked = []
         if self.wait_for == "delivered":
             asked.append("all" if self.min_delivered is None else f"at least {_share(self.min_delivered)}")

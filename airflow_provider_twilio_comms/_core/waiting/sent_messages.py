@@ -179,7 +179,7 @@ class _Count:
 
     @property
     def is_exact(self) -> bool:
-        """Whether the rows are known to be those of the send, and no others."""
+        """Tell whether the rows are known to be those of the send, and no others."""
         if self.sids is not None:
             return True
         return len(self.seen) == self.sent.sent and digest_of(self.seen) == self.sent.digest

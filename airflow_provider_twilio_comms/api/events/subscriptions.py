@@ -75,7 +75,7 @@ class Filter(Paged, total=False):
 
 
 class Changes(TypedDict, total=False):
-    """What of a subscription can be changed."""
+    """Fields of a subscription that can be changed."""
 
     description: Description
     sink_sid: SinkSid

@@ -38,7 +38,7 @@ def segments_per_second(twilio: State, sender: str) -> float:
 
 
 class Queued(Protocol):
-    """What waits in a queue: a message, with what it needs to know of its times."""
+    """A message that waits in a queue, as far as its times depend on that."""
 
     from_: str
     start: float
