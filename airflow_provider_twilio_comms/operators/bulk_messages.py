@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
@@ -20,7 +20,6 @@ from airflow_provider_twilio_comms._tasks.arguments import (
     count_of,
     one_of,
     pace_of,
-    sender_of,
 )
 from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
 from airflow_provider_twilio_comms._tasks.send_operator import TwilioSendOperator
@@ -30,7 +29,6 @@ from airflow_provider_twilio_comms.exceptions import (
     TwilioError,
     scrub,
 )
-from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.links.console import KEY
 
 if TYPE_CHECKING:
@@ -39,9 +37,8 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms._core.planning.groups import SeenGroup
     from airflow_provider_twilio_comms._core.planning.plan import Plan
     from airflow_provider_twilio_comms._core.recipients.reader import Reader
-    from airflow_provider_twilio_comms._core.sending.bulk import BulkSend
-    from airflow_provider_twilio_comms._core.sending.classic import ClassicSend
     from airflow_provider_twilio_comms._core.sending.ledger import Done, Ledger
+    from airflow_provider_twilio_comms._tasks.generations.base import Generation
     from airflow_provider_twilio_comms._tasks.waiting import ClassicTaskWait, OperationsTaskWait
     from airflow_provider_twilio_comms.api.comms.operations import Stats
     from airflow_provider_twilio_comms.client.config import Config
@@ -49,8 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["TwilioBulkMessageOperator"]
 
 Content = str | Mapping[str, Any]
-AT_ONCE, MOST_AT_ONCE = 4, 500
-CLASSIC_AHEAD = timedelta(minutes=6)  # Twilio's five before it can schedule, and a margin for the request
+MOST_AT_ONCE = 500
 MAX_RECIPIENTS = 10_000  # of one request, as api/comms says, which DAG files need not import
 
 
@@ -197,6 +193,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
                 return self._wait(context, self._sent(ledger), ledger)
             real = self.check_schedule(context, ledger)
             hook = self.hook
+            api = self._api
             request = self.request(hook.config)
             groups = self._groups(hook.config)
             with self.planned(request, context, ledger, real) as plan:
@@ -204,17 +201,9 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
                 if hook.config.dry_run or not real:
                     self.log.info("Dry run: nothing was sent")
                     return self._result(context, self._counted(plan, []), "DRY_RUN")
-                sending = self._bulk_send(context, plan, request, ledger)
-                sent = self._counted(plan, self._run(sending), sending.summary())
+                self._sending = sending = api.sending(context, plan, request, ledger)
+                sent = self._counted(plan, api.run(sending), sending.summary())
             return self._wait(context, sent, ledger)
-
-    def _run(self, sending: BulkSend | ClassicSend) -> list[str]:
-        if not self.is_classic(self.hook.config):
-            return self.hook.run(sending.once())
-        from airflow_provider_twilio_comms._tasks.classic import heap_frozen
-
-        with heap_frozen():
-            return self.hook.run(sending.once())
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resume with the trigger's event."""
@@ -231,7 +220,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
             raise TwilioError(
                 "neither XCom nor the ledger knows what was sent; a later try goes on from there"
             )
-        from airflow_provider_twilio_comms._tasks.classic import sent_of
+        from airflow_provider_twilio_comms._tasks.generations.classic import sent_of
 
         return self._counted(ledger.done, ledger.ids, sent_of(self, ledger))
 
@@ -246,48 +235,12 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         }
         return sent if messages is None else {**sent, "messages": dict(messages)}
 
-    def is_classic(self, config: Config) -> bool:
-        """Tell whether it goes through the classic API, as the task or else the connection says."""
-        return (self.generation or config.bulk_generation) == "classic"
-
-    def check_last(self, last: datetime, now: float) -> None:
-        """Refuse what Twilio does not schedule, and a wait that would outlast its results.
-
-        Those end seven days after the request; the list of the classic API reaches back for over a year.
-        """
-        from airflow_provider_twilio_comms._core.waiting.operations import check_kept
-        from airflow_provider_twilio_comms.api.comms.messages import schedulable
-
-        if not self.is_classic(self.hook.config):
-            schedulable(last, datetime.fromtimestamp(now, timezone.utc))
-            check_kept(last.timestamp() - now, self.timeout, self.criteria.wait_for)
-
     def snapshots(self) -> str | None:
         """As the task says, else as ``[twilio] snapshot_path`` of Airflow's configuration does."""
         return self.snapshot_path or conf.get("twilio", "snapshot_path", fallback="") or None
 
     def in_flight(self, sent: Any) -> tuple[Sequence[str], int]:
         return (sent["operation_ids"], sent["recipients"]) if sent else ([], 0)
-
-    def request(self, config: Config) -> Any:
-        """The message to everyone: a ``BulkRequest``, or a ``ClassicRequest``."""
-        if self.is_classic(config):
-            from airflow_provider_twilio_comms._tasks.classic import request_of
-
-            return request_of(self, config)
-        if self.options or self.messages_per_second is not None:
-            name = "options" if self.options else "messages_per_second"
-            raise InvalidInput.at(name, "is of the classic API", "Leave it out, or set generation='classic'")
-        from airflow_provider_twilio_comms._core.sending.bulk import BulkRequest
-
-        return BulkRequest.checked(
-            content=self.content.value,
-            sender=None if self.twilio_chooses_sender else sender_of(self.sender, config.default_sender),
-            channel=self.channel,
-            send_at=self.send_at,
-            tags=self.tags,
-            twilio_chooses=self.twilio_chooses_sender,
-        )
 
     def rows(self) -> Iterable[Any]:
         """The recipients as given, one by one."""
@@ -313,64 +266,39 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     def also(self, allows: Callable[[str], object]) -> Callable[[str], bool]:
         return lambda name: name in self._looked_at or bool(allows(name))
 
-    def part_size(self, ledger: Ledger) -> int:
-        if not self.is_classic(self.hook.config):
-            return self.recipients_per_request
-        from airflow_provider_twilio_comms._tasks.classic import part_size
+    @property
+    def _api(self) -> Generation:
+        """The generation of the API that sends, as the task or else the connection says."""
+        if (self.generation or self.hook.config.bulk_generation) == "classic":
+            from airflow_provider_twilio_comms._tasks.generations.classic import ClassicGeneration
 
-        return part_size(self, ledger)
+            return ClassicGeneration(self)
+        from airflow_provider_twilio_comms._tasks.generations.comms import CommsGeneration
+
+        return CommsGeneration(self)
+
+    def request(self, config: Config) -> Any:
+        """The message to everyone: a ``BulkRequest``, or a ``ClassicRequest``."""
+        return self._api.request(config)
+
+    def part_size(self, ledger: Ledger) -> int:
+        return self._api.part_size(ledger)
 
     def parts_per_file(self, plan: Plan) -> int:
-        return max(1, MAX_RECIPIENTS // plan.at_most) if self.is_classic(self.hook.config) else 1
+        return self._api.parts_per_file(plan)
+
+    def check_last(self, last: datetime, now: float) -> None:
+        """Refuse what Twilio does not schedule, and a wait that would outlast its results."""
+        self._api.check_last(last, now)
 
     def complete_report(self, report: dict[str, Any], request: Any, context: Context) -> None:
-        if self.is_classic(self.hook.config):
-            from airflow_provider_twilio_comms._tasks.classic import add_drain
-
-            report["requests"] = report["recipients"]
-            add_drain(self, report, request, context)
+        self._api.complete_report(report, request, context)
 
     def schedule(self, send_at: datetime | None) -> Schedule:
-        ahead = CLASSIC_AHEAD if self.is_classic(self.hook.config) else timedelta()
-        return Schedule(send_at, self.quiet_hours, ahead)
+        return Schedule(send_at, self.quiet_hours, self._api.ahead)
 
     def reader(self, request: Any, config: Config) -> Reader:
-        if self.is_classic(config):
-            from airflow_provider_twilio_comms._tasks.classic import reader_of
-
-            return reader_of(self, request, config)
-        from airflow_provider_twilio_comms._core.recipients.reader import Reader
-
-        return Reader(
-            column=self.number_column,
-            channel=request.channel,
-            region=self.default_region,
-            allows=self.also(config.allows) if config.allowed_recipients else None,
-            needed=request.needed,
-        )
-
-    def _bulk_send(
-        self, context: Context, plan: Plan, request: Any, ledger: Ledger
-    ) -> BulkSend | ClassicSend:
-        if self.is_classic(self.hook.config):
-            from airflow_provider_twilio_comms._tasks.classic import sending_of
-
-            self._sending = classic = sending_of(self, context, plan, request, ledger)
-            return classic
-        from airflow_provider_twilio_comms._core.sending.bulk import BulkSend
-
-        self._sending = sending = BulkSend(
-            plan,
-            ledger,
-            request,
-            self.on_unknown,
-            self.unknown_after,
-            self.schedule(request.send_at),
-            at_once=self.requests_at_once or AT_ONCE,
-            **self.settings(context, ledger, plan),
-        )
-        sending.counting = _metrics.counting("messages", conn_id=self.twilio_conn_id, kind="bulk")
-        return sending
+        return self._api.reader(request, config)
 
     def _wait(self, context: Context, sent: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
@@ -378,7 +306,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         if sent["operation_ids"]:
             context["ti"].xcom_push(KEY, self.hook.config.messages_page(sent["operation_ids"][0]))
         if "messages" in sent:
-            from airflow_provider_twilio_comms._tasks.classic import check_accepted
+            from airflow_provider_twilio_comms._tasks.generations.classic import check_accepted
 
             check_accepted(sent["messages"])
         if self.criteria.wait_for == "accepted":
