@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Coroutine, Iterable
+from collections import deque
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -30,6 +31,8 @@ class Waiting(Progress):
         super().__init__(group)
         self.woken = threading.Event()
         self.waking = False  # whether the thread is about to be woken
+        self.handed: deque[tuple[Any, Any]] = deque()  # what the loop is to begin
+        self.handing = False  # whether the loop is about to begin it
 
 
 class LoopThread:
@@ -47,8 +50,7 @@ class LoopThread:
         """Begin what may begin, and wait until something has ended; nothing says that all has."""
         while True:
             group.woken.clear()
-            if items := list(group.due(time.monotonic())):
-                self._loop.call_soon_threadsafe(self._begin, group, items)
+            self._begin_due(group)
             if found := group.taken():
                 return found
             delay = group.delay(time.monotonic())
@@ -69,8 +71,22 @@ class LoopThread:
         self._thread.join(10)
         self._loop.close()
 
-    def _begin(self, group: Waiting, items: Iterable[tuple[Any, Any]]) -> None:
-        for key, work in items:
+    def _begin_due(self, group: Waiting) -> None:
+        """Begin what may begin, none of it waiting for another whose work is slow to come.
+
+        A send notes what it is about to give to Twilio in a store that may take its time. The outcome of what
+        is noted and not yet given would be unknown if the process died meanwhile.
+        """
+        for item in group.due(time.monotonic()):
+            group.handed.append(item)
+            if not group.handing:
+                group.handing = True
+                self._loop.call_soon_threadsafe(self._begin, group)
+
+    def _begin(self, group: Waiting) -> None:
+        group.handing = False  # what is handed over from now on needs another call
+        while group.handed:
+            key, work = group.handed.popleft()
             task = self._loop.create_task(
                 self._client.carry_out(group, key, work, partial(self._wake, group))
             )

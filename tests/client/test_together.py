@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,10 +23,11 @@ from airflow_provider_twilio_comms.api.flows import (
     waited,
 )
 from airflow_provider_twilio_comms.api.pace import Pace
+from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.server import Running
 from airflow_provider_twilio_comms.exceptions import ApiError, TwilioError
-from tests.client.conftest import Runner
+from tests.client.conftest import Runner, Sync
 
 
 class Gate:
@@ -92,6 +94,26 @@ def test_work_is_asked_for_as_places_become_free(runner: Runner) -> None:
         return seen
 
     assert sorted(runner.run(flow())) == list(range(100))
+
+
+def test_a_call_does_not_wait_for_the_one_after_it_whose_work_is_slow_to_come(
+    server: Running, config: Config
+) -> None:
+    """A killed send leaves unknown what it has noted and not given to Twilio."""
+    recipients, seen = server.twilio.ledger.recipients, []
+
+    def work() -> Iterator[tuple[int, Any]]:
+        for n in range(4):
+            deadline = time.monotonic() + 5
+            while sum(recipients.values()) < n and time.monotonic() < deadline:
+                time.sleep(0.005)
+            seen.append(sum(recipients.values()))
+            yield n, messages.send("+12025550123", from_="+15005550006", body=f"{n}")
+
+    client = Sync(config)
+    client.run(gone_through(Group(work(), 4), lambda key, value: None))
+    client.close()
+    assert seen == [0, 1, 2, 3]
 
 
 def test_an_error_is_a_value_and_the_group_goes_on(runner: Runner, server: Running) -> None:
@@ -181,12 +203,12 @@ def test_429_slows_the_others_down(runner: Runner, server: Running) -> None:
 
 def clock(pace: Pace, weights: list[float], tell: Callable[[float], None] = lambda time: None) -> list[float]:
     """When each begins, as whoever keeps to the pace begins them."""
-    time, begun = 0.0, []
+    at, begun = 0.0, []
     for weight in weights:
-        time += pace.delay(time)
-        begun.append(time)
-        pace.begin(weight, time)
-        tell(time)
+        at += pace.delay(at)
+        begun.append(at)
+        pace.begin(weight, at)
+        tell(at)
     return begun
 
 
@@ -203,11 +225,11 @@ def test_pace_halves_once_for_a_burst_of_429_keeps_to_retry_after_and_recovers()
         pace.throttled(7.0, 0.5)
     assert pace.per_second == 50.0
     assert pace.delay(0.5) == pytest.approx(7.0)
-    time = 7.5
+    at = 7.5
     while pace.per_second < 100.0:
-        time += max(0.5, pace.delay(time))
-        pace.begin(1, time)
-    assert 12.0 < time < 20.0
+        at += max(0.5, pace.delay(at))
+        pace.begin(1, at)
+    assert 12.0 < at < 20.0
 
 
 def test_a_pace_without_limit_learns_one_from_429() -> None:

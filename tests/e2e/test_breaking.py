@@ -46,7 +46,11 @@ def waiting(deployment: Deployment, count: int) -> list[Send]:
 
 
 def settle(deployment: Deployment, sends: Iterable[Send]) -> None:
-    """Everybody was texted once by sends that end well, whatever else has to be started again."""
+    """Everybody was texted once by sends that end well, whatever else has to be started again.
+
+    A process that dies between its note and its request leaves what nobody can tell. Such a send is red, says
+    so, and has texted nobody twice; whoever then sees that Twilio does not have it may have it sent.
+    """
     for send in sends:
 
         def ended(send: Send = send) -> str | None:
@@ -55,6 +59,11 @@ def settle(deployment: Deployment, sends: Iterable[Send]) -> None:
             return state if state in ("success", "failed") else None
 
         state = until(ended, timeout=LONG, what=f"{send.run_id} to end", interval=1)
+        if state == "failed":
+            assert "SendUncertain" in send.log(), send.log()[-4000:]
+            assert set(send.counts()) == {0, 1}
+            send.decide(on_unknown="resend")
+            state = send.cleared()
         assert state == "success", send.log()[-4000:]
         assert set(send.counts()) == {1}
 

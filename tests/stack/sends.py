@@ -50,6 +50,11 @@ class Send:
         """Change the list: a later try is given these people; those from ``people`` on are new."""
         edit(self.notes, self.run_id, people)
 
+    def decide(self, **options: Any) -> None:
+        """Give a later try these arguments, as a person does who clears the task."""
+        self.notes.mkdir(exist_ok=True)
+        (self.notes / f"{self.run_id}.decision").write_text(json.dumps(options))
+
     @property
     def notes(self) -> Path:
         """The folder in which the tries leave notes."""
