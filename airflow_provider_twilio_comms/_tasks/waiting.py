@@ -35,6 +35,7 @@ from airflow_provider_twilio_comms._core.waiting.sent_messages import (
     Target,
 )
 from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, PADDING
+from airflow_provider_twilio_comms._tasks.receipts import told_codes
 from airflow_provider_twilio_comms.api.comms.operations import Stats
 from airflow_provider_twilio_comms.client import sync
 from airflow_provider_twilio_comms.exceptions import DeliveryFailed, TwilioError
@@ -120,7 +121,7 @@ def ask_reasons(hook: TwilioHook, failed: Mapping[str, Stats]) -> dict[int, int]
     try:
         config = replace(hook.config, timeout=min(hook.config.timeout, IMPATIENT), max_attempts=1)
         with sync.connected(config) as client:
-            return client.run(reasons.count_codes(failed, {}))
+            return client.run(reasons.count_codes(failed, told_codes(failed)))
     except Exception as error:  # whatever it is, the messages were sent and waited for
         log.warning("Twilio could not be asked for the reasons of failures: %s", error, exc_info=True)
         return {}

@@ -11,7 +11,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from airflow_provider_twilio_comms._core.reporting import reasons
-from airflow_provider_twilio_comms._core.reporting.reasons import Told, count_codes, describe_reasons
+from airflow_provider_twilio_comms._core.reporting.reasons import count_codes, describe_reasons
+from airflow_provider_twilio_comms._core.reporting.told_codes import Told
 from airflow_provider_twilio_comms._core.waiting.operations import Outcome, observed
 from airflow_provider_twilio_comms._tasks.waiting import ask_reasons
 from airflow_provider_twilio_comms.api.comms import messages

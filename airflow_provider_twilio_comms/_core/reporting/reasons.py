@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
+from airflow_provider_twilio_comms._core.reporting.told_codes import Known
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
 from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.api.comms import messages
@@ -23,17 +24,6 @@ WITHIN = 20.0  # seconds after which no further request begins
 AT_ONCE = 16
 PAGE = 1000
 SHOWN = 5  # codes that a line names
-
-
-class Told(NamedTuple):
-    """An event's word about a message that failed: Twilio's code, the number of attempts, the last SID."""
-
-    code: int
-    attempts: int | None = None
-    sid: str | None = None
-
-
-Known: TypeAlias = "Mapping[str, Mapping[str, Told]]"  # by operation and message id
 
 
 def count_codes(
