@@ -264,6 +264,12 @@ _OPTIONS: dict[str, Any] = {
         "boolean",
         "False",
     ),
+    "webhook_keeps_codes": _option(
+        "Keep the error codes that events tell of failed messages, as Variables for a week, so that no task "
+        "asks Twilio for them. Set it for the API server and the workers.",
+        "boolean",
+        "False",
+    ),
     "push_poll_interval": _option(
         "With webhook_wakes: the seconds between two polls of a waiting task's trigger, at least. It finds "
         "what no webhook told.",

@@ -15,8 +15,7 @@ import msgspec
 
 from airflow_provider_twilio_comms._core.reporting.receipts import Receipt, Tally
 from airflow_provider_twilio_comms._core.waiting.sent_messages import SentMessages
-from airflow_provider_twilio_comms._tasks.classic_receipts import ClassicReceipts
-from airflow_provider_twilio_comms._tasks.reading import Receipts, gone_error
+from airflow_provider_twilio_comms._tasks.receipts import ClassicReceipts, Receipts, gone_error
 from airflow_provider_twilio_comms._tasks.sql import Query
 from airflow_provider_twilio_comms._tasks.sql_loading import loading, sql_hook, table_name
 from airflow_provider_twilio_comms._tasks.table_files import Table, write_tables

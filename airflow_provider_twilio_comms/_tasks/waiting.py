@@ -6,11 +6,12 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
+from airflow_provider_twilio_comms._core.reporting import reasons
 from airflow_provider_twilio_comms._core.waiting import (
     cohort_operations,
     messages,
@@ -34,13 +35,15 @@ from airflow_provider_twilio_comms._core.waiting.sent_messages import (
     Target,
 )
 from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, PADDING
+from airflow_provider_twilio_comms._tasks.receipts import told_codes
+from airflow_provider_twilio_comms.api.comms.operations import Stats
+from airflow_provider_twilio_comms.client import sync
 from airflow_provider_twilio_comms.exceptions import DeliveryFailed, TwilioError
 from airflow_provider_twilio_comms.hooks import _metrics
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
-    from airflow_provider_twilio_comms.api.comms.operations import Stats
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
     from airflow_provider_twilio_comms.triggers.cohort_operations import TwilioCohortOperationsTrigger
     from airflow_provider_twilio_comms.triggers.messages import (
@@ -92,6 +95,38 @@ def slowed(interval: float) -> float:
     return max(interval, float(conf.getfloat("twilio", "push_poll_interval", fallback=300.0)))
 
 
+class WaitResult(NamedTuple):
+    """The result of a wait: Twilio's counts, failures by its code, and how many of them no code explains."""
+
+    stats: dict[str, int]
+    codes: dict[str, int]
+    unexplained: int
+
+    @staticmethod
+    def of(stats: Stats, codes: Mapping[int, int]) -> WaitResult:
+        counted = {str(code): count for code, count in codes.items()}
+        return WaitResult(stats.to_dict(), counted, reasons.count_unexplained(stats, codes))
+
+
+IMPATIENT = 5.0  # seconds within which an answer about a reason has to begin
+
+
+def ask_reasons(hook: TwilioHook, failed: Mapping[str, Stats]) -> dict[int, int]:
+    """Count Twilio's codes of the messages of these operations that failed, as far as asking goes well.
+
+    It is bounded in number and time, a request is not repeated, and no error of it is one of the task.
+    """
+    if not failed:
+        return {}
+    try:
+        config = replace(hook.config, timeout=min(hook.config.timeout, IMPATIENT), max_attempts=1)
+        with sync.connected(config) as client:
+            return client.run(reasons.count_codes(failed, told_codes(failed)))
+    except Exception as error:  # whatever it is, the messages were sent and waited for
+        log.warning("Twilio could not be asked for the reasons of failures: %s", error, exc_info=True)
+        return {}
+
+
 def tell_result(line: str, lost: int) -> None:
     """Log how a wait ended: a warning where messages failed, whatever the task's colour."""
     log.log(logging.WARNING if lost else logging.INFO, "%s", line)
@@ -141,35 +176,31 @@ class OperationsTaskWait(TaskWait[Outcome]):
             not_before=time.time() + self.initial_delay,
         )
 
-    def verdict(self, outcome: Outcome | Mapping[str, Any] | None, hook: TwilioHook) -> Stats:
-        """The counts, if they are good enough. A failure is told with the codes that were the reason."""
+    def verdict(self, outcome: Outcome | Mapping[str, Any] | None, hook: TwilioHook) -> WaitResult:
+        """Return the counts and codes, if they are good enough; a failure carries them too."""
         if not isinstance(outcome, Outcome):
             outcome = Outcome.from_event(outcome)
         tags = {"conn_id": hook.twilio_conn_id, "kind": "bulk"}
         _metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
+        stats = operations.total(outcome.operations.values())
+        codes = ask_reasons(hook, _failed(outcome))
         try:
-            stats = operations.judge(self.criteria, outcome, self.operation_ids, self.recipients)
+            operations.judge(self.criteria, outcome, self.operation_ids, self.recipients)
         except DeliveryFailed as error:
-            found = self._codes(hook, error.stats)
             if type(error) is DeliveryFailed:  # no later try waits for them again
-                lost = operations.total(outcome.operations.values())
-                _metrics.arrived(lost.arrived, operations.by_verdict(lost, found or {}), **tags)
-            if found is None:
-                raise
-            raise operations.explained(error, found) from None
-        found = self._codes(hook, stats.to_dict())
-        _metrics.arrived(stats.arrived, operations.by_verdict(stats, found or {}), **tags)
-        tell_result(operations.result_line(self.criteria, stats, self.recipients, found), stats.lost)
-        return stats
+                _metrics.arrived(stats.arrived, reasons.by_verdict(stats, codes), **tags)
+            raise reasons.explain(error, stats, codes) from None
+        _metrics.arrived(stats.arrived, reasons.by_verdict(stats, codes), **tags)
+        tell_result(reasons.result_line(self.criteria, stats, self.recipients, codes), stats.lost)
+        return WaitResult.of(stats, codes)
 
-    def _codes(self, hook: TwilioHook, stats: Mapping[str, int]) -> dict[int, int] | None:
-        """How often each code was the reason; None where nothing failed, or nobody can tell."""
-        if not (stats.get("failed") or stats.get("undelivered")):
-            return None
-        try:
-            return hook.run(operations.failure_codes(self.operation_ids))
-        except TwilioError:
-            return None  # the codes would be nice to have
+
+def _failed(outcome: Outcome) -> dict[str, Stats]:
+    """The counts of the operations in which messages failed; nothing where the wait ended by an error."""
+    if outcome.status == "error":
+        return {}
+    counts = {name: operation.stats for name, operation in outcome.operations.items()}
+    return {name: stats for name, stats in counts.items() if stats.failed or stats.undelivered}
 
 
 @dataclass(frozen=True)
@@ -268,8 +299,8 @@ class ClassicTaskWait(TaskWait[SentOutcome]):
             not_before=time.time() + self.initial_delay,
         )
 
-    def verdict(self, outcome: SentOutcome | Mapping[str, Any] | None, hook: TwilioHook) -> dict[str, int]:
-        """Return the counts, if they are good enough. A failure is told with the codes that were the reason.
+    def verdict(self, outcome: SentOutcome | Mapping[str, Any] | None, hook: TwilioHook) -> WaitResult:
+        """Return the counts and codes, if they are good enough; a failure carries them too.
 
         Counts of a trigger that could not tell its messages from others are taken again, by SID.
         """
@@ -279,19 +310,19 @@ class ClassicTaskWait(TaskWait[SentOutcome]):
             outcome = self.run(hook, to_the_end=True) or outcome
         tags = {"conn_id": hook.twilio_conn_id, "kind": "bulk"}
         _metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
+        counted = outcome.tally.stats if outcome.tally else Stats()
         codes = outcome.tally.codes if outcome.tally else {}
         try:
             stats = sent_messages.judge(self.criteria, outcome, self.sent)
         except DeliveryFailed as error:
             if type(error) is DeliveryFailed and outcome.tally:  # no later try waits for them again
-                lost = outcome.tally.stats
-                _metrics.arrived(lost.arrived, operations.by_verdict(lost, codes), **tags)
-            raise operations.explained(error, codes) from None
+                _metrics.arrived(counted.arrived, reasons.by_verdict(counted, codes), **tags)
+            raise reasons.explain(error, counted, codes) from None
         if missing := outcome.missing_of(self.sent):
             log.warning("%s messages are not in Twilio's list, and count as failed", f"{missing:,}")
-        _metrics.arrived(stats.arrived, operations.by_verdict(stats, codes), **tags)
-        tell_result(operations.result_line(self.criteria, stats, self.sent.asked, codes), stats.lost)
-        return stats.to_dict()
+        _metrics.arrived(stats.arrived, reasons.by_verdict(stats, codes), **tags)
+        tell_result(reasons.result_line(self.criteria, stats, self.sent.asked, codes), stats.lost)
+        return WaitResult.of(stats, codes)
 
     def _is_in_doubt(self, outcome: SentOutcome) -> bool:
         tally = outcome.tally

@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms._core.recipients.reader import Reader
     from airflow_provider_twilio_comms._core.sending.ledger import Done, Ledger
     from airflow_provider_twilio_comms._tasks.generations.base import Generation
-    from airflow_provider_twilio_comms._tasks.waiting import ClassicTaskWait, OperationsTaskWait
-    from airflow_provider_twilio_comms.api.comms.operations import Stats
+    from airflow_provider_twilio_comms._tasks.waiting import ClassicTaskWait, OperationsTaskWait, WaitResult
     from airflow_provider_twilio_comms.client.config import Config
 
 __all__ = ["TwilioBulkMessageOperator"]
@@ -57,8 +56,9 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     killed worker, a lost reply or a cleared task continues where the send stopped. Opt-outs that Twilio's
     Advanced Opt-Out keeps for a messaging service do not hold here: the Communications API does not handle
     them natively, so give them to ``suppress``. Returns
-    ``{"operation_ids", "status", "recipients", "rejected", "stats"}``, where ``status`` is ``ACCEPTED``,
-    ``COMPLETED`` or ``DRY_RUN`` and ``stats`` are Twilio's counters added up, or None without a wait.
+    ``{"operation_ids", "status", "recipients", "rejected", "stats", "codes", "unexplained"}``: ``status`` is
+    ``ACCEPTED``, ``COMPLETED`` or ``DRY_RUN``, ``stats`` are Twilio's counters added up, ``codes`` counts
+    failures by Twilio's code and ``unexplained`` those without; without a wait, these three are None.
 
     .. code-block:: python
 
@@ -211,8 +211,8 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
             ledger = self.ledger(context)
             sent = self.sent_before(context) or self._sent(ledger)
             wait = self._task_wait(sent, time.time(), ledger)
-            stats = wait.verdict(event, self.hook)
-        return self._result(context, sent, "COMPLETED", stats)
+            found = wait.verdict(event, self.hook)
+        return self._result(context, sent, "COMPLETED", found)
 
     def _sent(self, ledger: Ledger) -> dict[str, Any]:
         """Read from the ledger what was sent."""
@@ -359,16 +359,15 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         context: Context,
         sent: Mapping[str, Any],
         status: str,
-        stats: Stats | Mapping[str, int] | None = None,
+        found: WaitResult | None = None,
     ) -> dict[str, Any]:
         """The result, which events of the task's assets carry too. Of a group Twilio counts the people."""
-        counts = stats if stats is None or isinstance(stats, Mapping) else stats.to_dict()
         result = {
             "operation_ids": sent["operation_ids"],
             "status": status,
-            "recipients": max(sent["recipients"], (counts or {}).get("recipients", 0)),
+            "recipients": max(sent["recipients"], found.stats.get("recipients", 0) if found else 0),
             "rejected": sent["rejected"],
-            "stats": counts and dict(counts),
+            **(found._asdict() if found else dict.fromkeys(("stats", "codes", "unexplained"))),
         }
         if "messages" in sent:
             result |= {"generation": "classic", "messages": sent["messages"]}

@@ -117,8 +117,8 @@ class TwilioReceiptsOperator(TwilioRedacted):
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_twilio_comms._core.waiting.sent_messages import SentMessages
-        from airflow_provider_twilio_comms._tasks.classic_receipts import ClassicReceipts
-        from airflow_provider_twilio_comms._tasks.reading import Receipts, reading
+        from airflow_provider_twilio_comms._tasks.reading import reading
+        from airflow_provider_twilio_comms._tasks.receipts import ClassicReceipts, Receipts
         from airflow_provider_twilio_comms._tasks.receipts_output import copy_receipts
 
         with failing_fast():

@@ -162,8 +162,8 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
         from airflow_provider_twilio_comms._core.privacy import Redaction
         from airflow_provider_twilio_comms._core.reporting.receipts import Tally
         from airflow_provider_twilio_comms._core.waiting.sent_messages import SentMessages
-        from airflow_provider_twilio_comms._tasks.classic_receipts import ClassicReceipts
-        from airflow_provider_twilio_comms._tasks.reading import Receipts, reading
+        from airflow_provider_twilio_comms._tasks.reading import reading
+        from airflow_provider_twilio_comms._tasks.receipts import ClassicReceipts, Receipts
 
         tally, plain = Tally(), Redaction("none")
         with reading(self.hook, 16) as read:

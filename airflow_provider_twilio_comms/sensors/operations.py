@@ -24,8 +24,9 @@ __all__ = ["TwilioOperationSensor"]
 class TwilioOperationSensor(TwilioSensor):
     """Wait until operations are processed, or their messages delivered, and judge the result.
 
-    Returns ``{"operation_ids", "status", "stats"}``, the stats added up. Fails at once where what arrived is
-    less than asked for, since waiting longer does not help.
+    Returns ``{"operation_ids", "status", "stats", "codes", "unexplained"}``: the stats added up, failures by
+    Twilio's code, and how many have none. Fails at once where what arrived is less than asked for, since
+    waiting longer does not help.
 
     .. code-block:: python
 
@@ -72,9 +73,9 @@ class TwilioOperationSensor(TwilioSensor):
         context["ti"].xcom_push(KEY, self.hook.config.messages_page(self.task_wait.operation_ids[0]))
 
     def judged(self, outcome: Outcome | dict[str, Any]) -> dict[str, Any]:
-        stats = self.task_wait.verdict(outcome, self.hook)
+        result = self.task_wait.verdict(outcome, self.hook)
         ids = self.task_wait.operation_ids
-        return {"operation_ids": ids, "status": "COMPLETED", "stats": stats.to_dict()}
+        return {"operation_ids": ids, "status": "COMPLETED", **result._asdict()}
 
     @cached_property
     def task_wait(self) -> OperationsTaskWait:

@@ -41,7 +41,8 @@ def test_the_result_is_small_and_the_same_in_every_mode(emulator: Running) -> No
     emulator.twilio.change(pace=0.3)
     accepted = send(people(12))
     delivered = send(people(12, first=100), wait_for="delivered")
-    assert set(accepted) == set(delivered) == {"operation_ids", "status", "recipients", "rejected", "stats"}
+    names = {"operation_ids", "status", "recipients", "rejected", "stats", "codes", "unexplained"}
+    assert set(accepted) == set(delivered) == names
     assert (accepted["status"], accepted["stats"]) == ("ACCEPTED", None)
     assert (delivered["status"], delivered["recipients"]) == ("COMPLETED", 12)
     assert delivered["stats"]["delivered"] == 12
@@ -117,7 +118,8 @@ def test_the_invalid_are_skipped_counted_and_written(emulator: Running, tmp_path
 def test_dry_run_checks_everything_and_sends_nothing(emulator: Running, monkeypatch: Any) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_TWILIO_DEFAULT", emulator.connection_json(dry_run=True))
     result = send([*NUMBERS, "12"], on_invalid_recipient="skip", wait_for="delivered")
-    assert result == {"operation_ids": [], "status": "DRY_RUN", "recipients": 2, "rejected": 1, "stats": None}
+    counts = dict.fromkeys(("stats", "codes", "unexplained"))
+    assert result == {"operation_ids": [], "status": "DRY_RUN", "recipients": 2, "rejected": 1, **counts}
     with pytest.raises(AirflowFailException):
         send([*NUMBERS, "12"])
     assert received(emulator) == []

@@ -53,6 +53,8 @@ def test_everybody_gets_their_own_text_and_the_result_is_small(emulator: Running
         "recipients": 3,
         "rejected": 0,
         "stats": None,
+        "codes": None,
+        "unexplained": None,
         "generation": "classic",
     }
     assert (messages["sent"], messages["refused"], messages["assumed"]) == (3, {}, 0)

@@ -18,7 +18,8 @@ from pyarrow import parquet
 
 from airflow_provider_twilio_comms._core.privacy import Redaction
 from airflow_provider_twilio_comms._core.reporting.receipts import Receipt
-from airflow_provider_twilio_comms._tasks.reading import Receipts, reading
+from airflow_provider_twilio_comms._tasks.reading import reading
+from airflow_provider_twilio_comms._tasks.receipts import Receipts
 from airflow_provider_twilio_comms._tasks.receipts_output import ReceiptsFile, ReceiptsTable, copy_receipts
 from airflow_provider_twilio_comms.api.comms.operations import Operation
 from airflow_provider_twilio_comms.emulator.faults import Fault

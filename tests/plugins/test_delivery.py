@@ -62,6 +62,15 @@ def test_a_bulk_send_is_read() -> None:
     assert not one.in_flight
 
 
+def test_the_codes_of_a_green_send_are_read_and_are_a_sample_only_if_they_do_not_add_up() -> None:
+    stats = {"total": 10, "failed": 1, "undelivered": 2, "delivered": 7}
+    for codes, sampled in (({"30003": 2, "30005": 1}, False), ({"30003": 2}, True), ({}, True)):
+        one = read(found(**BULK, return_value={"operation_ids": [ONE], "stats": stats, "codes": codes}))
+        assert one
+        assert dict(one.codes) == {int(code): count for code, count in codes.items()}
+        assert one.sampled == sampled
+
+
 def test_single_messages_are_read() -> None:
     statuses = {"delivered": 2, "failed": 1, "accepted": 1}
     ids = [SID + each for each in "0123"]
@@ -71,7 +80,7 @@ def test_single_messages_are_read() -> None:
     assert counters_of(one) == Counters(2, 1, 1)
     failed = read(found("failed", twilio_sent=ids, twilio_outcome={"stats": statuses, "codes": {"30003": 1}}))
     assert failed
-    assert (counters_of(failed), failed.codes, failed.sampled) == (Counters(2, 1, 1), ((30003, 1),), True)
+    assert (counters_of(failed), failed.codes, failed.sampled) == (Counters(2, 1, 1), ((30003, 1),), False)
 
 
 def test_a_sensor_and_receipts_are_read_and_other_tasks_are_not() -> None:

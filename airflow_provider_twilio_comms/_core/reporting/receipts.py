@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider_twilio_comms._core.privacy import Redaction
+from airflow_provider_twilio_comms._core.reporting.told_codes import Told
 from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.api._times import when
 from airflow_provider_twilio_comms.api.classic import messages as classic
@@ -84,8 +85,17 @@ def classic_receipt_of(key: str, message: classic.Message, redaction: Redaction)
     )
 
 
-def receipt_of(operation_id: str, row: Message, looked_at: Message | None, redaction: Redaction) -> Receipt:
-    """Make a receipt of a row of Twilio's list, and of the same message as it was fetched, if it was."""
+def receipt_of(
+    operation_id: str,
+    row: Message,
+    looked_at: Message | None,
+    redaction: Redaction,
+    told: Told | None = None,
+) -> Receipt:
+    """Make a receipt of a row of Twilio's list, and of the same message as it was fetched, if it was.
+
+    ``told`` is an event's word in place of that: the code, the attempts and the last SID.
+    """
     party = _party(row.to)
     recipient = redaction.number(party.get("address")) or party.get("profileId")
     channel = party.get("channel")
@@ -98,6 +108,10 @@ def receipt_of(operation_id: str, row: Message, looked_at: Message | None, redac
             if last.error and code:
                 known = error_codes.known(code)
                 reason = known.meaning if known else redaction.remark(last.error.message)
+    elif told is not None:
+        code, attempts, sid = told
+        known = error_codes.known(code)
+        reason = known.meaning if known else None
     if row.status in FAILED:
         verdict = error_codes.verdict(code).value
         if attempts == 0:

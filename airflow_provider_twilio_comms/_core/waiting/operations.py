@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +10,9 @@ import msgspec
 
 from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Until, Waiting
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, amount_of
-from airflow_provider_twilio_comms.api import error_codes
-from airflow_provider_twilio_comms.api.comms import messages, operations
+from airflow_provider_twilio_comms.api.comms import operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation, Stats
-from airflow_provider_twilio_comms.api.flows import Flow, every_item, fetched, made
+from airflow_provider_twilio_comms.api.flows import Flow, fetched
 from airflow_provider_twilio_comms.exceptions import (
     DeliveryFailed,
     InvalidInput,
@@ -152,65 +150,6 @@ def describe_counts(stats: Stats) -> str:
     return (
         ", ".join(f"{name} {count:,}" for name, count in stats.to_dict().items() if count) or "no counts yet"
     )
-
-
-def result_line(criteria: Criteria, stats: Stats, recipients: int, found: Mapping[int, int] | None) -> str:
-    """How a wait ended, in one line: counts, shares, what was asked for, and the main reasons of failures."""
-    asked = max(stats.asked, recipients)
-    share = f"{100 * stats.arrived / asked:.1f} %" if asked else "nobody"
-    line = f"Delivered {stats.arrived:,} of {asked:,} ({share}; asked for {criteria.asked})."
-    if stats.under_way:
-        line += f" Under way {stats.under_way:,}."
-    if stats.lost:
-        line += f" Failed {stats.lost:,}" + (f": {_reasons(found)}." if found else ".")
-        unexplained = stats.lost - sum((found or {}).values())
-        line += f" Twilio was not asked why {unexplained:,} did." if unexplained else ""
-    return line
-
-
-def _reasons(found: Mapping[int, int]) -> str:
-    return ", ".join(
-        f"{count:,} x {code}"
-        + (f" ({known.meaning}; {known.verdict.value})" if (known := error_codes.known(code)) else "")
-        for code, count in Counter(found).most_common(5)
-    )
-
-
-def explained(error: DeliveryFailed, found: Mapping[int, int]) -> DeliveryFailed:
-    """The same error, with the codes that were the reason and what they mean."""
-    counted = {str(code): count for code, count in found.items()}
-    text = (
-        f"{error.message}. Of {sum(found.values())} looked at: {_reasons(found)}" if found else error.message
-    )
-    return type(error)(text, **{**{name: getattr(error, name) for name in error.fields}, "codes": counted})
-
-
-def by_verdict(stats: Stats, found: Mapping[int, int]) -> dict[str, int]:
-    """How many messages will not arrive, by what to do about it; ``not-asked`` where nobody asked why."""
-    counts = Counter({error_codes.Verdict.RECIPIENT.value: stats.unaddressable})
-    for code, count in found.items():
-        counts[error_codes.verdict(code).value] += count
-    counts["not-asked"] = max(0, stats.failed + stats.undelivered - sum(found.values()))
-    return dict(counts)
-
-
-def failure_codes(operation_ids: Sequence[str], limit: int = 50) -> Flow[dict[int, int]]:
-    """How often each Twilio code was the reason, of up to ``limit`` messages that did not arrive.
-
-    The reason stands in each message only, so this takes one request per message looked at.
-    """
-    found: Counter[int] = Counter()
-    for operation_id in operation_ids:
-        for status in ("FAILED", "UNDELIVERED"):
-            left = limit - sum(found.values())
-            if left <= 0:
-                return dict(found)
-            call = messages.list(operation_id=operation_id, status=status, page_size=min(left, 1000))
-            for row in (yield from every_item(call, left)):
-                message = yield from made(messages.fetch(row.id))
-                if message.code:
-                    found[message.code] += 1
-    return dict(found)
 
 
 def check_kept(ahead: float, timeout: float, wait_for: str) -> None:

@@ -138,7 +138,9 @@ def read(found: Found) -> Send | None:
     ids = ids or _ids(returned.get("operation_ids")) or _ids(outcome.get("operation_ids"))
     ids = ids or tuple(part.identity for part in parts if part.identity)
     taken = sum(part.people for part in parts if part.state in ("accepted", "assumed"))
-    codes = _counts(outcome.get("codes"))
+    codes = _counts(outcome.get("codes") or returned.get("codes"))
+    stats = _stats(returned) or _stats(outcome)
+    unexplained = stats.failed + stats.undelivered - sum(codes.values()) if stats else 1
     return Send(
         found.key,
         kind,
@@ -148,9 +150,9 @@ def read(found: Found) -> Send | None:
         planned,
         _count(told.get("recipients")) or (len(ids) if kind == "messages" else taken),
         _count(told.get("rejected")),
-        _stats(returned) or _stats(outcome),
+        stats,
         tuple((int(code), count) for code, count in codes.items() if re.fullmatch(r"\d{4,6}", code)),
-        outcome.get("complete") is not True,
+        outcome.get("complete") is not True and unexplained > 0,
         began or found.began,
         found.ended,
     )
