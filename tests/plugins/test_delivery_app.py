@@ -238,6 +238,23 @@ async def test_receipts_of_another_run_explain_a_tasks_failures(view: Any) -> No
     assert re.findall(r"docs/api/errors/(\d+)", answer.body.decode()) == ["30003", "30007"]
 
 
+async def test_receipts_that_a_hidden_dag_has_read_explain_nothing(view: Any) -> None:
+    with create_session(scoped=False) as session:
+        seeds, at = Seeds(session), now() - timedelta(hours=2)
+        xcoms = sent(66, {"stats": stats(10, failed=4)})
+        seeds.task("seen", "hidden receipts", "send", at, xcoms=xcoms)
+        told = {"operation_ids": xcoms["twilio_sent"]["operation_ids"], "codes": {"30008": 4}}
+        seeds.task("campaigns", "hidden receipts", "receipts", now(), xcoms={"twilio_outcome": told})
+    task = "/task?dag_id=seen&run_id=hidden+receipts&task_id=send"
+    for path in ("/", task):
+        assert b"errors/30008" in (await get(view, path, "vic")).body
+        answer = await get(view, path, "tim")
+        assert answer.status == 200
+        assert b"errors/30008" not in answer.body
+    with create_session(scoped=False) as session:
+        Seeds(session).forget(runs="hidden receipts")
+
+
 async def test_tiles_chart_table_and_label_count_the_same(view: Any) -> None:
     with create_session(scoped=False) as session:
         seeds, at = Seeds(session), now() - timedelta(hours=2)
