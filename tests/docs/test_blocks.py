@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from airflow.sdk import DAG
 
 from airflow_provider_twilio_comms.provider_info import get_provider_info
 from tests.conftest import environment
-from tests.docs.blocks import ROOT, Block, blocks
+from tests.dist.build import NAME, VERSION
+from tests.docs.blocks import PAGES, ROOT, Block, blocks
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 PYTHON = blocks("python", "py")
 DAGS = [block for block in PYTHON if re.search(r"^with DAG\(", block.text, re.M) and block.only != "parsed"]
 BOOKINGS = "phone,name,time\n+12025550101,Ines,19:30\n+12025550102,,20:00\n"
-LANGUAGES = {"python", "py", "bash", "json", "ini", "sql", "text", ""}
+LANGUAGES = {"python", "py", "bash", "json", "ini", "sql", "text", "dockerfile", "yaml", ""}
 
 
 def test_every_block_is_in_a_language_that_is_looked_at() -> None:
@@ -159,12 +161,47 @@ def _python(arguments: list[str]) -> None:
 
 
 def _pip(arguments: list[str]) -> None:
-    assert arguments[0] == "install"
+    assert arguments[0] in {"install", "wheel"}
     for name in arguments:
-        if name.endswith(".txt"):
-            assert (ROOT / name).is_file()
+        assert not name.endswith("constraints.txt"), "it would replace the Airflow of whoever reads this"
+        _package(name)
+
+
+def _package(name: str) -> None:
+    """The wheel that a page names is the one that is built, and has the extra."""
+    if found := re.search(r"[\w.-]+\.whl", name):
+        assert found[0] == f"{NAME}-{VERSION}-py3-none-any.whl"
         if extra := re.search(r"\[(\w+)\]", name):
             assert f"{extra[1]} = [" in (ROOT / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize("block", blocks("dockerfile"), ids=str)
+def test_an_image_installs_the_wheel_that_is_built(block: Block) -> None:
+    assert re.match(r"FROM \S+:3\.[23]\S*\n", block.text)
+    lines = block.text.splitlines()
+    assert {line.split()[0] for line in lines} <= {"FROM", "COPY", "RUN"}
+    assert any(".whl" in line for line in lines)
+    for word in " ".join(lines).split():
+        _package(word)
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_yaml_parses(block: Block) -> None:
+    assert yaml.safe_load(block.text)
+
+
+def test_a_requirements_file_names_airflows_constraints_and_the_wheel() -> None:
+    (block,) = [each for each in blocks("text") if each.title == "requirements.txt"]
+    assert "raw.githubusercontent.com/apache/airflow/constraints-" in block.text
+    for line in block.text.splitlines():
+        _package(line)
+
+
+def test_no_page_for_users_suggests_our_constraints() -> None:
+    """Somebody's Airflow would be replaced by ours: only what to do in a clone names the file."""
+    for path in PAGES:
+        if path.name not in ("CONTRIBUTING.md", "install.md"):
+            assert "constraints.txt" not in path.read_text(), path.name
 
 
 def _airflow(arguments: list[str]) -> None:
