@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_twilio_comms._core.waiting.base import Budget, Waiting
     from airflow_provider_twilio_comms._tasks.waiting import TaskWait
+    from airflow_provider_twilio_comms.api.flows import Flow
 
 AGAIN = 20.0  # seconds, at most, between the looks of one poke
 
@@ -61,7 +62,7 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
             self.linked(context)
             if not self.deferrable:
                 return super().execute(context)
-            outcome = self.task_wait.run(self.hook, to_the_end=False)
+            outcome = self._poke_once()
             if outcome is None:
                 self.defer(
                     trigger=self.task_wait.trigger(self.twilio_conn_id),
@@ -85,6 +86,12 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
     def linked(self, context: Context) -> None:
         """Leave what the extra link needs, where there is one."""
 
+    def look(self, wait: Any) -> Flow[Any]:
+        """Look once; gives the outcome, if this is the end."""
+        from airflow_provider_twilio_comms._core.waiting.base import polled
+
+        return polled(wait)
+
     @cached_property
     def _wait(self) -> Waiting[Any, Any]:
         wait = self.task_wait.wait()  # kept, since it counts the polls that fail
@@ -93,10 +100,9 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
 
     def _poke_once(self) -> Any:
         """Look once. The connection is read again after a look that failed, since it may be the reason."""
-        from airflow_provider_twilio_comms._core.waiting.base import polled
         from airflow_provider_twilio_comms._tasks.waiting import reread
 
-        outcome = self.hook.run(polled(self._wait))
+        outcome = self.hook.run(self.look(self._wait))
         if self._wait.is_failing:
             self.hook = reread(self.hook)
         return outcome

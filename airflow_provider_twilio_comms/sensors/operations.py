@@ -15,8 +15,9 @@ from airflow_provider_twilio_comms.sensors._base import TwilioSensor
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_twilio_comms._core.waiting.operations import Outcome
+    from airflow_provider_twilio_comms._core.waiting.operations import Outcome, Wait
     from airflow_provider_twilio_comms._tasks.waiting import OperationsTaskWait
+    from airflow_provider_twilio_comms.api.flows import Flow
 
 __all__ = ["TwilioOperationSensor"]
 
@@ -26,7 +27,8 @@ class TwilioOperationSensor(TwilioSensor):
 
     Returns ``{"operation_ids", "status", "stats", "codes", "unexplained"}``: the stats added up, failures by
     Twilio's code, and how many have none. Fails at once where what arrived is less than asked for, since
-    waiting longer does not help.
+    waiting longer does not help; and where Twilio will have forgotten a scheduled operation, seven days after
+    its request, before it is sent.
 
     .. code-block:: python
 
@@ -71,6 +73,11 @@ class TwilioOperationSensor(TwilioSensor):
 
     def linked(self, context: Context) -> None:
         context["ti"].xcom_push(KEY, self.hook.config.messages_page(self.task_wait.operation_ids[0]))
+
+    def look(self, wait: Wait) -> Flow[Outcome | None]:
+        from airflow_provider_twilio_comms._core.waiting.operations import polled_ahead
+
+        return polled_ahead(wait)
 
     def judged(self, outcome: Outcome | dict[str, Any]) -> dict[str, Any]:
         result = self.task_wait.verdict(outcome, self.hook)

@@ -14,10 +14,12 @@ import contextvars
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Collection, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+
+from typing_extensions import Self
 
 from airflow_provider_twilio_comms._core.waiting.base import Row, is_configuration, retry_after
 from airflow_provider_twilio_comms.api.flows import Flow
@@ -77,7 +79,7 @@ class Look(Generic[T]):
 
 @dataclass(eq=False, slots=True)
 class Watch(Generic[T]):
-    """One waiter: what it waits for, and until when (seconds since 1970)."""
+    """One waiter, as long as the block lasts: what it waits for, and until when (seconds since 1970)."""
 
     names: tuple[str, ...]
     deadline: float
@@ -85,6 +87,13 @@ class Watch(Generic[T]):
     _told: int
     _news: bool = False
     _bell: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._poller._join(self)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._poller._leave(self)
 
     async def look(self) -> Look[T]:
         """What the poll saw, once there is news, or when time is up. Raises what a bug in the poll raised."""
@@ -156,28 +165,16 @@ class Poller(Generic[T]):
     _running: ClassVar[dict[tuple[Any, ...], Any]] = {}
 
     @classmethod
-    @asynccontextmanager
-    async def joined(
+    def joined(
         cls, source: Source[T], conn_id: str, interval: float, names: Collection[str], deadline: float
-    ) -> AsyncIterator[Watch[T]]:
-        """Wait for these along with everyone else, for as long as the block lasts.
+    ) -> Watch[T]:
+        """Wait for these along with everyone else, for as long as the block lasts that it is given to.
 
         ``deadline`` is in seconds since 1970.
         """
-        key = (asyncio.get_running_loop(), source, conn_id, interval)
-        poller: Poller[T] = cls._running.get(key) or cls._running.setdefault(
-            key, cls(source, conn_id, interval)
-        )
-        watch = Watch(tuple(dict.fromkeys(names)), deadline, poller, poller.round)
-        poller._join(watch)
-        try:
-            yield watch
-        finally:
-            poller._leave(watch)
-            if not poller._watches:
-                poller._tell_crowd()
-                del cls._running[key]
-                await poller._end()
+        poller = cls(source, conn_id, interval)
+        poller = cls._running.get(poller._key, poller)
+        return Watch(tuple(dict.fromkeys(names)), deadline, poller, poller.round)
 
     @property
     def crowd(self) -> int:
@@ -203,7 +200,12 @@ class Poller(Generic[T]):
             error = wanted.error or error
         return Look(seen, absent, error if self.round > told else None, self._confirmed)
 
+    @property
+    def _key(self) -> tuple[Any, ...]:
+        return (asyncio.get_running_loop(), self.source, self.conn_id, self.interval)
+
     def _join(self, watch: Watch[T]) -> None:
+        self._running[self._key] = self
         self._watches.add(watch)
         wanted = [self._wanted.setdefault(name, _Wanted()) for name in watch.names]
         for each in wanted:
@@ -218,17 +220,18 @@ class Poller(Generic[T]):
                 asyncio.create_task, self._poll(), name=f"twilio {self.source.name} of {self.conn_id}"
             )
 
-    def _leave(self, watch: Watch[T]) -> None:
+    async def _leave(self, watch: Watch[T]) -> None:
         self._watches.discard(watch)
         for name in watch.names:
             watches = self._wanted[name].watches
             watches.remove(watch)
             if not watches:
                 del self._wanted[name]
-
-    async def _end(self) -> None:
-        assert self._task is not None
-        await _stop([self._task])
+        if not self._watches:
+            self._tell_crowd()
+            del self._running[self._key]
+            assert self._task is not None
+            await _stop([self._task])
 
     async def _poll(self) -> None:
         try:

@@ -8,6 +8,7 @@ import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import suppress
+from sys import intern
 from typing import Any, ClassVar, Generic, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -33,6 +34,7 @@ class WaitingTrigger(BaseTrigger, Generic[T]):
     poll_interval: float
     not_before: float
     _told: str = ""
+    _silent_until: float = 0.0
 
     @abstractmethod
     def waiting(self) -> Waiting[T, Ending]:
@@ -52,7 +54,17 @@ class WaitingTrigger(BaseTrigger, Generic[T]):
         return path, {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        outcome = await self._outcome()
+        wait = self.waiting()
+        wait.budget = self.budget
+        await asyncio.sleep(max(0.0, min(wait.quiet_until, wait.deadline) - time.time()))
+        outcome = None
+        async with Poller.joined(
+            self.source, self.twilio_conn_id, self.poll_interval, wait.names, wait.deadline
+        ) as watch:
+            while outcome is None:
+                outcome = _judge(wait, await watch.look())
+                if outcome is None and time.time() >= self._silent_until:
+                    self._tell(self.progress(wait.known), watch.crowd)
         await asyncio.sleep(max(0.0, self.not_before - time.time()))
         yield TriggerEvent(outcome.to_event())
 
@@ -62,26 +74,18 @@ class WaitingTrigger(BaseTrigger, Generic[T]):
         Airflow calls this when the task was failed, marked or cleared from outside, and also when it waits
         again or another triggerer has taken over.
         """
-        self.log.warning(
+        self.logger().warning(
             "No longer waiting; what is under way at Twilio goes on: %s (%s)",
             self.shown(),
             self._told or "no counts yet",
         )
 
-    async def _outcome(self) -> Ending:
-        wait = self.waiting()
-        wait.budget = self.budget
-        silent_until = 0.0
-        async with Poller.joined(
-            self.source, self.twilio_conn_id, self.poll_interval, wait.names, wait.deadline
-        ) as watch:
-            while True:
-                outcome = _judge(wait, await watch.look())
-                if outcome is not None:
-                    return outcome
-                if time.time() >= silent_until and (state := self.progress(wait.known)) != self._told:
-                    self._told, silent_until = state, time.time() + TOLD * watch.crowd
-                    self.log.info("%s", state)
+    def _tell(self, state: str, crowd: int) -> None:
+        """Log how far it is, where that is news."""
+        if state != self._told:
+            self._told = intern(state)  # thousands that wait may all be as far
+            self._silent_until = time.time() + TOLD * crowd
+            self.logger().info("%s", state)  # the class's: one of its own would take 700 bytes of every wait
 
 
 def _judge(wait: Waiting[T, Ending], look: Look[T]) -> Ending | None:

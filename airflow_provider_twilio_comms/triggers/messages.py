@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from airflow_provider_twilio_comms._core.sending.cancel import canceled
-from airflow_provider_twilio_comms._core.waiting.base import Ending, Until
+from airflow_provider_twilio_comms._core.waiting.base import Until
 from airflow_provider_twilio_comms._core.waiting.messages import MessageWait, Seen, seen
 from airflow_provider_twilio_comms._core.waiting.operations import describe_counts
 from airflow_provider_twilio_comms._core.waiting.sent_messages import (
@@ -197,9 +195,3 @@ class TwilioSentMessagesTrigger(WaitingTrigger[Tally]):
 
     def progress(self, known: Mapping[str, Tally]) -> str:
         return ", ".join(describe_counts(tally.stats) for tally in known.values())
-
-    async def _outcome(self) -> Ending:
-        """Leave Twilio alone while it holds scheduled messages: nothing can end before."""
-        until = min(self.waiting().quiet_until, self.deadline)
-        await asyncio.sleep(max(0.0, until - time.time()))
-        return await super()._outcome()

@@ -45,7 +45,11 @@ class _Operations:
         call = operations.list(start_date=oldest, end_date=newest, page_size=PAGE)
         while True:
             page = yield from made(call)
-            new = {row.id: row for row in page.items if row.id in known and row.id not in found}
+            new = {
+                row.id: _kept(known[row.id], row)
+                for row in page.items
+                if row.id in known and row.id not in found
+            }
             found.update(new)
             ageless.difference_update(new)
             idle += not new
@@ -65,6 +69,11 @@ class _Operations:
 
     def observed(self, name: str) -> Flow[Operation | None]:
         return observed(name)
+
+
+def _kept(before: Operation | None, now: Operation) -> Operation:
+    """The one that is kept already, where nothing has changed: memory is for one of each, not for two."""
+    return before if before is not None and before == now else now
 
 
 class TwilioOperationsTrigger(WaitingTrigger[Operation]):

@@ -118,6 +118,42 @@ def test_rescheduling_frees_the_worker(twilio: Running) -> None:
     assert run(sensor(operation, mode="reschedule"), Rescheduled(60))["stats"]["delivered"] == 1
 
 
+def scheduled(twilio: Running, **ahead: float) -> str:
+    to = [{"address": GOOD, "channel": "PHONE"}]
+    when = datetime.fromtimestamp(twilio.twilio.clock.now(), timezone.utc) + timedelta(**ahead)
+    return str(TwilioHook().run(messages.send(to, "Hello", sender="+15005550006", send_at=when)).operation_id)
+
+
+@pytest.mark.parametrize("changes", [{}, {"mode": "reschedule"}, {"deferrable": True}], ids=str)
+def test_what_is_sent_after_twilio_has_forgotten_it_is_told_at_once(twilio: Running, changes: Any) -> None:
+    """Not by an operation that is gone, a week later."""
+    operation = scheduled(twilio, days=8)
+    why = (
+        rf"operation_ids: {operation} is scheduled for \S+ \S+ UTC, and Twilio forgets it and its results on"
+    )
+    with pytest.raises(AirflowFailException, match=why):
+        run(sensor(operation, timeout=20 * 86400, **changes), Rescheduled())
+    with pytest.raises(AirflowSkipException, match="soft_fail is set"):
+        run(sensor(operation, timeout=20 * 86400, soft_fail=True, **changes), Rescheduled())
+    assert twilio.twilio.ledger.messages == 1
+
+
+def test_what_is_sent_before_twilio_forgets_it_is_waited_for(twilio: Running) -> None:
+    operation = scheduled(twilio, days=6, hours=23)
+    task = sensor(operation, timeout=20 * 86400)
+    for _ in range(3):
+        assert not task.poke({"ti": Rescheduled()}).is_done  # type: ignore[typeddict-item]
+    assert twilio.twilio.journal.counts["GET /comms/v1/Messages"] == 1
+    twilio.twilio.clock.advance(6 * 86400 + 23 * 3600)
+    assert run(task)["stats"]["delivered"] == 1
+
+
+def test_a_schedule_that_cannot_be_read_ends_no_wait(twilio: Running) -> None:
+    twilio.twilio.faults.add(Fault(kind="error_before", method="GET", path=r"/Messages\b(?!/)", times=None))
+    with pytest.raises(TaskDeferred):
+        run(sensor(scheduled(twilio, days=8), deferrable=True))
+
+
 def test_an_operation_that_is_gone_is_told_in_every_mode() -> None:
     """A rescheduled sensor is new for every poke, and has yet to notice how long it has waited."""
     with pytest.raises(AirflowRescheduleException):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -115,20 +116,21 @@ class Waiting(ABC, Generic[T, End]):
     """A wait for things of type ``T`` that Twilio makes; it ends in an ``End``.
 
     ``deadline`` and ``since`` (from when on the grace for a 404 counts, or 0) are seconds since 1970.
-    ``known`` is how each was when last seen, ``absent`` the 404s in a row of those that answer so now.
+    ``known`` is how each was when last seen, ``absent`` the 404s in a row of those that answer so now,
+    ``failures`` the polls that failed since one last went well: most of the thousands that may wait at a time
+    have neither.
     """
 
     deadline: float
     since: float
     budget: Budget = Budget()
     known: dict[str, T]
-    absent: dict[str, Row]
-    failures: Failures
-    quiet_until: float
+    absent: Mapping[str, Row] = MappingProxyType({})
+    failures: Failures | None = None
+    quiet_until: float = 0.0
 
     def __post_init__(self) -> None:
-        self.known, self.absent = {}, {}
-        self.failures, self.quiet_until = Failures(), 0.0
+        self.known = {}
 
     @property
     @abstractmethod
@@ -164,26 +166,26 @@ class Waiting(ABC, Generic[T, End]):
     @property
     def is_failing(self) -> bool:
         """Whether the last poll failed."""
-        return self.failures.all.count > 0
+        return self.failures is not None
 
     @property
     def is_in_doubt(self) -> bool:
         """Whether the last poll said what is not believed of one poll alone."""
-        return bool(self.absent) or self.failures.hopeless.count > 0
+        return bool(self.absent) or (self.failures is not None and self.failures.hopeless.count > 0)
 
     def take(self, found: Mapping[str, T], absent: Mapping[str, Row]) -> None:
         """Take in what was seen. What answers 404 keeps its last counts, and does not matter once settled."""
         self.known.update(found)
-        self.absent = {
-            name: row
-            for name, row in absent.items()
-            if name not in self.known or self.moving(self.known[name])
-        }
+        if absent or self.absent:
+            self.absent = {
+                name: row
+                for name, row in absent.items()
+                if name not in self.known or self.moving(self.known[name])
+            }
 
     def judge(self, time: float) -> End | None:
         """The outcome after a poll that went well, if this is the end."""
-        if self.is_failing:
-            self.failures = Failures()
+        self.failures = None
         gone = [name for name, row in self.absent.items() if self._is_gone(name, row, time)]
         lost = tuple(name for name in gone if name not in self.known or not self.suffices(self.known[name]))
         if lost:
@@ -199,6 +201,7 @@ class Waiting(ABC, Generic[T, End]):
 
         ``confirmed`` is as in :meth:`Failures.add`.
         """
+        self.failures = self.failures or Failures()
         self.failures.add(error, time, confirmed=confirmed)
         self.quiet_until = max(self.quiet_until, time + retry_after(error))
         if self.failures.exceed(self.budget, time):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Until, Waiting
+from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Until, Waiting, polled
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, amount_of
 from airflow_provider_twilio_comms.api.comms import operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation, Stats
@@ -23,6 +24,7 @@ from airflow_provider_twilio_comms.exceptions import (
 
 SHOWN = 5  # operations that an error names
 KEPT = 7 * 24 * 3600.0  # seconds for which Twilio can be asked for an operation
+ROWS = 100  # messages of an operation whose schedule is looked at: where it is by local time, they differ
 LONGEST_END = 86_400.0  # seconds that a wait is given after the last message at most, to see its end
 
 
@@ -47,6 +49,7 @@ class Wait(Waiting[Operation, Outcome]):
     deadline: float = 0.0
     since: float = 0.0
     enough: int | float | None = None
+    in_time: frozenset[str] = field(default=frozenset(), init=False, repr=False)  # sent while they are kept
 
     @property
     def names(self) -> list[str]:
@@ -83,6 +86,40 @@ class Wait(Waiting[Operation, Outcome]):
         error: Problem = None,
     ) -> Outcome:
         return Outcome(status, found, missing, error)
+
+
+def polled_ahead(wait: Wait) -> Flow[Outcome | None]:
+    """Look once, and end with an error where Twilio will have forgotten an operation before it is sent.
+
+    An operation does not say when that is, its messages do; so it takes a request for each that is scheduled.
+    """
+    outcome = yield from polled(wait)
+    for name, operation in wait.known.items() if outcome is None else ():
+        if operation.status != "SCHEDULED" or operation.created_at is None or name in wait.in_time:
+            continue
+        sent_at = yield from _scheduled_for(name)
+        forgotten_at = operation.created_at + timedelta(seconds=KEPT)
+        if sent_at is not None and sent_at >= forgotten_at:
+            error = InvalidInput.at(
+                "operation_ids",
+                f"{name} is scheduled for {sent_at:%Y-%m-%d %H:%M %Z}, and Twilio forgets it and its results "
+                f"on {forgotten_at:%Y-%m-%d %H:%M %Z}, seven days after the request: its end can never be "
+                "seen. It is sent all the same",
+                "Leave out the wait, or let the sending task run later, six days before its send_at at most",
+            )
+            return wait.end("error", wait.known, error=error.to_dict())
+        if sent_at is not None:
+            wait.in_time |= {name}
+    return outcome
+
+
+def _scheduled_for(operation_id: str) -> Flow[datetime | None]:
+    """The time of the last of its first messages; None where Twilio does not tell."""
+    try:
+        page = yield from made(messages.list(operation_id=operation_id, page_size=ROWS))
+    except TwilioError:  # it would only save time: the wait goes on, and hears of it when Twilio forgets
+        return None
+    return max((row.scheduled_for for row in page.items if row.scheduled_for), default=None)
 
 
 def total(found: Iterable[Operation]) -> Stats:
