@@ -17,8 +17,9 @@ with DAG(
     "twilio_messaging_services",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "messaging service", "single message"],
 ):
     service = TwilioMessagingServiceOperator(
         task_id="service",

@@ -18,8 +18,9 @@ with DAG(
     "twilio_single_messages",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "single message"],
     params={"on_call": "+12025550143"},
 ):
     tell = TwilioSendMessageOperator(

@@ -12,8 +12,9 @@ with DAG(
     "twilio_wait_elsewhere",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "bulk", "sensor"],
 ):
     send = TwilioBulkMessageOperator(
         task_id="send",

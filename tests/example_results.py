@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from pyarrow import parquet
 
+from airflow_provider_twilio_comms.api.classic import incoming_numbers
 from airflow_provider_twilio_comms.emulator.classic.outbox import Messages
+from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from tests.transfers.logged import TODAY, day, log
 
 if TYPE_CHECKING:
@@ -60,6 +62,64 @@ def thanks(emulator: Running, run: DagRun, folder: Path) -> None:
     assert emulator.twilio.ledger.to_dict()["recipients"] == dict.fromkeys(wanted, 1)
 
 
+def nightly(emulator: Running, run: DagRun, folder: Path) -> None:
+    """Everyone is texted once, and once more whose phone was off; nobody who opted out."""
+    wanted = {phone for (phone,) in asked(f"SELECT phone {WANTED} EXCEPT SELECT phone FROM do_not_text")}
+    off = {phone for phone in wanted if phone.endswith("7")}
+    assert len(off) > 10
+    assert emulator.twilio.ledger.to_dict()["recipients"] == {phone: 1 + (phone in off) for phone in wanted}
+    assert xcom(run, "again")["recipients"] == len(off)
+
+
+def data_quality(emulator: Running, run: DagRun, folder: Path) -> None:
+    """The findings are told to whoever is on call."""
+    (message,) = emulator.twilio.part(Messages).by_sid.values()
+    assert message.body == "12 orders without a customer, 3 negative totals"
+
+
+def rented_number(emulator: Running, run: DagRun, folder: Path) -> None:
+    """Both were texted from the rented number, which is the account's no more."""
+    assert emulator.twilio.ledger.to_dict()["recipients"] == {"+12025550101": 1, "+12025550102": 1}
+    (sender,) = {message.from_ for message in emulator.twilio.part(Messages).by_sid.values()}
+    assert sender == xcom(run, "buy")["phone_number"]
+    hook = TwilioHook()
+    assert sender not in {number.phone_number for number in hook.run(incoming_numbers.list()).items}
+
+
+def approved_send(emulator: Running, run: DagRun, folder: Path) -> None:
+    """Those were texted whom the question counted."""
+    count = xcom(run, "preflight")["recipients"]
+    said = [message.body for message in emulator.twilio.part(Messages).by_sid.values()]
+    assert sum(text.startswith(f"Text {count} people for at most ") for text in said) == 2
+    assert xcom(run, "approve")["option"] == "YES"
+    assert xcom(run, "send")["recipients"] == count
+
+
+def fallback(emulator: Running, run: DagRun, folder: Path) -> None:
+    """WhatsApp to both, and an SMS to the one whom it did not reach."""
+    assert emulator.twilio.ledger.to_dict()["recipients"] == {"+12025550101": 1, "+12025559003": 2}
+    assert xcom(run, "sms")["recipients"] == 1
+
+
+def segments(emulator: Running, run: DagRun, folder: Path) -> None:
+    """Twenty people in each of three segments, each of them once."""
+    assert set(emulator.twilio.ledger.to_dict()["recipients"].values()) == {1}
+    assert len(emulator.twilio.ledger.to_dict()["recipients"]) == 60
+
+
+def every_receipt(emulator: Running, run: DagRun, folder: Path) -> None:
+    """Green with one of three delivered, and a receipt for each."""
+    assert xcom(run, "send")["stats"]["delivered"] == 1
+    assert xcom(run, "receipts")["statuses"] == {"DELIVERED": 1, "UNDELIVERED": 2}
+
+
+def opt_outs(emulator: Running, run: DagRun, folder: Path) -> None:
+    """Everybody but those in the table."""
+    wanted = {phone for (phone,) in asked("SELECT phone FROM bookings EXCEPT SELECT phone FROM do_not_text")}
+    assert emulator.twilio.ledger.to_dict()["recipients"] == dict.fromkeys(wanted, 1)
+    assert xcom(run, "send")["rejected"] == len(asked("SELECT 1 FROM do_not_text"))
+
+
 def lapsed_customers(emulator: Running, run: DagRun, folder: Path) -> None:
     """Those in Lisbon who are lapsed are texted once, one of them by SMS; receipts join by profile."""
     wanted = {phone for (phone,) in asked("SELECT phone FROM customers WHERE id % 6 = 0")}
@@ -98,4 +158,12 @@ CHECKS: dict[str, Callable[[Running, DagRun, Path], None]] = {
     "twilio_backfill": thanks,
     "twilio_message_log": message_log,
     "twilio_people": lapsed_customers,
+    "twilio_recipe_nightly": nightly,
+    "twilio_recipe_data_quality": data_quality,
+    "twilio_recipe_rent_number": rented_number,
+    "twilio_recipe_approved_send": approved_send,
+    "twilio_recipe_whatsapp_fallback": fallback,
+    "twilio_recipe_segments": segments,
+    "twilio_recipe_every_receipt": every_receipt,
+    "twilio_recipe_opt_outs_campaign": opt_outs,
 }
