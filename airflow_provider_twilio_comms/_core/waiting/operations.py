@@ -11,6 +11,7 @@ import msgspec
 
 from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Until, Waiting
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, amount_of
+from airflow_provider_twilio_comms._core.waiting.results import describe_reasons, describe_result
 from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.api.comms import messages, operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation, Stats
@@ -156,32 +157,22 @@ def describe_counts(stats: Stats) -> str:
 
 def result_line(criteria: Criteria, stats: Stats, recipients: int, found: Mapping[int, int] | None) -> str:
     """How a wait ended, in one line: counts, shares, what was asked for, and the main reasons of failures."""
-    asked = max(stats.asked, recipients)
-    share = f"{100 * stats.arrived / asked:.1f} %" if asked else "nobody"
-    line = f"Delivered {stats.arrived:,} of {asked:,} ({share}; asked for {criteria.asked})."
-    if stats.under_way:
-        line += f" Under way {stats.under_way:,}."
-    if stats.lost:
-        line += f" Failed {stats.lost:,}" + (f": {_reasons(found)}." if found else ".")
-        unexplained = stats.lost - sum((found or {}).values())
-        line += f" Twilio was not asked why {unexplained:,} did." if unexplained else ""
-    return line
-
-
-def _reasons(found: Mapping[int, int]) -> str:
-    return ", ".join(
-        f"{count:,} x {code}"
-        + (f" ({known.meaning}; {known.verdict.value})" if (known := error_codes.known(code)) else "")
-        for code, count in Counter(found).most_common(5)
+    return describe_result(
+        "delivered",
+        stats.arrived,
+        max(stats.asked, recipients),
+        criteria.asked,
+        under_way=stats.under_way,
+        lost=stats.lost,
+        codes=found or {},
     )
 
 
 def explained(error: DeliveryFailed, found: Mapping[int, int]) -> DeliveryFailed:
     """The same error, with the codes that were the reason and what they mean."""
     counted = {str(code): count for code, count in found.items()}
-    text = (
-        f"{error.message}. Of {sum(found.values())} looked at: {_reasons(found)}" if found else error.message
-    )
+    reasons = f". Of {sum(found.values())} looked at: {describe_reasons(found)}" if found else ""
+    text = f"{error.message}{reasons}"
     return type(error)(text, **{**{name: getattr(error, name) for name in error.fields}, "codes": counted})
 
 
