@@ -34,6 +34,7 @@ with DAG(
         messaging_service_sid="{{ ti.xcom_pull('service')['sid'] }}",
         body="Your table is booked for tonight.",
         send_at="{{ (dag_run.run_after + macros.timedelta(hours=2)).isoformat() }}",
+        wait_for="queued",  # else the task waits until the message has gone out
         cancel_on_kill=True,
     )
     cancel = TwilioCancelMessageOperator(

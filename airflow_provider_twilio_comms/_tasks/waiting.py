@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
@@ -27,6 +28,7 @@ from airflow_provider_twilio_comms._core.waiting.cohort_operations import (
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
 from airflow_provider_twilio_comms._core.waiting.messages import MessageOutcome, MessageWait
 from airflow_provider_twilio_comms._core.waiting.operations import Outcome, Wait
+from airflow_provider_twilio_comms._core.waiting.results import describe_result
 from airflow_provider_twilio_comms._core.waiting.sent_messages import (
     SentMessages,
     SentOutcome,
@@ -132,6 +134,27 @@ def tell_result(line: str, lost: int) -> None:
     log.log(logging.WARNING if lost else logging.INFO, "%s", line)
 
 
+def tell_ends(statuses: Sequence[str], good: str, asked: int) -> None:
+    """Log how a wait for things without counts ended, each of which has a status."""
+    reached = statuses.count(good)
+    others = Counter(status.lower() for status in statuses if status != good)
+    line = describe_result(good, reached, asked, "all")
+    if others:
+        line += " Others: " + ", ".join(f"{status} {count:,}" for status, count in others.items()) + "."
+    tell_result(line, asked - reached)
+
+
+def tell_accepted(accepted: int, asked: int, wait_for: str) -> None:
+    """Log the result of a send that nobody waits for: its messages may still fail."""
+    log.info(
+        "Twilio has accepted %s of %s messages. With wait_for=%r the task does not look at what becomes of "
+        "them",
+        f"{accepted:,}",
+        f"{asked:,}",
+        wait_for,
+    )
+
+
 def reread(hook: TwilioHook) -> TwilioHook:
     """Read a connection again after a failed poll: a new hook where it has changed, else the same one."""
     fresh = type(hook)(hook.twilio_conn_id)
@@ -184,6 +207,7 @@ class OperationsTaskWait(TaskWait[Outcome]):
         _metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
         stats = operations.total(outcome.operations.values())
         codes = ask_reasons(hook, _failed(outcome))
+        tell_result(reasons.result_line(self.criteria, stats, self.recipients, codes), stats.lost)
         try:
             operations.judge(self.criteria, outcome, self.operation_ids, self.recipients)
         except DeliveryFailed as error:
@@ -191,7 +215,6 @@ class OperationsTaskWait(TaskWait[Outcome]):
                 _metrics.arrived(stats.arrived, reasons.by_verdict(stats, codes), **tags)
             raise reasons.explain(error, stats, codes) from None
         _metrics.arrived(stats.arrived, reasons.by_verdict(stats, codes), **tags)
-        tell_result(reasons.result_line(self.criteria, stats, self.recipients, codes), stats.lost)
         return WaitResult.of(stats, codes)
 
 
@@ -243,7 +266,9 @@ class MessagesTaskWait(TaskWait[MessageOutcome]):
         if outcome.status == "done":  # else a later try waits for them again
             arrived = sum(status in ("delivered", "read") for status in outcome.statuses.values())
             _metrics.arrived(arrived, messages.by_verdict(outcome), **tags)
-        return messages.judge(self.wait(), outcome)
+        wait = self.wait()
+        tell_result(*messages.result_line(wait, outcome))
+        return messages.judge(wait, outcome)
 
 
 class SidLedger(Protocol):
@@ -312,16 +337,17 @@ class ClassicTaskWait(TaskWait[SentOutcome]):
         _metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
         counted = outcome.tally.stats if outcome.tally else Stats()
         codes = outcome.tally.codes if outcome.tally else {}
+        if missing := outcome.missing_of(self.sent):
+            log.warning("%s messages are not in Twilio's list, and count as failed", f"{missing:,}")
+        if outcome.tally:
+            tell_result(reasons.result_line(self.criteria, counted, self.sent.asked, codes), counted.lost)
         try:
             stats = sent_messages.judge(self.criteria, outcome, self.sent)
         except DeliveryFailed as error:
             if type(error) is DeliveryFailed and outcome.tally:  # no later try waits for them again
                 _metrics.arrived(counted.arrived, reasons.by_verdict(counted, codes), **tags)
             raise reasons.explain(error, counted, codes) from None
-        if missing := outcome.missing_of(self.sent):
-            log.warning("%s messages are not in Twilio's list, and count as failed", f"{missing:,}")
         _metrics.arrived(stats.arrived, reasons.by_verdict(stats, codes), **tags)
-        tell_result(reasons.result_line(self.criteria, stats, self.sent.asked, codes), stats.lost)
         return WaitResult.of(stats, codes)
 
     def _is_in_doubt(self, outcome: SentOutcome) -> bool:
@@ -361,4 +387,5 @@ class CohortTaskWait(TaskWait[CohortOutcome]):
         """The operations, if all have ended well."""
         if not isinstance(outcome, CohortOutcome):
             outcome = CohortOutcome.from_event(outcome)
+        tell_ends([each.status for each in outcome.operations.values()], "COMPLETED", len(self.operation_ids))
         return cohort_operations.judge(self.operation_ids, outcome)

@@ -302,6 +302,8 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
 
     def _wait(self, context: Context, sent: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
+        from airflow_provider_twilio_comms._tasks.waiting import tell_accepted
+
         context["ti"].xcom_push(SENT, sent)
         if sent["operation_ids"]:
             context["ti"].xcom_push(KEY, self.hook.config.messages_page(sent["operation_ids"][0]))
@@ -310,6 +312,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
 
             check_accepted(sent["messages"])
         if self.criteria.wait_for == "accepted":
+            tell_accepted(_accepted(sent), sent["recipients"], "accepted")
             return self._result(context, sent, "ACCEPTED")
         if not (sent["operation_ids"] or sent.get("messages", {}).get("sent")):
             raise SendUncertain(
@@ -423,3 +426,9 @@ def _holds_template(recipients: Any) -> bool:
     if isinstance(recipients, list):
         return any(isinstance(given, str) and "{{" in given for given in recipients)
     return isinstance(recipients, str)
+
+
+def _accepted(sent: Mapping[str, Any]) -> int:
+    """Count what Twilio accepted: of a classic send it refuses single recipients."""
+    refused = sum(sent["messages"]["refused"].values()) if "messages" in sent else 0
+    return int(sent["recipients"]) - refused

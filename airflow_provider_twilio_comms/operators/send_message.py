@@ -33,7 +33,7 @@ __all__ = ["TwilioSendMessageOperator"]
 
 
 class TwilioSendMessageOperator(TwilioSendOperator):
-    """Text one person, or a few, each of them once, and wait until the message is there.
+    """Text one person, or a few, each of them once, and wait until the carrier has the message.
 
     SMS, MMS, WhatsApp and RCS; for many people use
     :class:`~airflow_provider_twilio_comms.operators.bulk_messages.TwilioBulkMessageOperator`.
@@ -51,7 +51,6 @@ class TwilioSendMessageOperator(TwilioSendOperator):
             to="{{ params.on_call }}",
             from_="+15005550006",
             body="The nightly load failed, please look.",
-            wait_for="delivered",
         )
 
     A message is found again by recipient, sender, text and time: two tasks that text the same person the same
@@ -74,8 +73,9 @@ class TwilioSendMessageOperator(TwilioSendOperator):
         ``provide_feedback``, ``shorten_urls``, ``smart_encoded``, ``content_retention`` ... The old parameter
         of Apple Pay and other channels is ``persistent_action``. ``force_delivery`` is reserved by Twilio,
         which promises no effect; ``max_price`` is taken and has had none since June 2024: use ``max_cost``
-    :param wait_for: ``queued`` (Twilio has it), ``sent`` (the carrier has it) or ``delivered``. Where a
-        carrier gives no receipts, ``delivered`` never comes
+    :param wait_for: ``queued`` (Twilio has it), ``sent`` (the carrier has it) or ``delivered``. With ``sent``
+        and ``delivered`` a message that failed or was not delivered fails the task, with Twilio's code and
+        what it means. Where a carrier gives no receipts, ``delivered`` never comes
     :param cancel_on_kill: where the task is killed or failed from outside, cancel what is still scheduled;
         a later try schedules it again
     """
@@ -112,7 +112,7 @@ class TwilioSendMessageOperator(TwilioSendOperator):
         content_variables: Mapping[str, str] | XComArg | None = None,
         fallback_from: str | None = None,
         options: Mapping[str, Any] | None = None,
-        wait_for: Literal["queued", "sent", "delivered"] = "queued",
+        wait_for: Literal["queued", "sent", "delivered"] = "sent",
         cancel_on_kill: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -232,11 +232,14 @@ class TwilioSendMessageOperator(TwilioSendOperator):
 
     def _wait(self, context: Context, sids: list[str], recipients: int, ledger: Ledger) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
+        from airflow_provider_twilio_comms._tasks.waiting import tell_accepted
+
         context["ti"].xcom_push(SENT, sids)
         if sids:
             context["ti"].xcom_push(KEY, self.hook.config.messages_page(sids[0]))
         known = self._sending.statuses if self._sending else {}
         if self.wait_for == "queued":
+            tell_accepted(len(sids), recipients, "queued")
             return _result(sids, "ACCEPTED", Counter(known.get(sid, "accepted") for sid in sids))
         if len(sids) < recipients:
             raise SendUncertain(

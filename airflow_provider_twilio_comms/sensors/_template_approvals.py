@@ -12,7 +12,7 @@ from airflow_provider_twilio_comms._core.waiting.template_approvals import (
     ApprovalWait,
     judge,
 )
-from airflow_provider_twilio_comms._tasks.waiting import TaskWait
+from airflow_provider_twilio_comms._tasks.waiting import TaskWait, tell_ends
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.triggers.template_approvals import TwilioTemplateApprovalTrigger
@@ -47,4 +47,5 @@ class ApprovalTaskWait(TaskWait[ApprovalOutcome]):
         """The status of each template, if all are approved."""
         if not isinstance(outcome, ApprovalOutcome):
             outcome = ApprovalOutcome.from_event(outcome)
+        tell_ends(list(outcome.statuses.values()), "approved", len(self.sids))
         return judge(self.wait(), outcome)

@@ -217,6 +217,19 @@ def test_one_in_twenty_may_fail_where_the_author_says_nothing_and_the_log_says_s
     )
 
 
+def test_a_red_send_says_the_same(emulator: Running, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(AirflowFailException):
+        send(["+12025550101", "+12025559003"], wait_for="delivered")
+    (line,) = [each for each in caplog.records if each.getMessage().startswith("Delivered")]
+    assert line.levelname == "WARNING"
+    assert line.getMessage().startswith("Delivered 1 of 2 (50.0 %; asked for all). Failed 1: 1 x 30003")
+
+
+def test_a_send_that_nobody_waits_for_says_so(emulator: Running, caplog: pytest.LogCaptureFixture) -> None:
+    send(people(3), wait_for="accepted")
+    assert "Twilio has accepted 3 of 3 messages. With wait_for='accepted'" in caplog.text
+
+
 def test_a_send_that_went_well_says_so(emulator: Running, caplog: pytest.LogCaptureFixture) -> None:
     send(people(3), wait_for="delivered", min_delivered=0.9)
     (line,) = [each for each in caplog.records if each.getMessage().startswith("Delivered")]

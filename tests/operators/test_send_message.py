@@ -168,6 +168,45 @@ def test_what_did_not_arrive_fails_the_task_with_the_reason(emulator: Running) -
     assert "30003 (handset unreachable" in str(caught.value)
 
 
+SINGLE: dict[str, Any] = {"task_id": "send", "from_": FROM, "body": BODY, "deferrable": False}
+
+
+def test_a_message_that_fails_is_red_where_the_author_says_nothing(
+    emulator: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.twilio.change(pace=0.2)
+    with pytest.raises(AirflowFailException, match=r"without being sent.*30003 \(handset unreachable"):
+        TwilioSendMessageOperator(to=UNREACHABLE, poll_interval=0.1, **SINGLE).execute(context(MemoryStore()))
+    (line,) = [each for each in caplog.records if each.getMessage().startswith("Sent ")]
+    assert (line.levelname, line.getMessage()) == (
+        "WARNING",
+        "Sent 0 of 1 (0.0 %; asked for all). Failed 1: 1 x 30003 (handset unreachable or switched off; "
+        "retry).",
+    )
+
+
+def test_a_message_that_the_carrier_has_is_enough_where_the_author_says_nothing(
+    emulator: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.twilio.change(pace=0)
+    sent = TwilioSendMessageOperator(to=[ADA, EVE], **SINGLE)
+    assert sent.execute(context(MemoryStore()))["status"] == "COMPLETED"
+    assert ("INFO", "Sent 2 of 2 (100.0 %; asked for all).") in lines(caplog)
+
+
+def test_a_send_that_does_not_wait_says_so(emulator: Running, caplog: pytest.LogCaptureFixture) -> None:
+    message(to=[ADA, EVE]).execute(context(MemoryStore()))
+    assert lines(caplog)[-1] == (
+        "INFO",
+        "Twilio has accepted 2 of 2 messages. With wait_for='queued' the task does not look at what becomes "
+        "of them",
+    )
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    return [(each.levelname, each.getMessage()) for each in caplog.records]
+
+
 def test_a_carrier_without_receipts_is_waited_for_until_time_is_up(emulator: Running) -> None:
     emulator.twilio.change(pace=0.2, outcomes=[{"match": "555", "status": "SENT"}])
     store = MemoryStore()

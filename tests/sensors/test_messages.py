@@ -65,6 +65,22 @@ def test_a_bad_end_fails_at_once_or_is_a_skip(deferrable: bool) -> None:
         run(sensor(sid, deferrable=deferrable, soft_fail=True))
 
 
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_its_log_ends_with_the_result(deferrable: bool, caplog: pytest.LogCaptureFixture) -> None:
+    run(sensor(sent(), sent("+12025550101"), deferrable=deferrable))
+    with pytest.raises(AirflowFailException):
+        run(sensor(sent(), sent(UNREACHABLE), deferrable=deferrable))
+    lines = [(each.levelname, each.getMessage()) for each in caplog.records]
+    assert [line for line in lines if "asked for" in line[1]] == [
+        ("INFO", "Delivered 2 of 2 (100.0 %; asked for all)."),
+        (
+            "WARNING",
+            "Delivered 1 of 2 (50.0 %; asked for all). Failed 1: 1 x 30003 (handset unreachable or switched "
+            "off; retry).",
+        ),
+    ]
+
+
 def test_what_is_not_at_its_end_is_deferred(twilio: Running) -> None:
     twilio.twilio.change(pace=60)
     sid = sent()

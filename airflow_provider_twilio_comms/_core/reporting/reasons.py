@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow_provider_twilio_comms._core.reporting.told_codes import Known
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
+from airflow_provider_twilio_comms._core.waiting.results import describe_reasons, describe_result
 from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.api.comms import messages
 from airflow_provider_twilio_comms.api.comms.operations import Stats
@@ -23,7 +24,6 @@ LIMIT = 1000  # messages that are asked for at the end of a wait
 WITHIN = 20.0  # seconds after which no further request begins
 AT_ONCE = 16
 PAGE = 1000
-SHOWN = 5  # codes that a line names
 
 
 def count_codes(
@@ -120,36 +120,30 @@ def by_verdict(stats: Stats, codes: Mapping[int, int]) -> dict[str, int]:
 
 def result_line(criteria: Criteria, stats: Stats, recipients: int, codes: Mapping[int, int]) -> str:
     """Say how a wait ended in one line: counts, shares, what was asked for, and the reasons of failures."""
-    asked = max(stats.asked, recipients)
-    share = f"{100 * stats.arrived / asked:.1f} %" if asked else "nobody"
-    line = f"Delivered {stats.arrived:,} of {asked:,} ({share}; asked for {criteria.asked})."
-    if stats.under_way:
-        line += f" Under way {stats.under_way:,}."
-    if stats.lost:
-        line += f" Failed {stats.lost:,}: {describe_reasons(stats, codes)}."
-    return line
+    return describe_result(
+        "delivered",
+        stats.arrived,
+        max(stats.asked, recipients),
+        criteria.asked,
+        under_way=stats.under_way,
+        lost=stats.lost,
+        reasons=describe_failures(stats, codes),
+    )
 
 
-def describe_reasons(stats: Stats, codes: Mapping[int, int]) -> str:
+def describe_failures(stats: Stats, codes: Mapping[int, int]) -> str:
     """Name the main codes and what they mean, and count what no code explains."""
-    common = Counter(codes).most_common()
-    named = [
-        f"{count:,} x {code}"
-        + (f" ({known.meaning}; {known.verdict.value})" if (known := error_codes.known(code)) else "")
-        for code, count in common[:SHOWN]
-    ]
-    rest = (
-        (sum(count for _, count in common[SHOWN:]), "other codes"),
+    others = (
         (stats.unaddressable, "no sender reaches them"),
         (stats.canceled, "canceled"),
         (count_unexplained(stats, codes), "unexplained"),
     )
-    return ", ".join([*named, *(f"{count:,} x {what}" for count, what in rest if count)])
+    return describe_reasons(codes, others)
 
 
 def explain(error: DeliveryFailed, stats: Stats, codes: Mapping[int, int]) -> DeliveryFailed:
     """Make the same error with the codes that were the reason, and how many failures are unexplained."""
     counted = {str(code): count for code, count in codes.items()}
-    reasons = f". Reasons: {describe_reasons(stats, codes)}" if stats.lost else ""
+    reasons = f". Reasons: {describe_failures(stats, codes)}" if stats.lost else ""
     values = {**{name: getattr(error, name) for name in error.fields}, "codes": counted}
     return type(error)(f"{error.message}{reasons}", **values)

@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Waiting
+from airflow_provider_twilio_comms._core.waiting.results import describe_reasons, describe_result
 from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.api.classic.messages import FINAL, Message
@@ -48,7 +49,7 @@ MessageStatus = Literal[
     "receiving",
     "received",
 ]
-SHOWN = 5  # SIDs and codes that an error names
+SHOWN = 5  # SIDs that an error names
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -159,6 +160,24 @@ def judge(wait: MessageWait, outcome: MessageOutcome) -> dict[str, int]:
     return counts
 
 
+def result_line(wait: MessageWait, outcome: MessageOutcome) -> tuple[str, int]:
+    """Describe in one line how a wait ended; beside it, how many messages have failed."""
+    statuses = outcome.statuses.values()
+    reached, lost = sum(map(wait.reached, statuses)), sum(map(wait.lost, statuses))
+    under_way = len(wait.sids) - reached - lost
+    codes = Counter(outcome.codes[sid] for sid in wait.sids if sid in outcome.codes)
+    line = describe_result(
+        wait.until,
+        reached,
+        len(wait.sids),
+        "all",
+        under_way=under_way,
+        lost=lost,
+        reasons=describe_reasons(codes, [(lost - codes.total(), "unexplained")]),
+    )
+    return line, lost
+
+
 def by_verdict(outcome: MessageOutcome) -> dict[str, int]:
     """How many messages have failed, by what to do about it."""
     lost = [sid for sid, status in outcome.statuses.items() if status in ("failed", "undelivered")]
@@ -169,14 +188,10 @@ def _failed(
     wait: MessageWait, outcome: MessageOutcome, lost: Sequence[str], carried: Mapping[str, Any]
 ) -> DeliveryFailed:
     found = Counter(outcome.codes[sid] for sid in lost if sid in outcome.codes)
-    meanings = [
-        f"{count} x {code}" + (f" ({known.meaning})" if (known := error_codes.known(code)) else "")
-        for code, count in found.most_common(SHOWN)
-    ]
     verdicts = {error_codes.verdict(code).value for code in found}
     return DeliveryFailed(
         f"{len(lost)} of {len(wait.sids)} messages ended without being {wait.until}: {_named(lost)}. "
-        f"{_counted(carried['stats'])}" + (f". Reasons: {', '.join(meanings)}" if meanings else ""),
+        f"{_counted(carried['stats'])}" + (f". Reasons: {describe_reasons(found)}" if found else ""),
         codes={str(code): count for code, count in found.items()},
         verdict=verdicts.pop() if len(verdicts) == 1 else None,
         **carried,

@@ -11,9 +11,9 @@ import msgspec
 
 from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Until, Waiting, polled
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, amount_of
-from airflow_provider_twilio_comms.api.comms import operations
+from airflow_provider_twilio_comms.api.comms import messages, operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation, Stats
-from airflow_provider_twilio_comms.api.flows import Flow, fetched
+from airflow_provider_twilio_comms.api.flows import Flow, fetched, made
 from airflow_provider_twilio_comms.exceptions import (
     DeliveryFailed,
     InvalidInput,
