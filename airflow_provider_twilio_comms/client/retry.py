@@ -45,7 +45,7 @@ def may_repeat(call: Call[Any] | Download | Upload, error: BaseException) -> boo
     a GET, PUT, DELETE, or a POST that only reads. Never a POST that creates. Twilio's document of the
     Communications API asks not to repeat after a 500: a read that is repeated a few times does no harm.
     """
-    if (getattr(error, "retry_after", None) or 0) > LONGEST:
+    if getattr(error, "exhausted", False) or (getattr(error, "retry_after", None) or 0) > LONGEST:
         return False
     return untouched(error) or (call.repeatable and isinstance(error, TransportFailed | ServerFailed))
 
