@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from airflow_provider_twilio_comms._core.privacy import Redaction
-from airflow_provider_twilio_comms._core.reporting.receipts import (
-    FAILED,
-    Receipt,
-    classic_receipt_of,
-    receipt_of,
-)
+from airflow_provider_twilio_comms._core.reporting.read_receipts import ReceiptsReader, Take, gone_error
+from airflow_provider_twilio_comms._core.reporting.receipts import Receipt, classic_receipt_of
 from airflow_provider_twilio_comms._core.reporting.told_codes import Known, Told, read_told, variable_of
+from airflow_provider_twilio_comms._core.waiting.operations import observed
 from airflow_provider_twilio_comms._core.waiting.sent_messages import (
     SentMessages,
     SidSet,
@@ -22,10 +19,10 @@ from airflow_provider_twilio_comms._core.waiting.sent_messages import (
     list_messages,
     no_sids,
 )
-from airflow_provider_twilio_comms.api.comms import messages, operations
-from airflow_provider_twilio_comms.api.comms.messages import Message
+from airflow_provider_twilio_comms._tasks.classic import heap_frozen
 from airflow_provider_twilio_comms.api.comms.operations import Operation
-from airflow_provider_twilio_comms.exceptions import OperationGone, TwilioError
+from airflow_provider_twilio_comms.api.flows import all_of
+from airflow_provider_twilio_comms.exceptions import TwilioError
 from airflow_provider_twilio_comms.triggers._sid_files import read_sids
 
 if TYPE_CHECKING:
@@ -33,87 +30,46 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
 
-PAGE = 1000
-
-
 log: logging.Logger = logging.getLogger(__name__)
 
 
 class Receipts:
-    """Read the receipts of operations.
+    """Read the receipts of operations, of several at a time with ``concurrency`` requests together.
 
     ``missing`` are the messages that Twilio counts but does not list, and ``short`` their operations, with
-    the ids of the messages that it does list; ``reasons`` may still be asked for. Nobody asks for those that
-    events have told.
+    the ids of the messages that it does list. Up to ``max_reasons`` messages that failed are asked for their
+    reason; nobody asks for those that events have told.
     """
 
-    def __init__(self, read: Reading, redaction: Redaction, max_reasons: int) -> None:
-        self._read = read
-        self._redaction = redaction
-        self.reasons: int = max_reasons
+    def __init__(self, hook: TwilioHook, redaction: Redaction, max_reasons: int, concurrency: int) -> None:
+        self._hook, self._redaction = hook, redaction
+        self._reasons, self._at_once = max_reasons, concurrency
         self.missing: int = 0
         self.short: dict[str, set[str]] = {}
-        self._told: tuple[str, Mapping[str, Told]] = ("", {})
 
     def look_up(self, operation_ids: Sequence[str]) -> tuple[list[Operation], list[str]]:
         """The operations that Twilio knows, and the ids of those that it does not (any more)."""
-        found = self._read.each(operations.fetch, operation_ids)
+        found = self._hook.run(all_of(map(observed, operation_ids), self._at_once))
         gone = [name for name, operation in zip(operation_ids, found, strict=True) if operation is None]
         return [operation for operation in found if operation is not None], gone
 
-    def of(self, operation_ids: Sequence[str]) -> Iterator[list[Receipt]]:
-        """The receipts, some at a time. Raises :class:`OperationGone` before the first of them if Twilio does
-        not know an operation any more.
+    def read_all(self, operation_ids: Sequence[str], take: Take) -> None:
+        """Hand over the receipts of operations that Twilio has to know, all of them.
+
+        Raises :class:`OperationGone`, before the first receipt, for one that it does not know any more.
         """
         known, gone = self.look_up(operation_ids)
         if gone:
             raise gone_error(gone)
-        for operation in known:
-            yield from self.pages(operation)
+        self.read(known, take)
 
-    def pages(self, operation: Operation) -> Iterator[list[Receipt]]:
-        """The receipts of an operation, some at a time."""
-        listed: set[str] = set()
-        for page in self._read.pages(messages.list(operation_id=operation.id, page_size=PAGE)):
-            listed.update(row.id for row in page.items)
-            yield self._receipts(operation.id, page.items)
-        if len(listed) < operation.stats.total:
-            # Either the list lags, or the seven days ended while it was read.
-            if None in self._read.each(operations.fetch, [operation.id]):
-                raise gone_error([operation.id])
-            self.missing += operation.stats.total - len(listed)
-            self.short[operation.id] = listed
-
-    def _receipts(self, operation_id: str, rows: Sequence[Message]) -> list[Receipt]:
-        failed = [row.id for row in rows if row.status in FAILED]
-        told = self._told_of(operation_id) if failed else {}
-        asked = [name for name in failed if name not in told][: self.reasons]
-        self.reasons -= len(asked)
-        answers = self._read.each(messages.fetch, asked)
-        looked_at = dict(zip(asked, answers, strict=True))
-        return [
-            receipt_of(operation_id, row, looked_at.get(row.id), self._redaction, told.get(row.id))
-            if row.status in FAILED
-            else receipt_of(operation_id, row, None, self._redaction)
-            for row in rows
-        ]
-
-    def _told_of(self, operation_id: str) -> Mapping[str, Told]:
-        """Read what events told of an operation, once; pages of one operation follow each other."""
-        if self._told[0] != operation_id:
-            self._told = operation_id, told_codes([operation_id]).get(operation_id, {})
-        return self._told[1]
-
-
-def gone_error(names: list[str], note: str = "") -> OperationGone:
-    """The error for operations that Twilio does not know; ``note`` tells what there is of them elsewhere."""
-    return OperationGone(
-        f"Twilio does not know {', '.join(names)} (any more): it keeps the results of an operation for seven "
-        f"days, and no list of recipients can be had after that. {note}The classic message log, which goes "
-        "back 400 days, is left",
-        operation_ids=names,
-        stats={},
-    )
+    def read(self, known: Sequence[Operation], take: Take) -> None:
+        """Hand the receipts to ``take``, those of one operation after those of another."""
+        told = told_codes(each.id for each in known if each.stats.failed or each.stats.undelivered)
+        reader = ReceiptsReader(self._redaction, told, self._reasons, self._at_once)
+        with heap_frozen():
+            self._hook.run(reader.read(known, take))
+        self.missing, self.short = reader.missing, reader.short
 
 
 class ClassicReceipts:

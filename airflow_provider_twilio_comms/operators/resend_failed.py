@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["TwilioResendFailedOperator"]
 
 Receipts = Iterable[Mapping[str, Any]]
+AT_ONCE = 16
 
 
 class TwilioResendFailedOperator(TwilioBulkMessageOperator):
@@ -160,21 +160,25 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
         import msgspec
 
         from airflow_provider_twilio_comms._core.privacy import Redaction
-        from airflow_provider_twilio_comms._core.reporting.receipts import Tally
+        from airflow_provider_twilio_comms._core.reporting.receipts import Receipt, Tally
         from airflow_provider_twilio_comms._core.waiting.sent_messages import SentMessages
         from airflow_provider_twilio_comms._tasks.reading import reading
         from airflow_provider_twilio_comms._tasks.receipts import ClassicReceipts, Receipts
 
         tally, plain = Tally(), Redaction("none")
-        with reading(self.hook, 16) as read:
+        encoder = msgspec.json.Encoder()
+
+        def keep(rows: Sequence[Receipt]) -> None:
+            kept.write(encoder.encode_lines(rows))
+            tally.add(rows)
+
+        with reading(self.hook, AT_ONCE) as read:
+            receipts = Receipts(self.hook, plain, self.max_reasons, AT_ONCE)
+            receipts.read_all(named(self.operation_ids), keep)
             classic = ClassicReceipts(self.hook, read, plain)
-            sends = SentMessages.all_in(self.operation_ids)
-            for rows in chain(
-                Receipts(read, plain, self.max_reasons).of(named(self.operation_ids)),
-                *map(classic.pages, sends),
-            ):
-                kept.write(msgspec.json.Encoder().encode_lines(rows))
-                tally.add(rows)
+            for sent in SentMessages.all_in(self.operation_ids):
+                for rows in classic.pages(sent):
+                    keep(rows)
         if tally.unexplained:
             self.log.warning(
                 "The reason of %s failures was not asked for (max_reasons=%s): they are left alone",
