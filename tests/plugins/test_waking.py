@@ -135,6 +135,22 @@ async def test_a_status_webhook_wakes_the_task_that_waits_without_asking_twilio(
     assert emulator.twilio.journal.counts == {}
 
 
+async def test_a_webhook_that_comes_alone_is_worked_off_at_once(
+    emulator: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_twilio_comms.plugins.webhooks import waking
+
+    monkeypatch.setattr(waking, "GATHER", 3600.0)
+    one = sid()
+    waits = park(of_sids(one))
+    await post(app(wakes=True), status(one, "delivered"))
+    for _ in range(600):
+        if woken(waits):
+            break
+        await asyncio.sleep(0.1)
+    assert MessageOutcome.from_event(woken(waits)).status == "done"
+
+
 async def test_the_event_of_an_operation_wakes_the_task_with_what_twilio_counts(emulator: Running) -> None:
     emulator.twilio.change(pace=0)
     (one,) = sent()
