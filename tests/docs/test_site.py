@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -106,6 +107,44 @@ def test_nothing_is_loaded_from_outside(site: Path, pages: dict[str, Page]) -> N
     assert {each for path, each in loaded if urlsplit(each).netloc} == set()
     styles = "".join(path.read_text() for path in site.rglob("*.css"))
     assert re.findall(r"url\([\"']?https?:", styles) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("opt out", "opt-outs.html"),
+        ("unsubscribe", "opt-outs.html"),
+        ("s3", "install.html"),
+        ("quiet hours", "guards.html"),
+        ("whatsapp", "channels.html"),
+        ("mms", "channels.html"),
+        ("buy number", "numbers.html"),
+        ("docker", "install.html"),
+        ("idempotency key", "sending-once.html"),
+    ],
+)
+def test_the_search_finds_a_page(site: Path, words: str, page: str) -> None:
+    """A section of the index has words that begin with these, as the theme's search looks for them."""
+    index = json.loads((site / "search" / "search_index.json").read_text())
+    separator = re.compile(index["config"]["separator"])
+    found = set()
+    for section in index["docs"]:
+        text = re.sub(r"<[^>]+>", " ", f"{section['title']} {section['text']}").lower()
+        tokens = separator.split(text)
+        if all(any(token.startswith(word) for token in tokens) for word in words.split()):
+            found.add(section["location"].partition("#")[0])
+    assert page in found
+
+
+def test_every_recipe_is_in_the_cookbook_and_every_example_on_its_page() -> None:
+    cookbook = (ROOT / "docs" / "cookbook.md").read_text()
+    recipes = {path.name for path in (ROOT / "example_dags").glob("twilio_recipe_*.py")}
+    assert len(recipes) == 8
+    assert recipes <= set(re.findall(r'^--8<-- "example_dags/(\w+\.py)"$', cookbook, re.M))
+    from docs.hooks.root import examples
+
+    for path in (ROOT / "example_dags").glob("*.py"):
+        assert f"## {path.stem} {{" in examples()
 
 
 def test_links_in_the_readme_lead_somewhere() -> None:
