@@ -12,7 +12,7 @@ from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.provider_info import get_provider_info
-from docs.hooks import deviations
+from docs.hooks import deviations, figures
 from docs.hooks.found import API, calls, classes
 from docs.hooks.reach import NAME, reached
 from docs.hooks.root import changelog, examples, security
@@ -193,6 +193,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/calls-people.md": _calls("Calls: stored profiles and cohorts", "memory", "audiences"),
     "reference/connection.md": _connection,
     "reference/errors.md": _errors,
+    "reference/figures.md": figures.page,
     "reference/metrics.md": _metric_table,
     "reference/emulator.md": deviations.page,
 }
