@@ -12,9 +12,10 @@ from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.provider_info import get_provider_info
-from docs.hooks import deviations
+from docs.hooks import deviations, figures
 from docs.hooks.found import API, calls, classes
 from docs.hooks.reach import NAME, reached
+from docs.hooks.root import changelog, examples, security
 from docs.hooks.tasks import FAMILIES, TASKS, all_operators, family, imported, page, shared_arguments
 from tests.contract.disagreements import OMITTED, OMITTED_PARAMETERS
 
@@ -157,6 +158,9 @@ _VERDICTS = {
 
 # Path below docs -> the function that writes the page.
 PAGES: dict[str, Callable[[], str]] = {
+    "examples.md": examples,
+    "changelog.md": changelog,
+    "security.md": security,
     "reference/operators.md": all_operators,
     **{f"reference/{path}.md": family(path) for path in FAMILIES},
     "reference/arguments.md": shared_arguments,
@@ -189,6 +193,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/calls-people.md": _calls("Calls: stored profiles and cohorts", "memory", "audiences"),
     "reference/connection.md": _connection,
     "reference/errors.md": _errors,
+    "reference/figures.md": figures.page,
     "reference/metrics.md": _metric_table,
     "reference/emulator.md": deviations.page,
 }
