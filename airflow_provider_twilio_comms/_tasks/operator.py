@@ -24,6 +24,7 @@ from airflow_provider_twilio_comms.exceptions import (
     TemplateRejected,
     TwilioError,
     WaitTimedOut,
+    scrub,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ T = TypeVar("T")
 
 # With LocalExecutor, Airflow 3.3 can fail a task that resumes within seconds of its deferral.
 INITIAL_DELAY = 10.0
+LONGEST_ERROR = 1000  # characters of an error in XCom
 PADDING = timedelta(minutes=10)  # Airflow's own time-out of a deferral is only the backstop
 
 
@@ -133,24 +135,28 @@ def failing_fast() -> Iterator[None]:
     try:
         yield
     except TwilioError as error:
-        if isinstance(error, DeliveryFailed) and error.operation_ids:
-            _left(error)
+        _leave(error)
         if _final(error):
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
         raise
 
 
-def _left(error: DeliveryFailed) -> None:
-    """Leave the counts in XCom: a task that fails has no result."""
+def _leave(error: TwilioError) -> None:
+    """Leave the error and its counts in XCom, for the delivery view and a DAG's alert.
+
+    A task that fails has no result, and Airflow keeps no error. The XCom is deleted at the task's next try.
+    """
     try:
         ti: Any = get_current_context()["ti"]
     except RuntimeError:  # no task is running
         return
-    counts = {"operation_ids": error.operation_ids, "stats": error.stats, "codes": error.codes}
+    outcome: dict[str, Any] = {"error": scrub(f"{type(error).__name__}: {error}")[:LONGEST_ERROR]}
+    if isinstance(error, DeliveryFailed):
+        outcome |= {"operation_ids": error.operation_ids, "stats": error.stats, "codes": error.codes}
     try:
-        ti.xcom_push(OUTCOME, counts)
+        ti.xcom_push(OUTCOME, outcome)
     except Exception as problem:  # what failed is more important
-        log.warning("The counts could not be left in XCom: %s", type(problem).__name__)
+        log.warning("The error could not be left in XCom: %s", type(problem).__name__)
 
 
 def _final(error: TwilioError) -> bool:

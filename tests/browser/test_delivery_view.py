@@ -117,6 +117,19 @@ def test_the_theme_follows_airflows(site: Site, run: str) -> None:
     page.context.close()
 
 
+@pytest.mark.parametrize("width", [390, 820])
+def test_tables_need_no_scrolling_sideways(site: Site, run: str, width: int) -> None:
+    page = site.page("vic")
+    page.set_viewport_size({"width": width, "height": 844})
+    for path in (VIEW, f"{VIEW}task?dag_id=campaigns&run_id=manual__015&task_id=send"):
+        page.goto(f"{site.url}{path}")
+        cards_ = page.locator("section.card").all()
+        assert cards_
+        assert all(card.evaluate("card => card.scrollWidth <= card.clientWidth") for card in cards_)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.context.close()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_chart_is_read_on_a_phone(site: Site, run: str, theme: str) -> None:
     page = site.page("vic", theme)

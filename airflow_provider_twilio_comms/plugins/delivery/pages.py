@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from airflow_provider_twilio_comms.plugins.delivery import charts
 from airflow_provider_twilio_comms.plugins.delivery.overview import counters_of
-from airflow_provider_twilio_comms.plugins.delivery.sends import PHASES, Key, Send
+from airflow_provider_twilio_comms.plugins.delivery.sends import PHASES, Answer, Key, Send
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["WHY", "Slice", "environment", "of_airflow", "of_ours", "words"]
+__all__ = ["WHY", "Slice", "documentation", "environment", "of_airflow", "of_ours", "words"]
 
 SIZE = 50
+ANSWERED: dict[Answer, str] = {
+    "text": "answered by text",
+    "airflow": "answered in Airflow",
+    "default": "default taken",
+}
 WHY = {
     401: "Sign in to Airflow, then open this page again.",
     403: "Your role may not read task instances and XComs of this DAG.",
@@ -44,6 +51,16 @@ class Slice:
         items = every[(page - 1) * size : page * size]
         first = (page - 1) * size + 1 if items else 0
         return cls(items, page, pages, first, first + len(items) - 1 if items else 0, len(every))
+
+
+def documentation() -> str | None:
+    """Look up the address of this package's documentation in its metadata, where it is installed."""
+    with suppress(metadata.PackageNotFoundError):
+        for each in metadata.metadata("airflow-provider-twilio-comms").get_all("Project-URL") or ():
+            name, _, address = each.partition(", ")
+            if name == "Documentation":
+                return str(address)
+    return None
 
 
 def environment(folder: Path) -> Environment:
@@ -73,13 +90,16 @@ def environment(folder: Path) -> Environment:
 
 def words(send: Send) -> str:
     """Describe a task in a few words."""
+    if send.kind == "nothing":
+        return "sent nothing"
     if send.kind == "wait":
         return "waits for others' sends"
     noun = "message" if send.kind == "messages" else "operation"
-    count = f"{len(send.ids):,} {noun}{'' if len(send.ids) == 1 else 's'}"
-    if send.phase == "sending" and send.planned:
+    number = len(send.ids) or (send.recipients if send.kind == "messages" else 0)
+    count = f"{number:,} {noun}{'' if number == 1 else 's'}"
+    if send.phase == "sending" and send.planned and not any(part.batch for part in send.parts):
         return f"{count} of {send.planned:,}"
-    return count
+    return f"{count}, {ANSWERED[send.answer]}" if send.answer else count
 
 
 def of_airflow(key: Key) -> str:
