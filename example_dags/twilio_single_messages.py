@@ -33,7 +33,7 @@ with DAG(
     delivered = TwilioMessageSensor(
         task_id="delivered",
         sids="{{ ti.xcom_pull('tell')['sids'] }}",
-        until="delivered",
+        wait_for="delivered",
         poke_interval=5,
         deferrable=True,
     )

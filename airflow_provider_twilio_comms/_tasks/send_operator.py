@@ -21,7 +21,7 @@ from airflow_provider_twilio_comms._core.planning.limits import Limits, OnDuplic
 from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours, Schedule
 from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
 from airflow_provider_twilio_comms._core.xcom_keys import SENT
-from airflow_provider_twilio_comms._tasks.arguments import one_of, or_default, seconds
+from airflow_provider_twilio_comms._tasks.arguments import duration_of, one_of, or_default, send_at_of
 from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, Hidden, TwilioOperator
 from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients, TwilioError
 from airflow_provider_twilio_comms.links.console import TwilioConsoleLink
@@ -178,24 +178,24 @@ class TwilioSendOperator(TwilioOperator):
             from airflow_provider_twilio_comms.retry_policy import TwilioRetryPolicy
 
             self.retry_policy: RetryPolicy | None = TwilioRetryPolicy()
-        self.send_at = send_at
+        self.send_at = send_at_of(send_at)
         self.wait_for: str = one_of("wait_for", wait_for, *self.ends)
-        self.timeout: float = seconds(self.usual_timeout if timeout is None else timeout)
-        self.poll_interval: float = seconds(
-            self.usual_poll_interval if poll_interval is None else poll_interval
+        self.timeout: float = duration_of("timeout", self.usual_timeout if timeout is None else timeout)
+        self.poll_interval: float = duration_of(
+            "poll_interval", self.usual_poll_interval if poll_interval is None else poll_interval
         )
         self.deferrable: bool = or_default(deferrable)
-        self.initial_delay = initial_delay
+        self.initial_delay: float = duration_of("initial_delay", initial_delay)
         self.send_key = send_key
         self.on_clear: Literal["resume", "resend"] = one_of("on_clear", on_clear, "resume", "resend")
         self.on_unknown: OnUnknown = one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
-        self.unknown_after = unknown_after
+        self.unknown_after: float = duration_of("unknown_after", unknown_after)
         self.render_content: bool = self.usual_render if render_content is None else render_content
         self.sends_nothing = dry_run  # BaseOperator.dry_run is something else
         self.on_backfill: Literal["skip", "dry_run", "send"] = one_of(
             "on_backfill", on_backfill, "skip", "dry_run", "send"
         )
-        self.max_age: float | None = None if max_age is None else seconds(max_age)
+        self.max_age: float | None = None if max_age is None else duration_of("max_age", max_age)
         self.default_region = default_region
         self.on_invalid_recipient: Literal["fail", "skip"] = one_of(
             "on_invalid_recipient", on_invalid_recipient, "fail", "skip"

@@ -148,7 +148,7 @@ SOON = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds
 def test_bad_input_is_refused_before_anything_is_sent(
     emulator: Running, field: str, given: dict[str, Any]
 ) -> None:
-    with pytest.raises(AirflowFailException, match=rf"\b{re.escape(field)}\b") as caught:
+    with pytest.raises((AirflowFailException, InvalidInput), match=rf"\b{re.escape(field)}\b") as caught:
         message(**given).execute(context(MemoryStore()))
     assert not emulator.twilio.journal.counts
     assert "5550123" not in str(caught.value)
@@ -158,6 +158,30 @@ def test_bad_input_is_refused_before_anything_is_sent(
 def test_a_wrong_choice_is_told_when_the_dag_is_read(field: str) -> None:
     with pytest.raises(InvalidInput, match=field):
         message(**{field: "maybe"})
+
+
+@pytest.mark.parametrize("send_at", ["2030-01-01T09:00:00", datetime.datetime(2030, 1, 1), "tomorrow"])
+def test_a_time_that_is_none_is_told_when_the_dag_is_read(send_at: Any) -> None:
+    with pytest.raises(InvalidInput, match="send_at"):
+        message(send_at=send_at)
+    message(send_at="{{ data_interval_end }}")
+
+
+@pytest.mark.parametrize("field", ["timeout", "poll_interval", "initial_delay", "unknown_after", "max_age"])
+def test_a_negative_duration_is_told_when_the_dag_is_read(field: str) -> None:
+    with pytest.raises(InvalidInput, match=f"{field}: -1 is no duration"):
+        message(**{field: -1})
+
+
+def test_a_wait_says_that_it_waits_and_what_it_sees(
+    emulator: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.twilio.change(pace=0.5)
+    message(wait_for="delivered").execute(context(MemoryStore()))
+    told = [line for _, line in lines(caplog) if line.startswith("Waiting")]
+    assert told
+    assert all("Seen so far: " in line and "the next look is in" in line for line in told)
+    assert len(set(told)) == len(told), "a look that shows nothing new is not told"
 
 
 def test_what_did_not_arrive_fails_the_task_with_the_reason(emulator: Running) -> None:

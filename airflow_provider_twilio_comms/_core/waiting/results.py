@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from airflow_provider_twilio_comms.api import error_codes
 
@@ -35,6 +35,12 @@ def describe_result(
         unexplained = 0 if codes is None else lost - sum(codes.values())
         line += f" Twilio was not asked why {unexplained:,} did." if unexplained else ""
     return line
+
+
+def describe_statuses(statuses: Iterable[str]) -> str:
+    """Count statuses, in the order in which they were first seen; empty where there are none."""
+    counts = Counter(status.lower() for status in statuses)
+    return ", ".join(f"{status} {count:,}" for status, count in counts.items())
 
 
 def describe_reasons(codes: Mapping[int, int]) -> str:
