@@ -26,7 +26,7 @@ with DAG(
     delivered = TwilioOperationSensor(
         task_id="delivered",
         operation_ids="{{ ti.xcom_pull('send')['operation_ids'] }}",
-        until="delivered",
+        wait_for="delivered",
         min_delivered=0.95,
         poke_interval=5,
         deferrable=True,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import XComArg
@@ -15,6 +16,25 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 def seconds(value: timedelta | float) -> float:
     return value.total_seconds() if isinstance(value, timedelta) else float(value)
+
+
+def duration_of(name: str, value: timedelta | float) -> float:
+    """Seconds that can be checked when the DAG is parsed. Raises :class:`InvalidInput` for less than none."""
+    known = isinstance(value, (timedelta, int, float)) and not isinstance(value, bool)
+    if not known or not seconds(value) >= 0:
+        raise InvalidInput.at(name, f"{value!r} is no duration", "Give seconds from 0 up, or a timedelta")
+    return seconds(value)
+
+
+def send_at_of(given: datetime | str | None) -> datetime | str | None:
+    """Check ``send_at`` when the DAG is parsed, unless it is a template. Raises :class:`InvalidInput`."""
+    if isinstance(given, datetime) or (
+        isinstance(given, str) and given.strip() and not _holds_template(given)
+    ):
+        from airflow_provider_twilio_comms.api._forms import valid
+
+        valid("send_at", given.strip() if isinstance(given, str) else given, datetime)
+    return given
 
 
 def one_of(name: str, value: Any, *allowed: str) -> Any:
@@ -29,6 +49,20 @@ def count_of(name: str, value: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise InvalidInput.at(name, f"{value!r} is not possible", f"Give a number from 1 to {most:,}")
     return value
+
+
+def renamed(old_name: str, old: Any, name: str, value: Any) -> Any:
+    """An argument under its name, or with a warning under the one before. Raises :class:`InvalidInput`."""
+    if old is None:
+        return value
+    if value is not None:
+        fix = f"Leave {old_name} out"
+        raise InvalidInput.at(old_name, f"is the old name of {name}, and both are given", fix)
+    from airflow.exceptions import AirflowProviderDeprecationWarning
+
+    text = f"{old_name} of sensors is {name} now, as operators have it; the old name will go"
+    warnings.warn(text, AirflowProviderDeprecationWarning, stacklevel=4)
+    return old
 
 
 def or_default(deferrable: bool | None) -> bool:

@@ -78,13 +78,16 @@ class TwilioOperator(TwilioTask, BaseOperator):
         super().__init__(**kwargs)
         self.twilio_conn_id = twilio_conn_id
 
-    def hide(self, value: T | XComArg, *, rendered: bool = True) -> Hidden[T]:
+    def hide(self, value: T | XComArg, *, rendered: bool = True, text: bool = False) -> Hidden[T]:
         """Wrap an argument that Airflow may render, but not show.
 
-        Without ``rendered`` only what other tasks give is filled in.
+        Without ``rendered`` only what other tasks give is filled in. A ``text`` stays one in a DAG that
+        renders native objects: "12" is no number.
         """
         XComArg.apply_upstream_relationship(self, value)
-        return Hidden(cast("T", value), rendered=rendered)  # what another task gives is there by then
+        return Hidden(
+            cast("T", value), rendered=rendered, text=text
+        )  # what another task gives is there by then
 
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
@@ -94,21 +97,26 @@ class TwilioOperator(TwilioTask, BaseOperator):
         for name, hidden in list(vars(self).items()) if parent is self else ():
             if not isinstance(hidden, Hidden):
                 continue
-            if hidden.rendered:
+            if hidden.rendered and hidden.text and isinstance(hidden.value, str):
+                value = (
+                    hidden.value if id(hidden.value) in seen_oids else _text(hidden.value, context, jinja_env)
+                )
+            elif hidden.rendered:
                 value = self.render_template(hidden.value, context, jinja_env, seen_oids)
             elif any(True for _ in XComArg.iter_xcom_references(hidden.value)):
                 value = _resolved(hidden.value, context)
             else:
                 continue
-            setattr(self, name, Hidden(value, rendered=hidden.rendered))
+            setattr(self, name, Hidden(value, rendered=hidden.rendered, text=hidden.text))
 
 
 class Hidden(Generic[T]):
     """A value that Airflow may hold and pass on, but not show: neither in the UI nor in a serialized DAG."""
 
-    def __init__(self, value: T, *, rendered: bool = True) -> None:
+    def __init__(self, value: T, *, rendered: bool = True, text: bool = False) -> None:
         self.value = value
         self.rendered = rendered
+        self.text = text
 
     def serialize(self) -> str | None:
         """What Airflow stores and shows in its place."""
@@ -116,6 +124,11 @@ class Hidden(Generic[T]):
 
     def __repr__(self) -> str:
         return "(hidden)"
+
+
+def _text(template: str, context: Any, jinja_env: Any) -> Any:
+    """Render a template to a text, also in an environment of native objects."""
+    return render_template(jinja_env.overlay(finalize=str).from_string(template), context, native=False)
 
 
 def _resolved(value: Any, context: Any) -> Any:

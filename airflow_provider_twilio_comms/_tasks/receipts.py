@@ -19,7 +19,7 @@ from airflow_provider_twilio_comms._core.waiting.sent_messages import (
     list_messages,
     no_sids,
 )
-from airflow_provider_twilio_comms._tasks.classic import heap_frozen
+from airflow_provider_twilio_comms._tasks.generations.classic import heap_frozen
 from airflow_provider_twilio_comms.api.comms.operations import Operation
 from airflow_provider_twilio_comms.api.flows import all_of
 from airflow_provider_twilio_comms.exceptions import TwilioError

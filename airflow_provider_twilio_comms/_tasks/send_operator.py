@@ -21,7 +21,7 @@ from airflow_provider_twilio_comms._core.planning.limits import Limits, OnDuplic
 from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours, Schedule
 from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
 from airflow_provider_twilio_comms._core.xcom_keys import SENT
-from airflow_provider_twilio_comms._tasks.arguments import one_of, or_default, seconds
+from airflow_provider_twilio_comms._tasks.arguments import duration_of, one_of, or_default, send_at_of
 from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, Hidden, TwilioOperator
 from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients, TwilioError
 from airflow_provider_twilio_comms.links.console import TwilioConsoleLink
@@ -86,8 +86,8 @@ class TwilioSendOperator(TwilioOperator):
     :param on_unknown: what to do about a request whose outcome nobody can tell: ``fail``, ``resend`` (it may
         text people twice) or ``assume_sent`` (it may leave people out)
     :param unknown_after: seconds for which Twilio's list is searched for such a request, since lists lag
-    :param render_content: render the content with Jinja first; in a list's content, which is Liquid, that
-        then has to stand in ``{% raw %}``
+    :param render_content: render the content with Jinja. Left out, a single message's is, and a list's is
+        not: that is Liquid, which shares ``{{ }}`` and then has to stand in ``{% raw %}``
     :param dry_run: check, count and plan everything, and send nothing
     :param on_backfill: what to do in a backfill: ``skip`` the task, since a backfill that texts last year's
         reminders is the classic accident; ``dry_run``; or ``send``
@@ -134,6 +134,7 @@ class TwilioSendOperator(TwilioOperator):
     usual_timeout: ClassVar[timedelta]
     usual_poll_interval: ClassVar[float]
     usual_duplicates: ClassVar[OnDuplicate] = "equal"
+    usual_render: ClassVar[bool] = False
     schedule_ahead: ClassVar[timedelta] = timedelta()
     _sending: PlannedSend[Any] | None = None
     _resumed: Any = None
@@ -151,7 +152,7 @@ class TwilioSendOperator(TwilioOperator):
         on_clear: Literal["resume", "resend"] = "resume",
         on_unknown: OnUnknown = "fail",
         unknown_after: float = 90.0,
-        render_content: bool = False,
+        render_content: bool | None = None,
         dry_run: bool = False,
         on_backfill: Literal["skip", "dry_run", "send"] = "skip",
         max_age: timedelta | float | None = None,
@@ -177,24 +178,24 @@ class TwilioSendOperator(TwilioOperator):
             from airflow_provider_twilio_comms.retry_policy import TwilioRetryPolicy
 
             self.retry_policy: RetryPolicy | None = TwilioRetryPolicy()
-        self.send_at = send_at
+        self.send_at = send_at_of(send_at)
         self.wait_for: str = one_of("wait_for", wait_for, *self.ends)
-        self.timeout: float = seconds(self.usual_timeout if timeout is None else timeout)
-        self.poll_interval: float = seconds(
-            self.usual_poll_interval if poll_interval is None else poll_interval
+        self.timeout: float = duration_of("timeout", self.usual_timeout if timeout is None else timeout)
+        self.poll_interval: float = duration_of(
+            "poll_interval", self.usual_poll_interval if poll_interval is None else poll_interval
         )
         self.deferrable: bool = or_default(deferrable)
-        self.initial_delay = initial_delay
+        self.initial_delay: float = duration_of("initial_delay", initial_delay)
         self.send_key = send_key
         self.on_clear: Literal["resume", "resend"] = one_of("on_clear", on_clear, "resume", "resend")
         self.on_unknown: OnUnknown = one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
-        self.unknown_after = unknown_after
-        self.render_content = render_content
+        self.unknown_after: float = duration_of("unknown_after", unknown_after)
+        self.render_content: bool = self.usual_render if render_content is None else render_content
         self.sends_nothing = dry_run  # BaseOperator.dry_run is something else
         self.on_backfill: Literal["skip", "dry_run", "send"] = one_of(
             "on_backfill", on_backfill, "skip", "dry_run", "send"
         )
-        self.max_age: float | None = None if max_age is None else seconds(max_age)
+        self.max_age: float | None = None if max_age is None else duration_of("max_age", max_age)
         self.default_region = default_region
         self.on_invalid_recipient: Literal["fail", "skip"] = one_of(
             "on_invalid_recipient", on_invalid_recipient, "fail", "skip"

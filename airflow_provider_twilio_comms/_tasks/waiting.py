@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from airflow_provider_twilio_comms._core.reporting import reasons
@@ -28,7 +27,7 @@ from airflow_provider_twilio_comms._core.waiting.cohort_operations import (
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
 from airflow_provider_twilio_comms._core.waiting.messages import MessageOutcome, MessageWait
 from airflow_provider_twilio_comms._core.waiting.operations import Outcome, Wait
-from airflow_provider_twilio_comms._core.waiting.results import describe_result
+from airflow_provider_twilio_comms._core.waiting.results import describe_result, describe_statuses
 from airflow_provider_twilio_comms._core.waiting.sent_messages import (
     SentMessages,
     SentOutcome,
@@ -73,6 +72,17 @@ class TaskWait(ABC, Generic[E]):
     def trigger(self, conn_id: str) -> BaseTrigger:
         """The trigger that waits in a worker's place."""
 
+    @abstractmethod
+    def seen(self, wait: Any) -> str:
+        """Describe in counts what a wait has seen so far."""
+
+    def tell(self, wait: Waiting[Any, E], pause: float) -> None:
+        """Log that the task waits, and what it sees, when that has changed."""
+        seen = self.seen(wait) or "nothing yet"
+        if wait.told != seen:
+            wait.told = seen
+            log.info("Waiting. Seen so far: %s; the next look is in %.0f s", seen, pause)
+
     @property
     def backstop(self) -> timedelta:
         """The time-out for ``defer(timeout=)``, which never tells the trigger."""
@@ -82,8 +92,13 @@ class TaskWait(ABC, Generic[E]):
         """Wait in this process: to the end, or just for one look."""
         wait = self.wait()
         if not to_the_end:
-            return hook.run(polled(wait))
-        while (outcome := hook.run(finished(wait, self.poll_interval))) is None:
+            outcome = hook.run(polled(wait))
+            if outcome is None:
+                seen = self.seen(wait) or "nothing yet"
+                log.info("Waiting in the triggerer, without a worker. Seen so far: %s", seen)
+            return outcome
+        tell = partial(self.tell, wait)
+        while (outcome := hook.run(finished(wait, self.poll_interval, tell))) is None:
             hook = reread(hook)
         return outcome
 
@@ -137,10 +152,9 @@ def tell_result(line: str, lost: int) -> None:
 def tell_ends(statuses: Sequence[str], good: str, asked: int) -> None:
     """Log how a wait for things without counts ended, each of which has a status."""
     reached = statuses.count(good)
-    others = Counter(status.lower() for status in statuses if status != good)
     line = describe_result(good, reached, asked, "all")
-    if others:
-        line += " Others: " + ", ".join(f"{status} {count:,}" for status, count in others.items()) + "."
+    if others := describe_statuses(status for status in statuses if status != good):
+        line += f" Others: {others}."
     tell_result(line, asked - reached)
 
 
@@ -183,6 +197,9 @@ class OperationsTaskWait(TaskWait[Outcome]):
     def wait(self) -> Wait:
         until: Until = "delivered" if self.criteria.wait_for == "delivered" else "processed"
         return Wait(self.operation_ids, until, self.deadline, self.since, self.criteria.enough)
+
+    def seen(self, wait: Wait) -> str:
+        return operations.describe_counts(operations.total(wait.known.values())) if wait.known else ""
 
     def trigger(self, conn_id: str) -> TwilioOperationsTrigger:
         from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
@@ -242,6 +259,9 @@ class MessagesTaskWait(TaskWait[MessageOutcome]):
 
     def wait(self) -> MessageWait:
         return MessageWait(self.sids, self.until, self.deadline, self.since)
+
+    def seen(self, wait: MessageWait) -> str:
+        return describe_statuses(each.status for each in wait.known.values())
 
     def trigger(self, conn_id: str, *, cancel_on_kill: bool = False) -> TwilioMessagesTrigger:
         from airflow_provider_twilio_comms.triggers.messages import TwilioMessagesTrigger
@@ -309,6 +329,9 @@ class ClassicTaskWait(TaskWait[SentOutcome]):
         target = Target(self.sent, until)
         return SentWait(target, self.deadline, self.since, self.criteria.enough, lambda _: self._sids)
 
+    def seen(self, wait: SentWait) -> str:
+        return ", ".join(operations.describe_counts(tally.stats) for tally in wait.known.values())
+
     def trigger(self, conn_id: str) -> TwilioSentMessagesTrigger:
         from airflow_provider_twilio_comms.triggers.messages import TwilioSentMessagesTrigger
 
@@ -370,6 +393,9 @@ class CohortTaskWait(TaskWait[CohortOutcome]):
 
     def wait(self) -> CohortWait:
         return CohortWait(self.operation_ids, self.deadline, self.since)
+
+    def seen(self, wait: CohortWait) -> str:
+        return describe_statuses(each.status for each in wait.known.values())
 
     def trigger(self, conn_id: str) -> TwilioCohortOperationsTrigger:
         from airflow_provider_twilio_comms.triggers.cohort_operations import TwilioCohortOperationsTrigger

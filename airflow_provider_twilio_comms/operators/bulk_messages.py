@@ -198,6 +198,9 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
             groups = self._groups(hook.config)
             with self.planned(request, context, ledger, real) as plan:
                 count_profiles(plan, groups)
+                if not (groups or ledger.begun):  # of a group nobody knows the length
+                    for warning in self.criteria.check_counts(plan.recipients):
+                        self.log.warning("%s", warning)
                 if hook.config.dry_run or not real:
                     self.log.info("Dry run: nothing was sent")
                     return self._result(context, self._counted(plan, []), "DRY_RUN")

@@ -50,7 +50,7 @@ class TwilioSendMessageOperator(TwilioSendOperator):
             task_id="tell",
             to="{{ params.on_call }}",
             from_="+15005550006",
-            body="The nightly load failed, please look.",
+            body="The load of {{ ds }} failed, please look.",
         )
 
     A message is found again by recipient, sender, text and time: two tasks that text the same person the same
@@ -60,14 +60,17 @@ class TwilioSendMessageOperator(TwilioSendOperator):
 
     :param to: a number, a channel's address (``whatsapp:+...``), several of them, or a template or XComArg
         that gives them. Never shown
-    :param body: the text, up to 1,600 characters. Not a template unless ``render_content``. Never shown
+    :param body: the text, up to 1,600 characters (a template; with ``render_content=False`` braces are sent
+        as they are). What another task gives is not rendered, but for ``expand_kwargs``. Never shown
     :param from_: the sender: a number, short code, name or ``whatsapp:+...``; else the messaging service
         chooses; without one, the connection's ``default_sender``
     :param messaging_service_sid: the service that sends it; scheduling, RCS and shortened links need one
-    :param media_url: up to ten addresses of files, for MMS and WhatsApp. Never shown, as they may be signed
+    :param media_url: up to ten addresses of files, for MMS and WhatsApp (templates). Never shown, as they may
+        be signed
     :param content_sid: a content template, instead of ``body``; list pickers and quick replies are such
         templates
-    :param content_variables: its variables by name, such as ``{"1": "Ada"}``. Never shown
+    :param content_variables: its variables by name, such as ``{"1": "Ada"}`` (templates, as ``body`` is).
+        Never shown
     :param fallback_from: who sends it as an SMS where RCS does not reach; needs a service with an RCS sender
     :param options: Twilio's other parameters in snake_case: ``validity_period``, ``status_callback``,
         ``provide_feedback``, ``shorten_urls``, ``smart_encoded``, ``content_retention`` ... The old parameter
@@ -98,6 +101,7 @@ class TwilioSendMessageOperator(TwilioSendOperator):
     usual_poll_interval: ClassVar[float] = 15.0
     schedule_ahead: ClassVar[timedelta] = timedelta(minutes=6)  # Twilio's five, and a margin for the request
     usual_duplicates: ClassVar[OnDuplicate] = "first"
+    usual_render: ClassVar[bool] = True  # the classic API has no Liquid
     _sending: MessageSend | None = None
 
     def __init__(
@@ -121,7 +125,7 @@ class TwilioSendMessageOperator(TwilioSendOperator):
         self.from_: Hidden[str | None] = self.hide(from_)
         self.fallback_from: Hidden[str | None] = self.hide(fallback_from)
         self.media_url: Hidden[str | Sequence[str] | None] = self.hide(media_url)
-        self.body: Hidden[str | None] = self.hide(body, rendered=self.render_content)
+        self.body: Hidden[str | None] = self.hide(body, rendered=self.render_content, text=True)
         self.content_variables: Hidden[Mapping[str, str] | None] = self.hide(
             content_variables, rendered=self.render_content
         )

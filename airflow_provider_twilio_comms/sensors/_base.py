@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,6 +76,7 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
         with failing_fast():
             outcome = self._poke_again(context) if self.reschedule else self._poke_once()
             if outcome is None or outcome.status == "timeout":  # its time is Airflow's to tell
+                self.task_wait.tell(self._wait, self._pause())
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=self.judged(outcome))
 
@@ -82,6 +84,20 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
         """Resume with the trigger's event."""
         with self.ending():
             return self.judged(event)
+
+    def _get_next_poke_interval(self, started_at: Any, run_duration: Any, poke_count: int) -> float:
+        """Airflow's way to ask for the pause between two pokes."""
+        if self.reschedule or self.exponential_backoff:  # there each poke is a process; or it is Airflow's
+            return float(super()._get_next_poke_interval(started_at, run_duration, poke_count))
+        return self._pause()
+
+    def _pause(self) -> float:
+        """Seconds to the next poke: soon at first, then up to ``poke_interval``."""
+        from airflow_provider_twilio_comms._core.waiting.base import pause_of
+
+        if self.reschedule:
+            return float(self.poke_interval)
+        return pause_of(self.poke_interval, time.time() - self._wait.since)
 
     def linked(self, context: Context) -> None:
         """Leave what the extra link needs, where there is one."""

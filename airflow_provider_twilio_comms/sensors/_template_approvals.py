@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_twilio_comms._core.waiting.results import describe_statuses
 from airflow_provider_twilio_comms._core.waiting.template_approvals import (
     ApprovalOutcome,
     ApprovalWait,
@@ -30,6 +31,9 @@ class ApprovalTaskWait(TaskWait[ApprovalOutcome]):
 
     def wait(self) -> ApprovalWait:
         return ApprovalWait(self.sids, self.deadline, self.since)
+
+    def seen(self, wait: ApprovalWait) -> str:
+        return describe_statuses(each.status for each in wait.known.values())
 
     def trigger(self, conn_id: str) -> TwilioTemplateApprovalTrigger:
         from airflow_provider_twilio_comms.triggers.template_approvals import TwilioTemplateApprovalTrigger

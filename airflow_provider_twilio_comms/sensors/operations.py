@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
-from airflow_provider_twilio_comms._tasks.arguments import ids_of, one_of
+from airflow_provider_twilio_comms._tasks.arguments import ids_of, one_of, renamed
 from airflow_provider_twilio_comms.links.console import KEY, TwilioConsoleLink
 from airflow_provider_twilio_comms.sensors._base import TwilioSensor
 
@@ -35,17 +35,18 @@ class TwilioOperationSensor(TwilioSensor):
         TwilioOperationSensor(
             task_id="delivered",
             operation_ids="{{ ti.xcom_pull('remind')['operation_ids'] }}",
-            until="delivered",
+            wait_for="delivered",
             min_delivered=0.95,
         )
 
     https://www.twilio.com/docs/bulk-messaging/api/operation-resource
 
     :param operation_ids: one id, several, or a template or XComArg that gives them
-    :param until: ``processed`` or ``delivered``
+    :param wait_for: ``processed`` (left out, it is this) or ``delivered``
     :param min_delivered: with ``delivered``, the share (0.98) or count (100) that has to arrive; else all
     :param max_failed: the share (0.02) or count (20) that may fail; if left out, 0.05 with
-        ``until="processed"``
+        ``wait_for="processed"``
+    :param until: the old name of ``wait_for``
     :param deferrable: wait in the triggerer; ``[operators] default_deferrable`` if left out
     :param twilio_conn_id: the connection, of type ``twilio``
 
@@ -59,16 +60,18 @@ class TwilioOperationSensor(TwilioSensor):
         self,
         *,
         operation_ids: str | Sequence[str],
-        until: Literal["processed", "delivered"] = "processed",
+        wait_for: Literal["processed", "delivered"] | None = None,
         min_delivered: float | int | None = None,
         max_failed: float | int | None = None,
+        until: Literal["processed", "delivered"] | None = None,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("poke_interval", 30.0)
         super().__init__(**kwargs)
         self.operation_ids = operation_ids
+        wait_for = renamed("until", until, "wait_for", wait_for) or "processed"
         self.criteria: Criteria = Criteria(
-            one_of("until", until, "processed", "delivered"), min_delivered, max_failed
+            one_of("wait_for", wait_for, "processed", "delivered"), min_delivered, max_failed
         )
 
     def linked(self, context: Context) -> None:

@@ -242,6 +242,8 @@ def test_a_send_that_went_well_says_so(emulator: Running, caplog: pytest.LogCapt
     [
         ("Hi {{ nmae }}", "no recipient has the variable nmae.*Correct the name"),
         ("Hi {{ name }}, today is {{ ds }}", "no recipient has the variable ds.*render_content=True"),
+        ("Hi {{ params.name }}", "no recipient has the variable params.*params: Airflow fills it in"),
+        ("{{ dag_run.conf.x | upcase }}{{ var.value.y }}", "dag_run, var: Airflow fills it in"),
     ],
 )
 def test_a_variable_that_nobody_has_is_an_error(emulator: Running, content: str, told: str) -> None:
@@ -254,6 +256,27 @@ def test_a_variable_that_nobody_has_is_an_error(emulator: Running, content: str,
 def test_a_variable_that_some_lack_is_a_warning(emulator: Running) -> None:
     rows: list[dict[str, str]] = [{"phone": "+12025550101", "name": "Ada"}, {"phone": "+12025550102"}]
     assert send(rows, content="Hi {{ name }}")["recipients"] == 2
+
+
+@pytest.mark.parametrize(
+    ("criteria", "told"),
+    [
+        ({"wait_for": "delivered", "min_delivered": 95}, "95 is a count.*only 3 recipients.*such as 0.95"),
+        ({"wait_for": "processed", "max_failed": 4}, "4 is a count.*only 3 recipients.*such as 0.04"),
+    ],
+    ids=str,
+)
+def test_a_count_above_the_length_of_the_list_is_refused(
+    emulator: Running, criteria: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=told):
+        send(people(3), **criteria)
+    assert emulator.twilio.ledger.to_dict()["recipients"] == {}
+
+
+def test_a_count_that_looks_like_per_cent_is_warned_of(emulator: Running, capsys: Any) -> None:
+    send(people(4), wait_for="delivered", min_delivered=2)
+    assert "min_delivered=2 is a count: 2 of 4 recipients, 50.0 %" in capsys.readouterr().out
 
 
 def test_a_receipt_that_never_comes_ends_with_the_time(emulator: Running) -> None:

@@ -148,7 +148,7 @@ SOON = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds
 def test_bad_input_is_refused_before_anything_is_sent(
     emulator: Running, field: str, given: dict[str, Any]
 ) -> None:
-    with pytest.raises(AirflowFailException, match=rf"\b{re.escape(field)}\b") as caught:
+    with pytest.raises((AirflowFailException, InvalidInput), match=rf"\b{re.escape(field)}\b") as caught:
         message(**given).execute(context(MemoryStore()))
     assert not emulator.twilio.journal.counts
     assert "5550123" not in str(caught.value)
@@ -158,6 +158,30 @@ def test_bad_input_is_refused_before_anything_is_sent(
 def test_a_wrong_choice_is_told_when_the_dag_is_read(field: str) -> None:
     with pytest.raises(InvalidInput, match=field):
         message(**{field: "maybe"})
+
+
+@pytest.mark.parametrize("send_at", ["2030-01-01T09:00:00", datetime.datetime(2030, 1, 1), "tomorrow"])
+def test_a_time_that_is_none_is_told_when_the_dag_is_read(send_at: Any) -> None:
+    with pytest.raises(InvalidInput, match="send_at"):
+        message(send_at=send_at)
+    message(send_at="{{ data_interval_end }}")
+
+
+@pytest.mark.parametrize("field", ["timeout", "poll_interval", "initial_delay", "unknown_after", "max_age"])
+def test_a_negative_duration_is_told_when_the_dag_is_read(field: str) -> None:
+    with pytest.raises(InvalidInput, match=f"{field}: -1 is no duration"):
+        message(**{field: -1})
+
+
+def test_a_wait_says_that_it_waits_and_what_it_sees(
+    emulator: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.twilio.change(pace=0.5)
+    message(wait_for="delivered").execute(context(MemoryStore()))
+    told = [line for _, line in lines(caplog) if line.startswith("Waiting")]
+    assert told
+    assert all("Seen so far: " in line and "the next look is in" in line for line in told)
+    assert len(set(told)) == len(told), "a look that shows nothing new is not told"
 
 
 def test_what_did_not_arrive_fails_the_task_with_the_reason(emulator: Running) -> None:
@@ -258,15 +282,15 @@ def test_numbers_and_texts_are_shown_nowhere(
         sent = message(
             task_id="tell",
             to=on_call(),
-            body="Hello {{ run_id }}",
-            media_url="https://example.com/a.png?signature=secret",
+            body="Hello {{ 'Gra' ~ 'ce' }}",
+            media_url="https://example.com/a.png?signature={{ 'se' ~ 'cret' }}",
             wait_for="delivered",
             deferrable=True,
             initial_delay=0,
         )
     run = run_dag(dag)
     assert run.state == "success"
-    assert outbox(emulator)[0].body == "Hello {{ run_id }}"
+    assert outbox(emulator)[0].body == "Hello Grace"
     ti = next(each for each in run.get_task_instances() if each.task_id == "tell")
     result = ti.xcom_pull(task_ids="tell")
     assert result["statuses"] == {"delivered": 1}
@@ -278,34 +302,37 @@ def test_numbers_and_texts_are_shown_nowhere(
     logged = "".join(capfd.readouterr()) + caplog.text
     assert "Twilio accepted message 1" in logged
     everything = json.dumps([result, rendered, DagSerialization.to_dict(dag), ti.next_kwargs], default=str)
-    for private in (ADA, ADA[2:], FROM, "Hello {{", "secret"):
+    for private in (ADA, ADA[2:], FROM, "Hello", "secret"):
         assert private not in everything
         assert private not in logged
     assert sent.to.value is not None
 
 
 def test_each_of_a_mapped_task_gets_its_own(emulator: Running, run_dag: Any) -> None:
-    with DAG("mapped", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
+    params = {"ada": "Ada"}  # Airflow renders what expand_kwargs is given
+    with DAG("mapped", schedule=None, start_date=pendulum.datetime(2026, 1, 1), params=params) as dag:
 
         @task
         def people() -> list[dict[str, str]]:
-            return [{"to": ADA, "body": "To Ada in {{ run_id }}"}, {"to": EVE, "body": "To Eve"}]
+            return [{"to": ADA, "body": "To {{ params.ada }}"}, {"to": EVE, "body": "To Eve"}]
 
         TwilioSendMessageOperator.partial(
-            task_id="tell", from_=FROM, send_key="{{ run_id }} {{ ti.map_index }}"
+            task_id="tell", from_=FROM, wait_for="queued", send_key="{{ run_id }} {{ ti.map_index }}"
         ).expand_kwargs(people())
     assert run_dag(dag).state == "success"
-    assert {sent.to: sent.body for sent in outbox(emulator)} == {ADA: "To Ada in {{ run_id }}", EVE: "To Eve"}
+    assert {sent.to: sent.body for sent in outbox(emulator)} == {ADA: "To Ada", EVE: "To Eve"}
 
 
-@pytest.mark.parametrize(("render", "body"), [(True, "Run r1"), (False, "Run {{ params.name }}")])
-def test_content_is_rendered_where_the_author_says_so(
-    emulator: Running, run_dag: Any, render: bool, body: str
+@pytest.mark.parametrize(
+    ("given", "body"), [({}, "Run r1"), ({"render_content": False}, "Run {{ params.name }}")], ids=str
+)
+def test_the_body_is_a_template_unless_the_author_says_otherwise(
+    emulator: Running, run_dag: Any, given: dict[str, Any], body: str
 ) -> None:
     with DAG(
         "rendered", schedule=None, start_date=pendulum.datetime(2026, 1, 1), params={"name": "r1"}
     ) as dag:
-        message(to="{{ '" + ADA + "' }}", body="Run {{ params.name }}", render_content=render)
+        message(to="{{ '" + ADA + "' }}", body="Run {{ params.name }}", **given)
     assert run_dag(dag).state == "success"
     assert [(sent.to, sent.body) for sent in outbox(emulator)] == [(ADA, body)]
 

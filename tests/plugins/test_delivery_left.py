@@ -43,7 +43,7 @@ def left(emulator: Running, run_dag: Callable[..., DagRun], tmp_path: Path) -> d
         accepted >> TwilioOperationSensor(
             task_id="sensed",
             operation_ids="{{ ti.xcom_pull('accepted')['operation_ids'] }}",
-            until="delivered",
+            wait_for="delivered",
             deferrable=True,
             initial_delay=0,
             poke_interval=0.2,

@@ -7,7 +7,7 @@ messages. Their arguments are plain data, fit for a trigger; outcomes are plain 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
@@ -128,6 +128,7 @@ class Waiting(ABC, Generic[T, End]):
     absent: Mapping[str, Row] = MappingProxyType({})
     failures: Failures | None = None
     quiet_until: float = 0.0
+    told: str = ""  # the state that the log told last
 
     def __post_init__(self) -> None:
         self.known = {}
@@ -245,17 +246,30 @@ def polled(wait: Waiting[T, End]) -> Flow[End | None]:
     return wait.judge((yield from now()))
 
 
-def finished(wait: Waiting[T, End], every: float) -> Flow[End | None]:
-    """Poll until the end, ``every`` so many seconds.
+FIRST = 2.0  # seconds to the first look after the one at once
+
+
+def pause_of(interval: float, waited: float) -> float:
+    """Seconds until the next look of a wait that goes on for ``waited``: from 2 up to the interval."""
+    return min(interval, max(FIRST, waited / 2))
+
+
+def finished(
+    wait: Waiting[T, End], every: float, tell: Callable[[float], None] | None = None
+) -> Flow[End | None]:
+    """Poll until the end, soon at first, then ``every`` so many seconds; ``tell`` gets each pause.
 
     None some time after a poll that failed: the connection is to be read again, and this called again.
     """
+    began = yield from now()
     while True:
         outcome = yield from polled(wait)
         if outcome is not None:
             return outcome
         time = yield from now()
-        pause = max(every, wait.quiet_until - time)
+        pause = max(pause_of(every, time - (wait.since or began)), wait.quiet_until - time)
+        if tell:
+            tell(pause)
         yield from waited(max(0.1, min(pause, wait.deadline - time)))
         if wait.is_failing:
             return None

@@ -52,6 +52,27 @@ class Criteria:
         if self.max_failed is not None and self.wait_for == "accepted":
             raise InvalidInput.at("max_failed", "says nothing with 'accepted'", "Set wait_for='processed'")
 
+    def check_counts(self, recipients: int) -> list[str]:
+        """Check counts against the length of the list; returns a warning for each that looks like per cent.
+
+        Raises :class:`InvalidInput` for a count that is above the length.
+        """
+        warnings = []
+        for name in ("min_delivered", "max_failed"):
+            count = getattr(self, name)
+            if not isinstance(count, int) or count < 2:
+                continue
+            share = f"a share such as {count / 100 if count <= 100 else 0.95:g}"
+            if count > recipients:
+                problem = f"{count:,} is a count, and there are only {recipients:,} recipients"
+                raise InvalidInput.at(name, problem, f"Nothing was sent. Give {share}, or a smaller count")
+            if count <= 100 and count < recipients:
+                warnings.append(
+                    f"{name}={count} is a count: {count:,} of {recipients:,} recipients, "
+                    f"{100 * count / recipients:.1f} %. If per cent were meant, give {share}"
+                )
+        return warnings
+
     @property
     def enough(self) -> Amount | None:
         """What ends a wait for delivery early; None where every receipt counts."""

@@ -16,7 +16,11 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Waiting
-from airflow_provider_twilio_comms._core.waiting.results import describe_reasons, describe_result
+from airflow_provider_twilio_comms._core.waiting.results import (
+    describe_reasons,
+    describe_result,
+    describe_statuses,
+)
 from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.api.classic.messages import FINAL, Message
@@ -31,6 +35,7 @@ from airflow_provider_twilio_comms.exceptions import (
 
 # What is as good as a status, or better. A status that is not here is waited for as it stands.
 _AS_GOOD = {
+    "queued": frozenset({"queued", "sending", "sent", "delivered", "read"}),
     "sent": frozenset({"sent", "delivered", "read"}),
     "delivered": frozenset({"delivered", "read"}),
 }
@@ -121,7 +126,7 @@ def checked_until(until: str) -> str:
     """A status that can be waited for. Raises :class:`InvalidInput`."""
     known = get_args(MessageStatus)
     if until not in known:
-        raise InvalidInput.at("until", f"{until!r} is no status", f"Use one of {', '.join(known)}")
+        raise InvalidInput.at("wait_for", f"{until!r} is no status", f"Use one of {', '.join(known)}")
     return until
 
 
@@ -154,7 +159,8 @@ def judge(wait: MessageWait, outcome: MessageOutcome) -> dict[str, int]:
     if waiting:
         raise WaitTimedOut(
             f"time is up; {len(waiting)} of {len(wait.sids)} messages are not {wait.until} yet, and go on: "
-            f"{_named(waiting)}. {_counted(counts)}. Running the task again waits on and sends nothing again",
+            f"{_named(waiting)}. {_counted(outcome)}. Running the task again waits on and sends nothing "
+            "again",
             **carried,
         )
     return counts
@@ -191,7 +197,7 @@ def _failed(
     verdicts = {error_codes.verdict(code).value for code in found}
     return DeliveryFailed(
         f"{len(lost)} of {len(wait.sids)} messages ended without being {wait.until}: {_named(lost)}. "
-        f"{_counted(carried['stats'])}" + (f". Reasons: {describe_reasons(found)}" if found else ""),
+        f"{_counted(outcome)}" + (f". Reasons: {describe_reasons(found)}" if found else ""),
         codes={str(code): count for code, count in found.items()},
         verdict=verdicts.pop() if len(verdicts) == 1 else None,
         **carried,
@@ -202,5 +208,5 @@ def _named(sids: Sequence[str]) -> str:
     return ", ".join(sids[:SHOWN]) + (f" and {len(sids) - SHOWN} more" if len(sids) > SHOWN else "")
 
 
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{status} {count:,}" for status, count in counts.items()) or "no status yet"
+def _counted(outcome: MessageOutcome) -> str:
+    return describe_statuses(outcome.statuses.values()) or "no status yet"

@@ -34,6 +34,12 @@ def describe_result(
     return line
 
 
+def describe_statuses(statuses: Iterable[str]) -> str:
+    """Count statuses, in the order in which they were first seen; empty where there are none."""
+    counts = Counter(status.lower() for status in statuses)
+    return ", ".join(f"{status} {count:,}" for status, count in counts.items())
+
+
 def describe_reasons(codes: Mapping[int, int], others: Iterable[tuple[int, str]] = ()) -> str:
     """Name the most frequent codes, each with its count, its meaning and what to do about it.
 

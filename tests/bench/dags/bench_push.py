@@ -32,5 +32,5 @@ with DAG(
         return found
 
     Waiting.partial(
-        task_id="wait", until="processed", deferrable=True, timeout=6 * 3600, max_active_tis_per_dag=10_000
+        task_id="wait", wait_for="processed", deferrable=True, timeout=6 * 3600, max_active_tis_per_dag=10_000
     ).expand(operation_ids=ids())
