@@ -303,6 +303,9 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     def _wait(self, context: Context, sent: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
         context["ti"].xcom_push(SENT, sent)
+        if not sent["recipients"]:
+            self.log.warning("Nobody of this send may be texted any more: nothing was sent")
+            return self._result(context, sent, "ACCEPTED")
         if sent["operation_ids"]:
             context["ti"].xcom_push(KEY, self.hook.config.messages_page(sent["operation_ids"][0]))
         if "messages" in sent:
