@@ -36,6 +36,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.messages",
                 "operators.messaging_services",
                 "operators.numbers",
+                "operators.opt_outs",
                 "operators.preflight",
                 "operators.prices",
                 "operators.receipts",
@@ -163,6 +164,18 @@ _FIELDS: dict[str, Any] = {
         "The key of the hashes of phone numbers in receipts and message logs (HMAC-SHA256), which can be "
         "joined on. If empty, the key is derived from the credential, and changes with it.",
         format="password",
+    ),
+    "consent": _field(
+        "Consent",
+        "The table of those who have opted out, whom every send leaves out: an object with conn_id (a "
+        "connection to a database) and table. TwilioOptOutsOperator keeps it.",
+        "object",
+    ),
+    "frequency_cap": _field(
+        "Frequency cap",
+        "At most so many messages to a person in any so many days, over all DAGs: an object with messages "
+        "and days, and with conn_id, table and create_table for the table in which they are counted.",
+        "object",
     ),
     "alert_template": _field(
         "Alert template",

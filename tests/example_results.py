@@ -153,6 +153,20 @@ def message_log(emulator: Running, run: DagRun, folder: Path) -> None:
     assert days == {(TODAY - timedelta(days=before)).date() for before in range(1, 31)}
 
 
+def opted_out(emulator: Running, run: DagRun, folder: Path) -> None:
+    """Who answered BASTA gets no offer, and word of the order."""
+    assert xcom(run, "opt_outs")["counts"]["inbound"] == {"stop": 1}
+    assert (xcom(run, "offer")["recipients"], xcom(run, "offer")["rejected"]) == (2, 1)
+    assert set(emulator.twilio.ledger.to_dict()["recipients"].values()) == {1}
+    assert xcom(run, "order")["recipients"] == 1
+
+
+def twice_a_week(emulator: Running, run: DagRun, folder: Path) -> None:
+    """Nobody gets the third message."""
+    assert xcom(run, "survey")["rejected"] == 1
+    assert emulator.twilio.ledger.to_dict()["recipients"] == {f"+1202555010{n}": 2 for n in (1, 2, 3)}
+
+
 CHECKS: dict[str, Callable[[Running, DagRun, Path], None]] = {
     "twilio_sql_reminders": reminders,
     "twilio_backfill": thanks,
@@ -166,4 +180,6 @@ CHECKS: dict[str, Callable[[Running, DagRun, Path], None]] = {
     "twilio_recipe_segments": segments,
     "twilio_recipe_every_receipt": every_receipt,
     "twilio_recipe_opt_outs_campaign": opt_outs,
+    "twilio_opt_outs": opted_out,
+    "twilio_frequency_cap": twice_a_week,
 }

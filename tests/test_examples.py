@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -21,6 +22,7 @@ from airflow_provider_twilio_comms.provider_info import get_provider_info
 from tests.conftest import environment
 from tests.event_receiver import received, until
 from tests.example_results import CHECKS, asked, month_of_messages
+from tests.warehouse import SECRET, in_sqlite
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -107,12 +109,38 @@ def failing(emulator: Running) -> Iterator[None]:
     yield
 
 
+@contextmanager
+def campaign_database() -> Iterator[None]:
+    with tempfile.TemporaryDirectory() as folder, in_sqlite(Path(folder), "campaigns"):
+        yield
+
+
+@contextmanager
+def campaigning(emulator: Running) -> Iterator[None]:
+    """A database for consent and caps, and somebody who has answered STOP."""
+    with emulator.twilio.lock:
+        receive(emulator.twilio, Arrival(from_="+12025550101", to="+15005550006", body="Basta!"))
+    extra = {"hash_secret": SECRET, "consent": {"conn_id": "campaigns", "table": "opt_outs"}}
+    with campaign_database(), environment(AIRFLOW_CONN_TWILIO_DEFAULT=emulator.connection_json(**extra)):
+        yield
+
+
+@contextmanager
+def capping(emulator: Running) -> Iterator[None]:
+    """A database for a cap, and a secret for the hashes in it."""
+    secret = emulator.connection_json(hash_secret=SECRET)
+    with campaign_database(), environment(AIRFLOW_CONN_TWILIO_DEFAULT=secret):
+        yield
+
+
 # What has to happen while an example runs.
 BESIDE: dict[str, Callable[[Running], AbstractContextManager[None]]] = {
     "twilio_approval": answering,
     "twilio_event_streams": hearing,
     "twilio_recipe_approved_send": answering,
     "twilio_recipe_nightly": failing,
+    "twilio_frequency_cap": capping,
+    "twilio_opt_outs": campaigning,
 }
 
 

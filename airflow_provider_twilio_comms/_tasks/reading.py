@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import msgspec
 
 from airflow_provider_twilio_comms._core.recipients.prefetch import prefetch
 from airflow_provider_twilio_comms._core.reporting.message_log import Interval, Source
 from airflow_provider_twilio_comms._tasks.task_state import Progress, Step
+from airflow_provider_twilio_comms.api.flows import all_of, fetched
 from airflow_provider_twilio_comms.exceptions import ApiError
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ class Reading:
     def pages(self, first: Call[Page[T]]) -> Iterator[Page[T]]:
         """Every page of a list, of which the next one is fetched while one is worked on."""
         return prefetch(lambda: self._pages(first), depth=1)
+
+    def each(self, ask: Callable[[S], Call[T]], of: Iterable[S]) -> list[T | None]:
+        """The answer to a call for each, in order; None where Twilio answers 404."""
+        calls = (cast("Call[T | None]", ask(item)) for item in of)
+        return self._run(all_of(map(fetched, calls), self._at_once))
 
     def _pages(self, first: Call[Page[T]]) -> Iterator[Page[T]]:
         call: Call[Page[T]] | None = first

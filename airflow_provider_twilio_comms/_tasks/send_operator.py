@@ -22,7 +22,8 @@ from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours,
 from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
 from airflow_provider_twilio_comms._core.xcom_keys import SENT
 from airflow_provider_twilio_comms._tasks.arguments import duration_of, one_of, or_default, send_at_of
-from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, Hidden, TwilioOperator
+from airflow_provider_twilio_comms._tasks.campaigns.guarding import TwilioGuardedOperator
+from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, Hidden
 from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients, TwilioError
 from airflow_provider_twilio_comms.links.console import TwilioConsoleLink
 
@@ -68,7 +69,7 @@ class _Unaddressed(Protocol):
 R = TypeVar("R", bound=_Unaddressed)
 
 
-class TwilioSendOperator(TwilioOperator):
+class TwilioSendOperator(TwilioGuardedOperator):
     """Base of the operators that send. What they count is in the log and in the XCom ``preflight``.
 
     :param send_at: when Twilio is to send it: an aware datetime, or a template that renders to one in
@@ -119,7 +120,7 @@ class TwilioSendOperator(TwilioOperator):
     """
 
     template_fields: Sequence[str] = (
-        *TwilioOperator.template_fields,
+        *TwilioGuardedOperator.template_fields,
         "rejects_path",
         "snapshot_path",
         "send_at",
@@ -276,6 +277,7 @@ class TwilioSendOperator(TwilioOperator):
             "shared": shared_key_of(ledger, self.send_key, self.unknown_after),
             "ask": moved_here(context, ledger),
             "snapshot": plan.snapshot,
+            "guard": plan.guard,
         }
 
     def check_schedule(self, context: Context, ledger: Ledger) -> bool:
@@ -321,7 +323,7 @@ class TwilioSendOperator(TwilioOperator):
         raise NotImplementedError
 
     @contextmanager
-    def planned(self, request: _Unaddressed, context: Context, ledger: Ledger, real: bool) -> Iterator[Plan]:
+    def plan(self, request: _Unaddressed, context: Context, ledger: Ledger, real: bool) -> Iterator[Plan]:
         """Everything read, checked and counted, or what an earlier try kept of it."""
         from airflow_provider_twilio_comms._core.planning import snapshot
         from airflow_provider_twilio_comms._tasks.planning import planning
@@ -332,7 +334,9 @@ class TwilioSendOperator(TwilioOperator):
         if earlier is not None:
             self.log.info("Taking the plan of an earlier try: %s recipients", f"{earlier.recipients:,}")
             sent = {entry.fingerprint for entry in ledger.entries() if entry.state != "refused"}
-            yield snapshot.leave_out(earlier, self._barred(config), sent)
+            plan = snapshot.leave_out(earlier, self._barred(config), sent)
+            self.guard_plan(plan, ledger)
+            yield plan
             return
         counting = self.counts_all or not real or config.dry_run or self.limits.of_texts
         if counting or self.on_missing_variable == "fail":
@@ -348,6 +352,7 @@ class TwilioSendOperator(TwilioOperator):
                 at_most=self.part_size(ledger),
                 on_invalid=self.on_invalid_recipient,
                 rejects_path=self.rejects_path,
+                guarded=self.guarded(ledger, screening),
             ) as plan:
                 self._check_plan(plan, request, screening, context)
                 if folder is not None and not ledger.begun:
@@ -428,7 +433,7 @@ class TwilioSendOperator(TwilioOperator):
             duplicates=self.on_duplicate,
             suppressed=load_suppressed(self.suppress.value, self.default_region) if leaves_out else None,
             allows=self.also(compile_patterns(self.allowed_recipients.value)) if allows_some else None,
-            limits=self.limits,
+            limits=self.early_limits(self.limits),
             counts=Counts(request.text()) if counting else None,
             by_zone=self.quiet_hours is not None and self.quiet_hours.zone is None,
         )
@@ -439,7 +444,7 @@ class TwilioSendOperator(TwilioOperator):
 
     def _asked_for_more(self, counting: bool) -> bool:
         """Whether the author wants more than is usual."""
-        asked = (counting, *self._guarded, self.quiet_hours)
+        asked = (counting, *self._guarded, self.quiet_hours, self.purpose, self.guards)
         unusual = self.on_duplicate != self.usual_duplicates
         return any(asked) or unusual or self.limits.recipients is not None
 
@@ -449,7 +454,7 @@ class TwilioSendOperator(TwilioOperator):
         from airflow_provider_twilio_comms._tasks.groups import check_unseen
         from airflow_provider_twilio_comms._tasks.planning import cost_of, moment_of, table
 
-        check_unseen(self, screening, self._guarded[0])
+        check_unseen(self, screening, self._guarded[0], self.guards)
         if plan.absent:
             raise absent_variables(plan.absent)
         if plan.lacking and self.on_missing_variable == "fail":
@@ -466,8 +471,9 @@ class TwilioSendOperator(TwilioOperator):
             "rows": plan.rows,
             "recipients": plan.recipients,
             "requests": len(plan.chunks),
-            "rejected": dict(plan.reasons),
+            "rejected": plan.left_out(),
             "lacking": dict(plan.lacking),
+            **self.guard_report(),
         }
         if screening.counts:
             plan.report |= screening.counts.to_dict()

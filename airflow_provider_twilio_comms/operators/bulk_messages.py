@@ -308,6 +308,9 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         from airflow_provider_twilio_comms._tasks.waiting import tell_accepted
 
         context["ti"].xcom_push(SENT, sent)
+        if not sent["recipients"]:
+            self.log.warning("Nobody of this send may be texted any more: nothing was sent")
+            return self._result(context, sent, "ACCEPTED")
         if sent["operation_ids"]:
             context["ti"].xcom_push(KEY, self.hook.config.messages_page(sent["operation_ids"][0]))
         if "messages" in sent:

@@ -277,7 +277,7 @@ class TwilioCohortSnapshotOperator(TwilioOperator):
         check_size(count, self.min_profiles, self.max_profiles)
         result: dict[str, Any] = {"cohort_snapshot_id": snapshot_id, "profile_count": count}
         if self.output_path or self.table:
-            from airflow_provider_twilio_comms.operators._snapshot_output import write_members
+            from airflow_provider_twilio_comms._tasks.profiles import write_members
 
             place = (self.output_path, self.sql_conn_id, self.table, self.create_table)
             result["written"] = write_members(self.hook, snapshot_id, *place)

@@ -146,6 +146,7 @@ class TwilioSendMessageOperator(TwilioSendOperator):
             hook = self.hook
             message = self.message(hook.config)
             with self.planned(message, context, ledger, real) as plan:
+                plan.drop_empty()
                 message = message.sent_to(addressees_of(plan))
                 if hook.config.dry_run or not real:
                     self.log.info("Dry run: %d messages were checked, and none was sent", len(message.to))
@@ -228,6 +229,7 @@ class TwilioSendMessageOperator(TwilioSendOperator):
             revive=self.cancel_on_kill,
             schedule=self.schedule(message.options.get("send_at")),
             zones=[chunk.zones for chunk in plan.chunks],
+            chunks=[chunk.number for chunk in plan.chunks],
             rows=plan.rows,
             **self.settings(context, ledger, plan),
         )

@@ -8,12 +8,13 @@ one was looked at.
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import SEEK_END
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, Literal, cast
+from typing import IO, Any, Literal, Protocol, cast
 from zlib import crc32
 
 import msgspec
@@ -48,6 +49,16 @@ class Chunk:
         """It is for many."""
 
 
+class Guard(Protocol):
+    """Whoever is asked again about the people of a part, by their places, before it goes out."""
+
+    def admit(self, part: int, people: Mapping[int, Any]) -> dict[int, str]:
+        """The places of those who may not be texted, with the reason."""
+
+    def refused(self, part: int, people: Mapping[int, Any]) -> None:
+        """Hear that Twilio did not take the messages to these."""
+
+
 @dataclass
 class Plan:
     """What will be sent: ``recipients`` in ``chunks``, ``rejected`` left out, of ``rows`` that were read.
@@ -56,7 +67,9 @@ class Plan:
     which ones nobody has; ``read`` gives a chunk's encoded recipients, joined by commas; ``report`` is the
     preflight's. ``people`` is a hash that does not depend on their order, ``at_most`` the size of a request,
     and ``snapshot`` the id of the kept plan. ``bars`` tells who may not be texted any more,
-    for the parts of a kept plan that an earlier try began.
+    for the parts of a kept plan that an earlier try began. ``guard`` leaves people out of parts that stay
+    what they are: ``left`` counts them, by the part's number and the reason. ``source_rows`` are the rows of
+    a part's people, where somebody wants to know them.
     """
 
     chunks: list[Chunk] = field(default_factory=list)
@@ -70,6 +83,9 @@ class Plan:
     snapshot: str | None = None
     absent: tuple[str, ...] = ()
     bars: Callable[[Mapping[str, Any]], bool] | None = field(default=None, repr=False)
+    guard: Guard | None = field(default=None, repr=False)
+    left: dict[int, Counter[str]] = field(default_factory=dict)
+    source_rows: dict[int, Sequence[int]] = field(default_factory=dict, repr=False)
 
     def outline(self, content: str, by_zone: bool = False) -> Outline:
         """The plan as hashes and counts; ``content`` is a hash of what goes to everyone."""
@@ -88,11 +104,27 @@ class Plan:
 
     @property
     def recipients(self) -> int:
-        return sum(chunk.count for chunk in self.chunks)
+        left = sum(self.left[chunk.number].total() for chunk in self.chunks if chunk.number in self.left)
+        return sum(chunk.count for chunk in self.chunks) - left
 
     @property
     def rejected(self) -> int:
-        return sum(self.reasons.values())
+        return sum(self.left_out().values())
+
+    def left_out(self) -> dict[str, int]:
+        """How many were left out why, those included whom the guard leaves out of their parts."""
+        found = Counter(self.reasons)
+        for each in self.left.values():
+            found.update(each)
+        return dict(found)
+
+    def drop_empty(self) -> None:
+        """Drop the parts in which the guard leaves nobody."""
+        self.chunks = [
+            chunk
+            for chunk in self.chunks
+            if chunk.number not in self.left or self.left[chunk.number].total() < chunk.count
+        ]
 
     def to(self, chunk: Chunk) -> msgspec.Raw:
         """The chunk's recipients as a JSON array."""
@@ -115,15 +147,18 @@ def planned(
     screening: Screening | None = None,
     reject: Callable[[Reject], None] = lambda reject: None,
     progress: Callable[[int], None] = lambda rows: None,
+    keep_rows: bool = False,
 ) -> Plan:
     """Plan the send of ``rows``; the plan can be read while ``spool`` is open.
 
-    ``envelope`` is the size in bytes of a request without its recipients, who are ``at_most`` so many.
+    ``envelope`` is the size in bytes of a request without its recipients, who are ``at_most`` so many. With
+    ``keep_rows`` the plan knows in which row each of them stood.
     Raises :class:`InvalidInput` for no recipients, for more than ``screening`` allows, and with
     ``on_invalid="fail"`` for those that are invalid, naming the first ones.
     """
     spoolfile = Spooled(spool)
-    cutter = _Cutter(spoolfile, MAX_BODY - envelope, at_most)
+    cutter = _Cutter(spoolfile, MAX_BODY - envelope, at_most, keep_rows)
+    equal: set[int] = set()  # rows that are taken out of their chunk again
     reasons: Counter[str] = Counter()
     shown: list[Reject] = []
     done = 0
@@ -133,6 +168,10 @@ def planned(
         if found.reason == "invalid" and len(shown) < SHOWN:
             shown.append(found)
         reject(found)
+
+    def leave_out_equal(found: Reject) -> None:
+        equal.add(found.row)
+        leave_out(found)
 
     with spooled() as waiting:
         for read, done in _read(rows, reader, screening, waiting):
@@ -145,18 +184,25 @@ def planned(
         raise _invalid(shown, reasons["invalid"], done)
     chunks = cutter.finished()
     if screening:
-        chunks = list(screening.without_equal(chunks, spoolfile, leave_out))
+        chunks = list(screening.without_equal(chunks, spoolfile, leave_out_equal))
     if not chunks:
-        left_out = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
-        raise NoRecipients.at(
-            "recipients",
-            f"all {done:,} are left out ({left_out})" if done else "there are none",
-            "Give at least one, or skip the task when there is nobody to text",
-        )
+        raise nobody(done, reasons)
     plan = Plan(chunks, done, dict(reasons), reader.lacking, spoolfile.read)
     plan.people, plan.at_most = cutter.people, at_most
     plan.absent = tuple(name for name, count in reader.lacking.items() if count == reader.checked)
+    left = filter(None, ([row for row in each if row not in equal] for each in cutter.rows))
+    plan.source_rows = dict(zip((chunk.number for chunk in chunks), left, strict=False))
     return plan
+
+
+def nobody(rows: int, reasons: Mapping[str, int]) -> NoRecipients:
+    """The error of a send in which nobody is left of so many rows."""
+    left_out = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
+    return NoRecipients.at(
+        "recipients",
+        f"all {rows:,} are left out ({left_out})" if rows else "there are none",
+        "Give at least one, or skip the task when there is nobody to text",
+    )
 
 
 def _read(
@@ -228,13 +274,16 @@ class _Open:
         self.count, self.size = 0, 0
         self.hash = hashlib.sha256()
         self.pieces: list[list[int]] = []
+        self.rows = array("Q")
 
 
 class _Cutter:
     """Encodes recipients to the spool, and cuts chunks by count and by bytes."""
 
-    def __init__(self, spool: Spooled, limit: int, at_most: int) -> None:
+    def __init__(self, spool: Spooled, limit: int, at_most: int, keep_rows: bool) -> None:
         self._spool = spool
+        self._keep_rows = keep_rows
+        self.rows: list[array[int]] = []  # of each chunk's recipients
         self._limit = limit
         self._at_most = at_most
         self.people = 0  # the sum of everyone's checksum, so that order and chunks do not count
@@ -259,7 +308,7 @@ class _Cutter:
         self.people = (self.people + sum(map(crc32, lines.split(b"\n")))) & _MASK
         chunk = self._open.get(zones) or self._opened(zones)
         if chunk.count + len(recipients) <= self._at_most and chunk.size + len(lines) <= self._limit:
-            self._write(chunk, lines.replace(b"\n", b","), len(recipients))
+            self._write(chunk, lines.replace(b"\n", b","), rows)
             return
         for row, line in zip(rows, lines.split(b"\n")[:-1], strict=True):
             if len(line) > self._limit:
@@ -272,16 +321,18 @@ class _Cutter:
             if chunk.count == self._at_most or chunk.size + len(line) + 1 > self._limit:
                 self._cut(zones)
                 chunk = self._opened(zones)
-            self._write(chunk, line + b",", 1)
+            self._write(chunk, line + b",", (row,))
 
     def _opened(self, zones: tuple[str, ...]) -> _Open:
         self._open[zones] = _Open()
         return self._open[zones]
 
-    def _write(self, chunk: _Open, joined: bytes, count: int) -> None:
+    def _write(self, chunk: _Open, joined: bytes, rows: Sequence[int]) -> None:
         self._spool.write(joined, chunk.pieces)
         chunk.hash.update(joined)
-        chunk.count += count
+        chunk.count += len(rows)
+        if self._keep_rows:
+            chunk.rows.extend(rows)
         chunk.size += len(joined)
 
     def _cut(self, zones: tuple[str, ...]) -> None:
@@ -291,6 +342,8 @@ class _Cutter:
         chunk = Chunk(len(self._chunks), done.count, done.hash.hexdigest()[:16], zones)
         self._spool.close(chunk, done.pieces)
         self._chunks.append(chunk)
+        if self._keep_rows:
+            self.rows.append(done.rows)
 
 
 def _invalid(shown: list[Reject], rejected: int, rows: int) -> InvalidInput:

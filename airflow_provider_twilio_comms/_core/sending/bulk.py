@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from airflow_provider_twilio_comms._core.campaigns.guard import people_of
 from airflow_provider_twilio_comms._core.planning.plan import Chunk, Plan
 from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
 from airflow_provider_twilio_comms._core.planning.texts import Template, Text, renderer, undefaulted
@@ -155,6 +156,9 @@ class BulkRequest:
         )
 
 
+_rows = msgspec.json.Decoder(list[msgspec.Raw])
+
+
 def _may_go_as_rcs(content: Mapping[str, Any], sender: Mapping[str, Any]) -> bool:
     """Tell if the content or the pool's channels name RCS, which the price list of SMS does not price."""
     channels = sender.get("channels", {})
@@ -224,6 +228,7 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         self._pace = pace
         self._places: dict[str, int] = {}  # of ids in the plan
         self._open: set[int] = set()  # chunks under way
+        self._bodies: dict[int, msgspec.Raw] = {}  # of chunks that the guard has made shorter
 
     def parts(self) -> list[Chunk]:
         return self.plan.chunks
@@ -253,6 +258,11 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         def work() -> Iterator[tuple[tuple[Chunk, Entry], Call[messages.Accepted]]]:
             while waiting:
                 part, before = waiting[0]
+                admitted = self.admitted(part)
+                if admitted is None:
+                    waiting.popleft()
+                    continue
+                part = admitted
                 entry, call = self.begin(part, before, group.time)
                 waiting.popleft()
                 self._open.add(part.number)
@@ -296,7 +306,28 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         tags, send_at = {TAG: self._tag(part), KEY_TAG: self.ledger.name}, self.schedule.at(part.zones, time)
         if send_at is not None:
             messages.schedulable(send_at, datetime.fromtimestamp(time, timezone.utc))
-        return self._request.call(self.plan.to(part), tags, send_at)
+        body = self._bodies.pop(part.number) if part.number in self._bodies else self.plan.to(part)
+        return self._request.call(body, tags, send_at)
+
+    def admitted(self, part: Chunk) -> Chunk | None:
+        """The chunk as it may go out now; it keeps its fingerprint, whoever is left out."""
+        if self.guard is None:
+            return part
+        out = self.guard.admit(part.number, dict(enumerate(people_of(self.plan, part))))
+        if not out:
+            return part
+        log.info("%s: %d recipients are left out", self.name(part), len(out))
+        rows = _rows.decode(bytes(self.plan.to(part)))
+        stay = [bytes(row) for place, row in enumerate(rows) if place not in out]
+        self._bodies[part.number] = msgspec.Raw(b"[" + b",".join(stay) + b"]")
+        return replace(part, count=len(stay)) if stay else None
+
+    def not_given(self, part: Chunk) -> None:
+        if self.guard is not None:
+            self.guard.refused(part.number, dict(enumerate(people_of(self.plan, part))))
+
+    def as_sent(self, part: Chunk, entry: Entry) -> Chunk:
+        return part if self.guard is None else replace(part, count=entry.count)
 
     def identity(self, reply: messages.Accepted) -> str | None:
         return reply.operation_id
@@ -312,7 +343,10 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         for identity in dict.fromkeys(each for each in mine if each):
             operation = yield from fetched(operations.fetch(identity))
             count = operation.stats.recipients if operation else 0
-            if part.exact and count and count != part.count:
+            # By a try of which the ledger knows nothing, others may have been left out.
+            unknown = entry is None or entry.place < 0
+            fewer = self.guard is not None and unknown and count < part.count
+            if part.exact and count and count != part.count and not fewer:
                 tried = f"{identity} bears the tag, but is for {count:,} recipients and not {part.count:,}"
                 raise self.uncertain(part, "before", tried)
         return Found(mine)

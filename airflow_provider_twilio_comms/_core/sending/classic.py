@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec.structs import replace
 
+from airflow_provider_twilio_comms._core.campaigns.guard import Person
 from airflow_provider_twilio_comms._core.planning.plan import Chunk, Plan
 from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
 from airflow_provider_twilio_comms._core.recipients.reader import Address
@@ -62,6 +63,7 @@ SHOWN = 20  # places that an error names
 STEP = 10_000  # messages between two lines of progress
 FAILED = "!"  # refused in this try, and to be sent by a later one: noted as not begun
 OPEN = frozenset({UNSENT, UNKNOWN})
+UNTAKEN = frozenset({UNSENT, FAILED})
 # Errors of the account's configuration that concern one recipient or text, and not the next one.
 PERSONAL = frozenset({21408, 21602, 21608, 21617, 21618, 21619, 21656})
 
@@ -299,6 +301,16 @@ class ClassicSend(PlannedSend[Chunk]):
                 log.info(
                     "Message %d is left out: it may not be sent any more", self._number(batch.part, place)
                 )
+        if self.guard is None:
+            return
+        waiting = [place for place, what in enumerate(batch.places) if what == UNSENT]
+        out = self.guard.admit(batch.part.number, self._persons(batch, waiting))
+        for place in out:
+            batch.places[place] = BARRED
+            log.info("Message %d is left out: %s", self._number(batch.part, place), out[place])
+
+    def _persons(self, batch: Batch, places: Iterable[int]) -> dict[int, Person]:
+        return {place: Person(batch.people[place].address) for place in places}
 
     def _people(self, part: Chunk) -> list[Address]:
         return _addresses.decode(b"[" + self.plan.read(part) + b"]")
@@ -362,9 +374,11 @@ class ClassicSend(PlannedSend[Chunk]):
             state = "sending"
         elif ASSUMED in kinds:
             state = "assumed"
-        before = batch.entry or Entry(
-            "sending", batch.part.fingerprint, batch.part.count, part=batch.part.number
-        )
+        if self.guard is not None and batch.people:
+            untaken = [at for at, what in enumerate(batch.places) if what in UNTAKEN or what.isdecimal()]
+            self.guard.refused(batch.part.number, self._persons(batch, untaken))
+        part = batch.part
+        before = batch.entry or Entry("sending", part.fingerprint, part.count, part=part.number)
         self.last = not (self._waiting or self._open) and self.shared is None
         ends = state == "accepted" and self.last and self.complete()
         batch.entry = replace(before, state=state, messages=places, ends=ends)

@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from msgspec.structs import replace
 
+from airflow_provider_twilio_comms._core.planning.plan import Guard
 from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
 from airflow_provider_twilio_comms._core.sending.counters import Counting, uncounted, verdict_of
 from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger, Outline
@@ -83,7 +84,7 @@ class PlannedSend(ABC, Generic[P]):
     proves nothing; ``ids`` are Twilio's, of everything that is sent, earlier tries' included. ``shared`` is
     the author's own key; ``ask`` says that another task may have sent this, of which our ledger knows
     nothing. ``counting`` hears what this try adds. ``assumed`` counts the recipients of parts that have no
-    id.
+    id. ``guard`` is asked about the people of a part when it goes out.
     """
 
     ledger: Ledger
@@ -99,6 +100,7 @@ class PlannedSend(ABC, Generic[P]):
     shared: SharedKey | None = None
     ask: bool = False
     snapshot: str | None = None
+    guard: Guard | None = None
     last: bool = False  # whether the part that is being sent is the last one
 
     noun: ClassVar[str] = "part"
@@ -155,7 +157,7 @@ class PlannedSend(ABC, Generic[P]):
         began = yield from now()
         self.ledger.begin(outline, began, self.snapshot)
         yield from self.send_all(list(zip(parts, matched, strict=True)), began)
-        self.finish(outline)
+        self.finish(outline if self.guard is None else self.outline())  # it may have left out more
         return self.ids
 
     def finish(self, outline: Outline) -> None:
@@ -231,6 +233,17 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
     def uncertain(self, part: P, when: str, tried: str | None = None) -> SendUncertain:
         """The error of a part of which nobody can tell, with how to settle it."""
 
+    def admitted(self, part: P) -> P | None:
+        """The part without those who may not be texted any more; None where nobody is left."""
+        return part
+
+    def not_given(self, part: P) -> None:
+        """Hear that Twilio did not take a part."""
+
+    def as_sent(self, part: P, entry: Entry) -> P:
+        """The part with as many people as it was sent to by an earlier try."""
+        return part
+
     def send_all(self, parts: Sequence[tuple[P, Entry | None]], began: float) -> Flow[None]:
         """Bring every part to its end, one after the other."""
         for part, entry in parts:
@@ -246,6 +259,7 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
 
     def settled_before(self, part: P, entry: Entry | None, began: float) -> Flow[bool]:
         """Look up whether an earlier try, or another task, has sent a part."""
+        part = self.as_sent(part, entry) if entry else part
         if entry and entry.state in ("accepted", "assumed"):
             if entry.operation_id is None and (yield from self._once_more(part, entry)):
                 return True
@@ -285,6 +299,10 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
     def send(self, part: P, before: Entry | None = None, again: bool = False) -> Flow[None]:
         """Send one part, and settle what became of it."""
         time = yield from now()
+        admitted = self.admitted(part)
+        if admitted is None:
+            return
+        part = admitted
         entry, call = self.begin(part, before, time)
         try:
             reply = yield from made(call)
@@ -320,6 +338,7 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
             return
         if isinstance(error, (ApiError, Refused, TransportFailed)) and not_taken(error):
             self.ledger.settled(replace(entry, state="refused"))
+            self.not_given(part)
             self.counting("refused", part.count, verdict=verdict_of(error))
         raise error
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar
 
+from airflow_provider_twilio_comms._core.campaigns.guard import Person
 from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
 from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger, Outline
 from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage, keyed
@@ -95,7 +96,8 @@ class MessageSend(SendOnce[Part, Message]):
 
     ``earliest`` is when the first try may have begun, in seconds since 1970, for a ledger that is blank.
     ``revive`` sends a message again that was canceled before it went out. ``schedule`` says when each goes
-    out, and ``zones`` the time zones of each recipient, where that matters. ``statuses`` are what Twilio said
+    out, and ``zones`` the time zones of each recipient, where that matters, and ``chunks`` its number in the
+    plan. ``statuses`` are what Twilio said
     when it took the messages, by SID. One message's failure does not keep the others back.
     """
 
@@ -112,6 +114,7 @@ class MessageSend(SendOnce[Part, Message]):
         revive: bool = False,
         schedule: Schedule | None = None,
         zones: Sequence[tuple[str, ...]] = (),
+        chunks: Sequence[int] = (),
         rows: int | None = None,
         **settings: Any,
     ) -> None:
@@ -126,6 +129,8 @@ class MessageSend(SendOnce[Part, Message]):
         self._rows = len(message.to) if rows is None else rows
         self._texts: tuple[str, ...] | None = None
         self._throttled = 0
+        self._chunks = chunks
+        self._left_out = 0
 
     def once(self) -> Flow[list[str]]:
         """Send what is not sent yet; returns every SID. Raises when all were tried, for those that failed."""
@@ -153,11 +158,26 @@ class MessageSend(SendOnce[Part, Message]):
             people=people,
             plan=keyed(content, *message.to),
             parts=len(message.to),
-            recipients=len(message.to),
+            recipients=len(message.to) - self._left_out,
             rows=self._rows,
-            rejected=self._rows - len(message.to),
+            rejected=self._rows - len(message.to) + self._left_out,
             by_zone=self.schedule.quiet_hours is not None,
         )
+
+    def admitted(self, part: Part) -> Part | None:
+        """The part, if the guard lets it out: it knows it by its number in the plan."""
+        if self.guard is None or not self.guard.admit(self._chunks[part.number], self._person(part)):
+            return part
+        log.info("%s is left out: it may not be sent any more", self.name(part))
+        self._left_out += 1
+        return None
+
+    def not_given(self, part: Part) -> None:
+        if self.guard is not None:
+            self.guard.refused(self._chunks[part.number], self._person(part))
+
+    def _person(self, part: Part) -> dict[int, Person]:
+        return {0: Person(part.to.rpartition(":")[2])}
 
     def gone(self, parts: Sequence[Part]) -> tuple[list[Entry], int]:
         """Whoever was texted is done, also where the list does not hold them any more."""
