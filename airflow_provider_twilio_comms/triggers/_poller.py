@@ -252,13 +252,18 @@ class Poller(Generic[T]):
             await self._wake(set(self._watches))
 
     async def _wait_for_round(self, connection: PolledConnection) -> Answers[T] | None:
-        """A round; whoever's time is long up while it lasts, as in an outage, is told what is known."""
+        """A round; whoever's time is long up while it lasts, as in an outage, is told what is known.
+
+        Each has the time for one look: a deadline may have passed while no triggerer ran.
+        """
         round_ = asyncio.create_task(self._look(connection))
+        began = time.time()
         try:
             while not round_.done():
-                left = min((watch.deadline for watch in self._watches), default=0.0) + LATE - time.time()
+                first = min((watch.deadline for watch in self._watches), default=began)
+                left = max(first, began) + LATE - time.time()
                 await asyncio.wait({round_}, timeout=max(left, GATHER))
-                if not round_.done():
+                if not round_.done() and time.time() >= began + LATE:
                     await self._wake(self._due(time.time() - LATE))
             return round_.result()
         finally:

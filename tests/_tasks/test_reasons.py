@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from airflow_provider_twilio_comms._core.reporting import reasons
-from airflow_provider_twilio_comms._core.reporting.reasons import count_codes, describe_reasons
+from airflow_provider_twilio_comms._core.reporting.reasons import count_codes, describe_failures
 from airflow_provider_twilio_comms._core.reporting.told_codes import Told
 from airflow_provider_twilio_comms._core.waiting.operations import Outcome, observed
 from airflow_provider_twilio_comms._tasks.waiting import ask_reasons
@@ -109,11 +109,11 @@ def test_a_task_says_why_messages_failed_after_a_deferral(emulator: Running) -> 
 
 def test_a_thousand_failures_are_asked_for_and_no_more(emulator: Running) -> None:
     ids = send(unreachable(1_300), recipients_per_request=700)["operation_ids"]
-    codes = TwilioHook().run(count_codes(failed(ids), {}))
+    codes = TwilioHook().run(count_codes(failed(ids), {}, within=600.0))
     assert codes == {30003: 1000}
     assert asked(emulator) == reasons.LIMIT
     assert emulator.twilio.journal.counts[LISTS] == 2
-    assert describe_reasons(Stats(undelivered=1_300), codes).endswith("300 x unexplained")
+    assert describe_failures(Stats(undelivered=1_300), codes).endswith("300 x unexplained")
 
 
 def test_no_list_is_read_that_nobody_needs(emulator: Running) -> None:

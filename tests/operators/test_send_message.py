@@ -198,9 +198,9 @@ SINGLE: dict[str, Any] = {"task_id": "send", "from_": FROM, "body": BODY, "defer
 def test_a_message_that_fails_is_red_where_the_author_says_nothing(
     emulator: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
-    emulator.twilio.change(pace=0.2)
+    emulator.twilio.change(pace=0.2, outcomes=[{"match": EVE[1:], "status": "FAILED", "code": 30003}])
     with pytest.raises(AirflowFailException, match=r"without being sent.*30003 \(handset unreachable"):
-        TwilioSendMessageOperator(to=UNREACHABLE, poll_interval=0.1, **SINGLE).execute(context(MemoryStore()))
+        TwilioSendMessageOperator(to=EVE, poll_interval=0.1, **SINGLE).execute(context(MemoryStore()))
     (line,) = [each for each in caplog.records if each.getMessage().startswith("Sent ")]
     assert (line.levelname, line.getMessage()) == (
         "WARNING",
