@@ -174,8 +174,8 @@ class AsyncClient:
         try:
             step = advance(exchange)
             while not isinstance(step, Done):
-                try:
-                    answer = await self._answer(step)
+                try:  # a request nearly always, of which there are many
+                    answer = await (self._exchange(step) if isinstance(step, Request) else self._answer(step))
                 except TwilioError as error:
                     step = advance(exchange, error=error)
                 else:
@@ -184,9 +184,7 @@ class AsyncClient:
         finally:
             exchange.close()  # others may wait for what it has begun
 
-    async def _answer(self, step: Request | Pause | Call[Any] | Future[Any]) -> Any:
-        if isinstance(step, Request):
-            return await self._exchange(step)
+    async def _answer(self, step: Pause | Call[Any] | Future[Any]) -> Any:
         if isinstance(step, Future):  # whoever is cancelled leaves it to the others that wait
             return await asyncio.shield(asyncio.wrap_future(step))
         return await self._perform(step, None)
