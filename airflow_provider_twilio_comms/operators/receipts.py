@@ -34,7 +34,8 @@ class TwilioReceiptsOperator(TwilioRedacted):
 
     A row is a recipient: operation, message, recipient (as ``redact`` says), channel used, status, Twilio's
     code and what to do about it (``verdict``), times. Four operations are read at a time. Of messages that
-    failed the reason is asked for one by one, a few at a time, unless an event has told it; ``code``, ``reason``, ``attempts``, ``sid`` and ``attempted_at`` are known of those.
+    failed the reason is asked for one by one, a few at a time, unless an event has told it; ``code``,
+    ``reason``, ``attempts``, ``sid`` and ``attempted_at`` are known of those.
     A row replaces the one with the same ``message_id``, an operation's in one transaction; a file is replaced
     as a whole, once all receipts are in. Running it again, once the last receipts are in, leaves one row for
     each message of these operations.
