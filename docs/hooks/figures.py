@@ -91,9 +91,9 @@ def _row(meaning: Meaning, kept: Mapping[str, Any]) -> str:
 
 _PAGE = """# Measurements
 
-These are the figures of the last `make bench`, which writes them to `docs/figures.json`; no other page
-states any. Everything ran on one machine, against the emulator: there is no network and no Twilio in between,
-so these are the costs of the client, and say nothing about Twilio's speed. They vary with the load of the
+These are the figures of the last `make bench`, which writes them to `docs/figures.json`; no other page has
+any. Everything ran on one machine, against the emulator: there is no network and no Twilio in between, so
+these are the costs of the client and say nothing about Twilio's speed. They vary with the load of the
 machine, by a fifth and more. Waits were measured with one event loop, polls every 5 s, an emulator that
 answers after 50 ms and operations that finish within 30 s.
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PYTHON = blocks("python", "py")
 DAGS = [block for block in PYTHON if re.search(r"^with DAG\(", block.text, re.M) and block.only != "parsed"]
 BOOKINGS = "phone,name,time\n+12025550101,Ines,19:30\n+12025550102,,20:00\n"
-LANGUAGES = {"python", "py", "bash", "json", "ini", "sql", "text", "dockerfile", "yaml", ""}
+LANGUAGES = {"python", "py", "bash", "json", "ini", "sql", "text", "dockerfile", "yaml", "csv", ""}
 
 
 def test_every_block_is_in_a_language_that_is_looked_at() -> None:
@@ -65,7 +65,9 @@ def imported(block: Block, folder: Path) -> list[DAG]:
     assert code != text
     file = folder / f"{Path(block.page).stem}_{block.line}.py"  # Airflow keeps a DAG's source
     file.write_text(code)
-    exec(compile(code, str(file), "exec"), {"DAG": Kept})
+    for data in blocks("csv"):
+        (folder / Path(data.title).name).write_text(data.text)
+    exec(compile(code, str(file), "exec"), {"DAG": Kept, "__file__": str(file)})
     return made
 
 
