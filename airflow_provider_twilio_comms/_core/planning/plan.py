@@ -55,8 +55,8 @@ class Guard(Protocol):
     def admit(self, part: int, people: Mapping[int, Any]) -> dict[int, str]:
         """The places of those who may not be texted, with the reason."""
 
-    def refused(self, part: int, people: Mapping[int, Any]) -> None:
-        """Hear that Twilio did not take the messages to these."""
+    def refused(self, part: int, people: Mapping[int, Any], codes: Sequence[str] = ()) -> None:
+        """Hear that Twilio did not take the messages to these, and by which code, by place, if it said so."""
 
 
 @dataclass
