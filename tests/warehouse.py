@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -16,9 +18,14 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
     from tests.postgres import Postgres
 
-__all__ = ["SECRET", "Warehouse", "in_postgres", "in_sqlite", "linked"]
+__all__ = ["SECRET", "Warehouse", "hashed", "in_postgres", "in_sqlite", "linked"]
 
 SECRET = "a-secret-of-sixteen-or-more"
+
+
+def hashed(number: str) -> str:
+    """The hash of a number, as a user's own database would make it."""
+    return hmac.new(SECRET.encode(), number.encode(), hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True)

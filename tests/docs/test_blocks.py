@@ -20,6 +20,7 @@ from airflow_provider_twilio_comms.provider_info import get_provider_info
 from tests.conftest import environment
 from tests.dist.build import NAME, VERSION
 from tests.docs.blocks import PAGES, ROOT, Block, blocks
+from tests.warehouse import SECRET
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -80,7 +81,7 @@ def test_a_dag_runs(
     (tmp_path / "bookings" / "people.csv").write_text(BOOKINGS)
     if "sql_conn_id" in block.text:
         tables(request.getfixturevalue("postgres"))
-    connection = emulator.connection_json(default_sender="+15005550006")
+    connection = emulator.connection_json(default_sender="+15005550006", hash_secret=SECRET)
     with environment(AIRFLOW_CONN_TWILIO_DEFAULT=connection):
         made = imported(block, tmp_path)
         assert made

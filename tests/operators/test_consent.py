@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow_provider_twilio_comms._core.campaigns.consent import ConsentEvent, event
 from airflow_provider_twilio_comms._tasks.sql_loading import loading
 from airflow_provider_twilio_comms.emulator.faults import Fault
+from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
 from airflow_provider_twilio_comms.exceptions import InvalidInput, RateLimited, TwilioError
 from airflow_provider_twilio_comms.operators.preflight import TwilioPreflightOperator
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
@@ -22,7 +24,7 @@ from tests.fakes import MemoryStore, context
 from tests.operators.bulk_sends import bulk, texted
 from tests.operators.classic_sends import classic
 from tests.operators.runs import a_run, received, report
-from tests.warehouse import SECRET, Warehouse, in_postgres, in_sqlite, linked
+from tests.warehouse import SECRET, Warehouse, hashed, in_postgres, in_sqlite, linked
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
@@ -51,8 +53,6 @@ def sqlite(tmp_path: Path, emulator: Running) -> Iterator[Warehouse]:
 
 def say(kind: str, *numbers: str, hour: int = 9) -> None:
     """Write to the table what people want, the last one of them as a hash."""
-    from tests.operators.test_opt_outs import hashed
-
     at = datetime(2026, 11, 1, hour, tzinfo=timezone.utc)
     people = [*numbers[:-1], hashed(numbers[-1])]
     with loading("warehouse", "opt_outs", ConsentEvent, "event_id", create=True) as write:
@@ -237,6 +237,22 @@ def test_who_opts_out_while_it_is_sent_is_left_out(emulator: Running, sqlite: Wa
     assert received(emulator) == NUMBERS[2:15]
     assert result
     assert (result["recipients"], result["rejected"], len(result["operation_ids"])) == (13, 7, 3)
+
+
+@pytest.mark.parametrize("make", [classic, single])
+def test_who_is_refused_by_twilio_for_an_opt_out_is_noted(
+    emulator: Running, warehouse: Warehouse, make: Any
+) -> None:
+    """Twilio heard a STOP that the table does not know of yet."""
+    with emulator.twilio.lock:
+        receive(emulator.twilio, Arrival(from_=NUMBERS[7], to="+15005550006", body="STOP"))
+    fails = pytest.raises(AirflowFailException, match="21610") if make is single else nullcontext()
+    with fails:
+        make(NUMBERS).execute(a_run())
+    rows = warehouse.execute("SELECT person, source, code FROM opt_outs WHERE code = 21610")
+    assert rows == [(hashed(NUMBERS[7]), "send", 21610)]
+    make(NUMBERS, send_key="another").execute(a_run())
+    assert received(emulator) == [*NUMBERS[2:7], *NUMBERS[8:]]
 
 
 def test_stored_people_whom_it_cannot_see_are_refused(emulator: Running, sqlite: Warehouse) -> None:

@@ -199,6 +199,9 @@ def test_an_own_claim_that_was_not_given_for_hours_is_taken_anew(tmp_path: Path)
         assert mine.take([person], 2.5 * DAY) == set(), "another one has come before"
         mine.release()
         assert other.take([person], 2.5 * DAY) == {person}
+        assert mine.take([person], 9 * DAY) == {person}
+        assert mine.take([person], 5 * DAY) == {person}, "it goes out earlier than was planned"
+        assert other.take([person], 5 * DAY) == set()
         database.close()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import time
 from collections.abc import Iterator
@@ -25,7 +23,7 @@ from airflow_provider_twilio_comms.operators.opt_outs import TwilioOptOutsOperat
 from tests.conftest import environment
 from tests.fakes import context
 from tests.transfers.logged import day, log
-from tests.warehouse import SECRET, Warehouse, in_postgres, in_sqlite, linked
+from tests.warehouse import SECRET, Warehouse, hashed, in_postgres, in_sqlite, linked
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
@@ -47,10 +45,6 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path, emulator: Running)
 def sqlite(tmp_path: Path, emulator: Running) -> Iterator[Warehouse]:
     with in_sqlite(tmp_path) as found, linked(emulator):
         yield found
-
-
-def hashed(number: str) -> str:
-    return hmac.new(SECRET.encode(), number.encode(), hashlib.sha256).hexdigest()
 
 
 def refresh(context_: Any = None, **kwargs: Any) -> dict[str, Any]:

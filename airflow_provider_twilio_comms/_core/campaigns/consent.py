@@ -177,6 +177,18 @@ class ConsentTable:
             found += [(names[str(person)], str(kind), moment_of(at)) for person, kind, at in rows]
         return opted_out(found)
 
+    def add(self, number: str, code: int) -> None:
+        """Note that Twilio refused a message now, since the person has opted out."""
+        person = self._hashed(number) if self._hashed else number
+        found = event("stop", person, datetime.now(timezone.utc), "send", code)
+        if self._session.select(f"SELECT 1 FROM {self._table} WHERE event_id = ?", (found.event_id,)):
+            return
+        self._session.execute(
+            f"INSERT INTO {self._table} (event_id, kind, person, happened_at, source, code) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (found.event_id, found.kind, person, found.happened_at.isoformat(), found.source, code),
+        )
+
     def _check_key(self) -> None:
         """Refuse a table of hashes that were made with another key: nobody would be found in it."""
         if self._checked:

@@ -125,7 +125,7 @@ class Claims:
             "WHERE o.person = v.column1), 0) + 1, v.column2, ?, 0, ? "
             f"FROM (VALUES {values}) AS v "
             f"WHERE NOT EXISTS (SELECT 1 FROM {self.table} o WHERE o.person = v.column1 "
-            "AND o.claim = v.column2 AND (o.given = 1 OR o.claimed_at >= ?)) "
+            "AND o.claim = v.column2 AND (o.given = 1 OR (o.claimed_at >= ? AND o.claimed_at <= ?))) "
             f"AND (SELECT COUNT(*) FROM {self.table} o WHERE o.person = v.column1 "
             "AND o.claim <> v.column2 AND o.claimed_at > ? AND o.claimed_at < ?) < ? "
             "ON CONFLICT DO NOTHING",
@@ -134,6 +134,7 @@ class Claims:
                 at,
                 *(each for pair in pairs for each in pair),
                 at - FRESH,
+                at + FRESH,
                 start,
                 end,
                 self.cap.messages,
@@ -146,8 +147,8 @@ class Claims:
         marks = ", ".join("?" * len(people))
         rows = self.session.select(
             f"SELECT claim FROM {self.table} WHERE person IN ({marks}) AND send = ? "
-            "AND (given = 1 OR claimed_at >= ?)",
-            [*people, self.send, at - FRESH],
+            "AND (given = 1 OR (claimed_at >= ? AND claimed_at <= ?))",
+            [*people, self.send, at - FRESH, at + FRESH],
         )
         return {str(row[0]) for row in rows}
 

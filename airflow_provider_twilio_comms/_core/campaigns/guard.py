@@ -6,17 +6,22 @@ try, by which others have opted out, finds what was sent. The bodies are cut whe
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
+from airflow_provider_twilio_comms._core.campaigns.consent import refuses
 from airflow_provider_twilio_comms._core.campaigns.frequency import Claims, Wanted
 from airflow_provider_twilio_comms._core.planning.plan import Chunk, Plan
 from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet, key_of
 from airflow_provider_twilio_comms._core.recipients.reader import Reject
 from airflow_provider_twilio_comms._core.sending.ledger import BARRED
+from airflow_provider_twilio_comms.exceptions import TwilioError
+
+log: logging.Logger = logging.getLogger(__name__)
 
 OPTED_OUT, CAPPED = "opted_out", "frequency_cap"
 BEFORE = "left_out"  # of a part that an earlier try began
@@ -24,9 +29,11 @@ _PROBLEMS = {OPTED_OUT: "has opted out", CAPPED: "got as many messages as freque
 
 
 class Consent(Protocol):
-    """Who has opted out, of so many numbers."""
+    """Who has opted out, of so many numbers; and a place to note that Twilio said so."""
 
     def refused(self, numbers: Sequence[str]) -> set[str]: ...
+
+    def add(self, number: str, code: int) -> None: ...
 
 
 class Begun(Protocol):
@@ -79,6 +86,7 @@ class CampaignGuard:
         self._again: dict[tuple[int, int, str], int] = {}  # of a number's second message 1, and so on
         self._before: dict[int, Counter[str]] = {}
         self._chunks: dict[int, Chunk] = {}
+        self._told: set[tuple[str, ...]] = set()  # of whom Twilio said that they have opted out
 
     def screen(
         self,
@@ -129,10 +137,26 @@ class CampaignGuard:
             self._claims.give(self._wanted(part, stay))
         return out
 
-    def refused(self, part: int, people: Mapping[int, Person]) -> None:
-        """Hear that Twilio did not take the messages to these people of a part."""
+    def refused(self, part: int, people: Mapping[int, Person], codes: Sequence[str] = ()) -> None:
+        """Hear that Twilio did not take the messages to these people of a part.
+
+        Whom a code of ``codes``, which has one for each place, calls an opt-out is noted as one.
+        """
         if self._claims is not None and people:
             self._claims.take_back(self._wanted(part, people))
+        for place, person in people.items() if self._consent is not None and codes else ():
+            code = int(codes[place]) if codes[place].isdecimal() else None
+            if code is not None and refuses(code) and person.numbers not in self._told:
+                self._told.add(person.numbers)
+                self._note(person.numbers, code)
+
+    def _note(self, numbers: Sequence[str], code: int) -> None:
+        assert self._consent is not None
+        try:
+            for number in numbers:
+                self._consent.add(number, code)
+        except TwilioError as error:  # the send is more important: Twilio itself holds these back
+            log.warning("An opt-out that Twilio answered with (%d) could not be noted: %s", code, error)
 
     def release(self) -> None:
         """Release what was claimed and not given to Twilio."""

@@ -55,8 +55,8 @@ class Guard(Protocol):
     def admit(self, part: int, people: Mapping[int, Any]) -> dict[int, str]:
         """The places of those who may not be texted, with the reason."""
 
-    def refused(self, part: int, people: Mapping[int, Any]) -> None:
-        """Hear that Twilio did not take the messages to these."""
+    def refused(self, part: int, people: Mapping[int, Any], codes: Sequence[str] = ()) -> None:
+        """Hear that Twilio did not take the messages to these, and by which code, by place, if it said so."""
 
 
 @dataclass
@@ -158,7 +158,6 @@ def planned(
     """
     spoolfile = Spooled(spool)
     cutter = _Cutter(spoolfile, MAX_BODY - envelope, at_most, keep_rows)
-    equal: set[int] = set()  # rows that are taken out of their chunk again
     reasons: Counter[str] = Counter()
     shown: list[Reject] = []
     done = 0
@@ -170,7 +169,7 @@ def planned(
         reject(found)
 
     def leave_out_equal(found: Reject) -> None:
-        equal.add(found.row)
+        cutter.drop_row(found.row)
         leave_out(found)
 
     with spooled() as waiting:
@@ -190,8 +189,7 @@ def planned(
     plan = Plan(chunks, done, dict(reasons), reader.lacking, spoolfile.read)
     plan.people, plan.at_most = cutter.people, at_most
     plan.absent = tuple(name for name, count in reader.lacking.items() if count == reader.checked)
-    left = filter(None, ([row for row in each if row not in equal] for each in cutter.rows))
-    plan.source_rows = dict(zip((chunk.number for chunk in chunks), left, strict=False))
+    plan.source_rows = cutter.source_rows(chunks)
     return plan
 
 
@@ -283,7 +281,8 @@ class _Cutter:
     def __init__(self, spool: Spooled, limit: int, at_most: int, keep_rows: bool) -> None:
         self._spool = spool
         self._keep_rows = keep_rows
-        self.rows: list[array[int]] = []  # of each chunk's recipients
+        self._rows: list[array[int]] = []  # of each chunk's recipients
+        self._dropped: set[int] = set()
         self._limit = limit
         self._at_most = at_most
         self.people = 0  # the sum of everyone's checksum, so that order and chunks do not count
@@ -301,6 +300,16 @@ class _Cutter:
         for zones in sorted(self._open):
             self._cut(zones)
         return self._chunks
+
+    def drop_row(self, row: int) -> None:
+        """Hear that the recipient of a row was taken out of its chunk again."""
+        if self._keep_rows:
+            self._dropped.add(row)
+
+    def source_rows(self, chunks: Iterable[Chunk]) -> dict[int, Sequence[int]]:
+        """The rows of each chunk's recipients; a chunk of which all were taken out is not among them."""
+        left = filter(None, ([row for row in each if row not in self._dropped] for each in self._rows))
+        return dict(zip((chunk.number for chunk in chunks), left, strict=False))
 
     def _add(self, zones: tuple[str, ...], recipients: Sequence[Any], rows: Sequence[int]) -> None:
         """Whole batches while they fit, one by one where a chunk ends."""
@@ -343,7 +352,7 @@ class _Cutter:
         self._spool.close(chunk, done.pieces)
         self._chunks.append(chunk)
         if self._keep_rows:
-            self.rows.append(done.rows)
+            self._rows.append(done.rows)
 
 
 def _invalid(shown: list[Reject], rejected: int, rows: int) -> InvalidInput:

@@ -322,7 +322,7 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         self._bodies[part.number] = msgspec.Raw(b"[" + b",".join(stay) + b"]")
         return replace(part, count=len(stay)) if stay else None
 
-    def not_given(self, part: Chunk) -> None:
+    def not_given(self, part: Chunk, error: TwilioError) -> None:
         if self.guard is not None:
             self.guard.refused(part.number, dict(enumerate(people_of(self.plan, part))))
 

@@ -376,7 +376,7 @@ class ClassicSend(PlannedSend[Chunk]):
             state = "assumed"
         if self.guard is not None and batch.people:
             untaken = [at for at, what in enumerate(batch.places) if what in UNTAKEN or what.isdecimal()]
-            self.guard.refused(batch.part.number, self._persons(batch, untaken))
+            self.guard.refused(batch.part.number, self._persons(batch, untaken), batch.places)
         part = batch.part
         before = batch.entry or Entry("sending", part.fingerprint, part.count, part=part.number)
         self.last = not (self._waiting or self._open) and self.shared is None

@@ -237,8 +237,8 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
         """The part without those who may not be texted any more; None where nobody is left."""
         return part
 
-    def not_given(self, part: P) -> None:
-        """Hear that Twilio did not take a part."""
+    def not_given(self, part: P, error: TwilioError) -> None:
+        """Hear that Twilio did not take a part, and why."""
 
     def as_sent(self, part: P, entry: Entry) -> P:
         """The part with as many people as it was sent to by an earlier try."""
@@ -338,7 +338,7 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
             return
         if isinstance(error, (ApiError, Refused, TransportFailed)) and not_taken(error):
             self.ledger.settled(replace(entry, state="refused"))
-            self.not_given(part)
+            self.not_given(part, error)
             self.counting("refused", part.count, verdict=verdict_of(error))
         raise error
 

@@ -172,9 +172,10 @@ class MessageSend(SendOnce[Part, Message]):
         self._left_out += 1
         return None
 
-    def not_given(self, part: Part) -> None:
+    def not_given(self, part: Part, error: TwilioError) -> None:
         if self.guard is not None:
-            self.guard.refused(self._chunks[part.number], self._person(part))
+            codes = [str(getattr(error, "code", ""))]
+            self.guard.refused(self._chunks[part.number], self._person(part), codes)
 
     def _person(self, part: Part) -> dict[int, Person]:
         return {0: Person(part.to.rpartition(":")[2])}
