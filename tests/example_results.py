@@ -93,9 +93,19 @@ def message_log(emulator: Running, run: DagRun, folder: Path) -> None:
     assert days == {(TODAY - timedelta(days=before)).date() for before in range(1, 31)}
 
 
+def channel_fallback(emulator: Running, run: DagRun, folder: Path) -> None:
+    """The one without WhatsApp gets a text, and nobody else."""
+    sent, text = xcom(run, "whatsapp"), xcom(run, "text")
+    assert sent["codes"] == {"63003": 1}
+    assert (text["recipients"], text["stats"]["delivered"]) == (1, 1)
+    texted = emulator.twilio.ledger.to_dict()["recipients"]
+    assert texted == {"+12025550101": 1, "+12035559337": 2, "+12045550102": 1}
+
+
 CHECKS: dict[str, Callable[[Running, DagRun, Path], None]] = {
     "twilio_sql_reminders": reminders,
     "twilio_backfill": thanks,
     "twilio_message_log": message_log,
     "twilio_people": lapsed_customers,
+    "twilio_channel_fallback": channel_fallback,
 }
