@@ -167,6 +167,15 @@ def twice_a_week(emulator: Running, run: DagRun, folder: Path) -> None:
     assert emulator.twilio.ledger.to_dict()["recipients"] == {f"+1202555010{n}": 2 for n in (1, 2, 3)}
 
 
+def channel_fallback(emulator: Running, run: DagRun, folder: Path) -> None:
+    """The one without WhatsApp gets a text, and nobody else."""
+    sent, text = xcom(run, "whatsapp"), xcom(run, "text")
+    assert sent["codes"] == {"63003": 1}
+    assert (text["recipients"], text["stats"]["delivered"]) == (1, 1)
+    texted = emulator.twilio.ledger.to_dict()["recipients"]
+    assert texted == {"+12025550101": 1, "+12035559337": 2, "+12045550102": 1}
+
+
 CHECKS: dict[str, Callable[[Running, DagRun, Path], None]] = {
     "twilio_sql_reminders": reminders,
     "twilio_backfill": thanks,
@@ -182,4 +191,5 @@ CHECKS: dict[str, Callable[[Running, DagRun, Path], None]] = {
     "twilio_recipe_opt_outs_campaign": opt_outs,
     "twilio_opt_outs": opted_out,
     "twilio_frequency_cap": twice_a_week,
+    "twilio_channel_fallback": channel_fallback,
 }
