@@ -31,7 +31,6 @@ from airflow_provider_twilio_comms.exceptions import (
     scrub,
 )
 from airflow_provider_twilio_comms.hooks import _metrics
-from airflow_provider_twilio_comms.links.console import KEY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -375,8 +374,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     def _wait(self, context: Context, sent: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
         context["ti"].xcom_push(SENT, sent)
-        if sent["operation_ids"]:
-            context["ti"].xcom_push(KEY, self.hook.config.messages_page(sent["operation_ids"][0]))
+        self.leave_link(context, next(iter(sent["operation_ids"]), None))
         if "messages" in sent:
             from airflow_provider_twilio_comms._tasks.classic import check_accepted
 

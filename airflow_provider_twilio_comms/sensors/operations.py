@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
 from airflow_provider_twilio_comms._tasks.arguments import ids_of, one_of
-from airflow_provider_twilio_comms.links.console import KEY, TwilioConsoleLink
+from airflow_provider_twilio_comms.links.console import TwilioConsoleLink
 from airflow_provider_twilio_comms.sensors._base import TwilioSensor
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class TwilioOperationSensor(TwilioSensor):
         )
 
     def linked(self, context: Context) -> None:
-        context["ti"].xcom_push(KEY, self.hook.config.messages_page(self.task_wait.operation_ids[0]))
+        self.leave_link(context, self.task_wait.operation_ids[0])
 
     def judged(self, outcome: Outcome | dict[str, Any]) -> dict[str, Any]:
         stats = self.task_wait.verdict(outcome, self.hook)
