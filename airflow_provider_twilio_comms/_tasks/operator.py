@@ -13,7 +13,7 @@ from airflow.sdk import BaseOperator, XComArg, get_current_context
 from airflow.sdk.definitions.context import render_template
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_twilio_comms._core.xcom_keys import OUTCOME
+from airflow_provider_twilio_comms._core.xcom_keys import MARK, OUTCOME
 from airflow_provider_twilio_comms._tasks.arguments import one_of
 from airflow_provider_twilio_comms.exceptions import (
     ApiError,
@@ -28,6 +28,8 @@ from airflow_provider_twilio_comms.exceptions import (
 )
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from airflow_provider_twilio_comms._core.privacy import Redact, Redaction
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
@@ -54,15 +56,26 @@ PADDING = timedelta(minutes=10)  # Airflow's own time-out of a deferral is only 
 
 
 class TwilioTask(NumbersStayText):
-    """The connection of an operator or sensor."""
+    """The connection of an operator or sensor, and the link that it may leave."""
 
     twilio_conn_id: str
+    has_link = False  # if there is something to read for TwilioConsoleLink
 
     @cached_property
     def hook(self) -> TwilioHook:
         from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
         return TwilioHook(self.twilio_conn_id)
+
+    def leave_link(self, context: Context, sid: str | None) -> None:
+        """Leave in XCom what ``TwilioConsoleLink`` shows: the page of an operation or message, or nothing."""
+        context["ti"].xcom_push(MARK, self.hook.config.messages_page(sid) if sid else "")
+        self.has_link = True
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Airflow's way in after a deferral, before which a link was left."""
+        self.has_link = True
+        return super().resume_execution(next_method, next_kwargs, context)  # type: ignore[misc]
 
 
 class TwilioOperator(TwilioTask, BaseOperator):

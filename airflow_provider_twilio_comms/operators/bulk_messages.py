@@ -29,7 +29,6 @@ from airflow_provider_twilio_comms.exceptions import (
     TwilioError,
     scrub,
 )
-from airflow_provider_twilio_comms.links.console import KEY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -311,8 +310,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         if not sent["recipients"]:
             self.log.warning("Nobody of this send may be texted any more: nothing was sent")
             return self._result(context, sent, "ACCEPTED")
-        if sent["operation_ids"]:
-            context["ti"].xcom_push(KEY, self.hook.config.messages_page(sent["operation_ids"][0]))
+        self.leave_link(context, next(iter(sent["operation_ids"]), None))
         if "messages" in sent:
             from airflow_provider_twilio_comms._tasks.generations.classic import check_accepted
 

@@ -16,7 +16,6 @@ from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
 from airflow_provider_twilio_comms._tasks.send_operator import TwilioSendOperator
 from airflow_provider_twilio_comms.exceptions import InvalidInput, SendUncertain
 from airflow_provider_twilio_comms.hooks import _metrics
-from airflow_provider_twilio_comms.links.console import KEY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -241,8 +240,7 @@ class TwilioSendMessageOperator(TwilioSendOperator):
         from airflow_provider_twilio_comms._tasks.waiting import tell_accepted
 
         context["ti"].xcom_push(SENT, sids)
-        if sids:
-            context["ti"].xcom_push(KEY, self.hook.config.messages_page(sids[0]))
+        self.leave_link(context, sids[0] if sids else None)
         known = self._sending.statuses if self._sending else {}
         if self.wait_for == "queued":
             tell_accepted(len(sids), recipients, "queued")

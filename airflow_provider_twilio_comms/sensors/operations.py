@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
 from airflow_provider_twilio_comms._tasks.arguments import ids_of, one_of, renamed
-from airflow_provider_twilio_comms.links.console import KEY, TwilioConsoleLink
+from airflow_provider_twilio_comms.links.console import TwilioConsoleLink
 from airflow_provider_twilio_comms.sensors._base import TwilioSensor
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class TwilioOperationSensor(TwilioSensor):
         )
 
     def linked(self, context: Context) -> None:
-        context["ti"].xcom_push(KEY, self.hook.config.messages_page(self.task_wait.operation_ids[0]))
+        self.leave_link(context, self.task_wait.operation_ids[0])
 
     def look(self, wait: Wait) -> Flow[Outcome | None]:
         from airflow_provider_twilio_comms._core.waiting.operations import polled_ahead

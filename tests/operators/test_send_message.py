@@ -12,10 +12,10 @@ import pytest
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_twilio_comms._core.xcom_keys import MARK
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.emulator.classic.outbox import Message, Messages
 from airflow_provider_twilio_comms.exceptions import InvalidInput, WaitTimedOut
-from airflow_provider_twilio_comms.links.console import KEY
 from airflow_provider_twilio_comms.operators.messaging_services import TwilioMessagingServiceOperator
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
 from tests.conftest import environment
@@ -53,7 +53,7 @@ def test_one_message_is_sent_and_delivered(emulator: Running) -> None:
 def test_a_person_finds_it_at_twilio(emulator: Running) -> None:
     values = context(MemoryStore())
     (sid,) = message().execute(values)["sids"]
-    assert values["ti"].xcoms[KEY] == f"{emulator.url}/?search={sid}"
+    assert values["ti"].xcoms[MARK] == f"{emulator.url}/?search={sid}"
     console = Config("AC" + "0" * 32, "AC" + "0" * 32, "secret").messages_page(sid)
     assert console == f"https://www.twilio.com/console/sms/logs/{sid}"
 
