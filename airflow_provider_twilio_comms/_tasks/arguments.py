@@ -31,9 +31,11 @@ def send_at_of(given: datetime | str | None) -> datetime | str | None:
     if isinstance(given, datetime) or (
         isinstance(given, str) and given.strip() and not _holds_template(given)
     ):
-        from airflow_provider_twilio_comms.api._forms import valid
+        from airflow_provider_twilio_comms._core.sending.bulk import parse_moment
+        from airflow_provider_twilio_comms.api._times import aware
 
-        valid("send_at", given.strip() if isinstance(given, str) else given, datetime)
+        if (moment := parse_moment(given)) is not None:
+            aware("send_at", moment)
     return given
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import time
@@ -33,6 +34,9 @@ def resolved(recipients: Any) -> Any:
         return recipients
     if not recipients.strip():
         raise InvalidInput.at("recipients", "the path is empty", "Check the template that renders to it")
+    if re.fullmatch(r"[\[\s'\"]*\+?\d[\d\s()+.,;'\"-]*\]?\s*", recipients):
+        fix = "Give a list of texts: ['+1...', '+1...']; of a template, use the task's output instead"
+        raise InvalidInput.at("recipients", "is a text of numbers, where a path is expected", fix)
     from airflow.sdk import ObjectStoragePath
 
     return ObjectStoragePath(recipients.strip())

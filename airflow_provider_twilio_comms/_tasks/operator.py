@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import cached_property
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from airflow.sdk import BaseOperator, XComArg, get_current_context
 from airflow.sdk.definitions.context import render_template
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_twilio_comms._core.missing_packages import explain_missing
 from airflow_provider_twilio_comms._core.xcom_keys import OUTCOME
 from airflow_provider_twilio_comms._tasks.arguments import one_of
 from airflow_provider_twilio_comms.exceptions import (
     ApiError,
+    AuthenticationFailed,
     DeliveryFailed,
     InvalidInput,
     Refused,
@@ -140,24 +143,52 @@ def _resolved(value: Any, context: Any) -> Any:
     return value
 
 
-@contextmanager
-def failing_fast() -> Iterator[None]:
-    """Fail the task at once where no retry can help; leave the rest to the task's retries."""
+def failing_fast() -> AbstractContextManager[None]:
+    """Fail the task at once where no retry can help; leave the rest to the task's retries.
+
+    An error says what happened and what to do, so the log shows it once, without the frames below the task
+    and without the errors of HTTP libraries that it came from.
+    """
+    return _FailingFast()
+
+
+class _FailingFast:
+    """A class, since a generator would restore the frames."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, TwilioError):
+            if isinstance(error, DeliveryFailed) and error.operation_ids:
+                _left(error)
+            if _final(error):
+                raise AirflowFailException(f"{type(error).__name__}: {error}{_connection(error)}") from None
+            raise error.with_traceback(None) from None
+        if missing := explain_missing(error):
+            raise AirflowFailException(missing) from None
+
+
+def _running() -> Any:
+    """The running task instance; None where no task runs."""
     try:
-        yield
-    except TwilioError as error:
-        if isinstance(error, DeliveryFailed) and error.operation_ids:
-            _left(error)
-        if _final(error):
-            raise AirflowFailException(f"{type(error).__name__}: {error}") from error
-        raise
+        return get_current_context()["ti"]
+    except RuntimeError:
+        return None
+
+
+def _connection(error: TwilioError) -> str:
+    """Name the connection where Twilio does not accept it."""
+    name = getattr(getattr(_running(), "task", None), "twilio_conn_id", None)
+    return f". Check the connection {name!r}" if name and isinstance(error, AuthenticationFailed) else ""
 
 
 def _left(error: DeliveryFailed) -> None:
     """Leave the counts in XCom: a task that fails has no result."""
-    try:
-        ti: Any = get_current_context()["ti"]
-    except RuntimeError:  # no task is running
+    ti = _running()
+    if ti is None:
         return
     counts = {"operation_ids": error.operation_ids, "stats": error.stats, "codes": error.codes}
     try:

@@ -289,9 +289,11 @@ class MessageSend(SendOnce[Part, Message]):
         told = "; ".join(_numbered(numbers, text) for text, numbers in list(alike.items())[:KINDS])
         if len(alike) > KINDS:
             told += f"; and {len(alike) - KINDS} other errors"
+        unknown = sum(isinstance(error, SendUncertain) for error in self.failures.values())
+        doubt = f" (of {unknown} of them nobody knows)" if unknown else ""
         text = (
-            f"{len(self.failures)} of {len(self.message.to)} messages were not sent, or nobody knows. {told}"
-            f". Sent were {self.sent}" + (f": {', '.join(self.ids[:SHOWN])}" if self.ids else "")
+            f"{len(self.failures)} of {len(self.message.to)} messages could not be sent{doubt}. {told}. "
+            + (f"{self.sent} were sent: {', '.join(self.ids[:SHOWN])}" if self.ids else "None was sent")
         )
         return type(worst)(text, **{name: getattr(worst, name) for name in worst.fields})
 
