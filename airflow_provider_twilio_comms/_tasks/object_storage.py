@@ -183,12 +183,13 @@ def _uploaded(target: ObjectStoragePath, field: str) -> Iterator[IO[bytes]]:
     It has no name, so that a killed worker leaves nobody's data on its disk; the upload opens it by its
     descriptor.
     """
+    storage = target.fs  # where its package is missing, that is known before anything is written
     with TemporaryFile() as file:
         yield file
         file.flush()
         file.seek(0)
         try:
-            target.fs.put_file(f"/dev/fd/{file.fileno()}", target.path)
+            storage.put_file(f"/dev/fd/{file.fileno()}", target.path)
         except (FileNotFoundError, PermissionError) as error:
             raise _not_writable(field, error) from error
         except Exception as error:

@@ -1,4 +1,4 @@
-"""What every Twilio operator and sensor shares: the connection, and how errors end a task."""
+"""Base of every Twilio operator and sensor: the connection, hidden arguments, errors that end a task."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Hidden(Generic[T]):
         self.text = text
 
     def serialize(self) -> str | None:
-        """What Airflow stores and shows in its place."""
+        """The text that Airflow stores and shows in its place."""
         return None if self.value is None else "(hidden)"
 
     def __repr__(self) -> str:

@@ -40,7 +40,7 @@ class TwilioMergeOperator(BaseOperator):
 
 
 def merged(results: Iterable[Mapping[str, Any] | None]) -> dict[str, Any]:
-    """The sum of results; those of skipped tasks are None."""
+    """Add up results; those of skipped tasks are None."""
     done = [result for result in results if result is not None]
     counts: dict[str, int] = {}
     for result in done:
@@ -48,9 +48,7 @@ def merged(results: Iterable[Mapping[str, Any] | None]) -> dict[str, Any]:
             counts[name] = counts.get(name, 0) + count
     statuses = {result["status"] for result in done}
     messages = [result["messages"] for result in done if result.get("messages")]
-    messages = [result["messages"] for result in done if result.get("messages")]
     return {
-        **({"messages": messages} if messages else {}),
         "sends": len(done),
         "operation_ids": [each for result in done for each in result["operation_ids"]],
         "status": statuses.pop() if len(statuses) == 1 else "MIXED" if statuses else "NONE",

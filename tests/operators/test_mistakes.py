@@ -41,6 +41,8 @@ def refused(task: Any) -> str:
         (f"['{ADA}', '{ADA}']", {}, "of a template, use the task's output instead"),
         ("nowhere/people.csv", {}, "nowhere/people.csv cannot be read (No such file or directory)"),
         ("gs://bucket/people.csv", {}, "Install apache-airflow-providers-google on the workers"),
+        ([ADA], {"rejects_path": "gs://bucket/rejects"}, "Install apache-airflow-providers-google"),
+        ([ADA], {"snapshot_path": "gs://bucket/plans"}, "Install apache-airflow-providers-google"),
         ([ADA], {"content": "Hi {{ name | default('there') }}"}, "{{ name | default: 'there' }}"),
         ([ADA], {"content": "{% if x %}Hi"}, "{% if %} with {% endif %}"),
         ([ADA], {"wait_for": "delivered", "min_delivered": 95}, "such as 0.95"),

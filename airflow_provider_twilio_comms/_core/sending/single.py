@@ -50,7 +50,7 @@ _ALSO = str.maketrans(
 
 
 def alike(sent: str, shown: str, *, shortened: bool = False) -> bool:
-    """Whether Twilio may show ``shown`` for ``sent``, whose links it may have ``shortened``."""
+    """Tell whether Twilio may show ``shown`` for ``sent``, whose links it may have ``shortened``."""
     return _plain(sent, shortened) == _plain(shown.removeprefix(TRIAL), shortened)
 
 
@@ -246,7 +246,7 @@ class MessageSend(SendOnce[Part, Message]):
             yield messages.list(to=f"rcs:{to}", page_size=50)
 
     def _is(self, row: Message, to: str, texts: Iterable[str], start: datetime) -> bool:
-        """Whether a row can be the message: Twilio ignores filters that it does not know."""
+        """Tell whether a row can be the message: Twilio ignores filters that it does not know."""
         service, sender = self.message.service_sid, self.message.options.get("from_")
         own = row.messaging_service_sid == service if service else row.from_ == sender
         return (
@@ -279,7 +279,7 @@ class MessageSend(SendOnce[Part, Message]):
         return self._texts
 
     def _failure(self) -> TwilioError:
-        """One error for all that failed: of the kind that a later try may mend, if there is one."""
+        """Make one error of all that failed: of the kind that a later try may fix, if there is one."""
         worst = min(self.failures.values(), key=_hope)
         alike: dict[str, list[int]] = {}
         for number, error in self.failures.items():
@@ -314,7 +314,7 @@ def _hope(error: TwilioError) -> int:
 
 
 def started(since: float | None, ahead: timedelta | None, earliest: float | None) -> Flow[datetime]:
-    """When, by Twilio's clock, a message was made at the earliest. ``ahead`` is how far it is ahead of ours.
+    """The earliest time of a message by Twilio's clock, which is ``ahead`` of ours by so much.
 
     A time that is yet to come was noted by a clock that differs from this try's, so neither says anything:
     then any message since ``earliest``, when the run began, may be it.
@@ -328,7 +328,7 @@ def started(since: float | None, ahead: timedelta | None, earliest: float | None
 
 
 def timed(call: Call[Any]) -> Flow[tuple[timedelta | None, Any]]:
-    """What a call reads, and how far Twilio's clock is ahead of ours."""
+    """Make a call; returns how far Twilio's clock is ahead of ours, and what the call reads."""
 
     def read(reply: Reply) -> tuple[datetime | None, Any]:
         return when(reply.headers.get("date")), call.read(reply)
