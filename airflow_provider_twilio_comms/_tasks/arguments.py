@@ -31,9 +31,11 @@ def send_at_of(given: datetime | str | None) -> datetime | str | None:
     if isinstance(given, datetime) or (
         isinstance(given, str) and given.strip() and not _holds_template(given)
     ):
-        from airflow_provider_twilio_comms.api._forms import valid
+        from airflow_provider_twilio_comms._core.sending.bulk import parse_moment
+        from airflow_provider_twilio_comms.api._times import aware
 
-        valid("send_at", given.strip() if isinstance(given, str) else given, datetime)
+        if (moment := parse_moment(given)) is not None:
+            aware("send_at", moment)
     return given
 
 
@@ -51,22 +53,21 @@ def count_of(name: str, value: int, most: int) -> int:
     return value
 
 
-def renamed(old_name: str, old: Any, name: str, value: Any) -> Any:
-    """An argument under its name, or with a warning under the one before. Raises :class:`InvalidInput`."""
-    if old is None:
+def wait_for_of(value: Any, until: Any, default: str) -> Any:
+    """``wait_for`` of a sensor, or with a warning its old name ``until``. Raises :class:`InvalidInput`."""
+    if until is None:
         return value
-    if value is not None:
-        fix = f"Leave {old_name} out"
-        raise InvalidInput.at(old_name, f"is the old name of {name}, and both are given", fix)
+    if value != default:
+        raise InvalidInput.at("until", "is the old name of wait_for, and both are given", "Leave it out")
     from airflow.exceptions import AirflowProviderDeprecationWarning
 
-    text = f"{old_name} of sensors is {name} now, as operators have it; the old name will go"
+    text = "until of sensors is wait_for now, as operators have it; the old name will go"
     warnings.warn(text, AirflowProviderDeprecationWarning, stacklevel=4)
-    return old
+    return until
 
 
 def or_default(deferrable: bool | None) -> bool:
-    """Whether to wait in the triggerer: as the author says, else as the configuration does."""
+    """Decide whether to wait in the triggerer: as the author says, else as the configuration does."""
     if deferrable is not None:
         return deferrable
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))

@@ -1,22 +1,25 @@
-"""What every Twilio operator and sensor shares: the connection, and how errors end a task."""
+"""Base of every Twilio operator and sensor: the connection, hidden arguments, errors that end a task."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import cached_property
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from airflow.sdk import BaseOperator, XComArg, get_current_context
 from airflow.sdk.definitions.context import render_template
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_twilio_comms._core.missing_packages import explain_missing
 from airflow_provider_twilio_comms._core.xcom_keys import MARK, OUTCOME
 from airflow_provider_twilio_comms._tasks.arguments import one_of
 from airflow_provider_twilio_comms.exceptions import (
     ApiError,
+    AuthenticationFailed,
     DeliveryFailed,
     InvalidInput,
     Refused,
@@ -132,7 +135,7 @@ class Hidden(Generic[T]):
         self.text = text
 
     def serialize(self) -> str | None:
-        """What Airflow stores and shows in its place."""
+        """The text that Airflow stores and shows in its place."""
         return None if self.value is None else "(hidden)"
 
     def __repr__(self) -> str:
@@ -155,16 +158,45 @@ def _resolved(value: Any, context: Any) -> Any:
     return value
 
 
-@contextmanager
-def failing_fast() -> Iterator[None]:
-    """Fail the task at once where no retry can help; leave the rest to the task's retries."""
+def failing_fast() -> AbstractContextManager[None]:
+    """Fail the task at once where no retry can help; leave the rest to the task's retries.
+
+    An error says what happened and what to do, so the log shows it once, without the frames below the task
+    and without the errors of HTTP libraries that it came from.
+    """
+    return _FailingFast()
+
+
+class _FailingFast:
+    """A class, since a generator would restore the frames."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, TwilioError):
+            _leave(error)
+            if _final(error):
+                raise AirflowFailException(f"{type(error).__name__}: {error}{_connection(error)}") from None
+            raise error.with_traceback(None) from None
+        if missing := explain_missing(error):
+            raise AirflowFailException(missing) from None
+
+
+def _running() -> Any:
+    """The running task instance; None where no task runs."""
     try:
-        yield
-    except TwilioError as error:
-        _leave(error)
-        if _final(error):
-            raise AirflowFailException(f"{type(error).__name__}: {error}") from error
-        raise
+        return get_current_context()["ti"]
+    except RuntimeError:
+        return None
+
+
+def _connection(error: TwilioError) -> str:
+    """Name the connection where Twilio does not accept it."""
+    name = getattr(getattr(_running(), "task", None), "twilio_conn_id", None)
+    return f". Check the connection {name!r}" if name and isinstance(error, AuthenticationFailed) else ""
 
 
 def _leave(error: TwilioError) -> None:
@@ -172,9 +204,8 @@ def _leave(error: TwilioError) -> None:
 
     A task that fails has no result, and Airflow keeps no error. The XCom is deleted at the task's next try.
     """
-    try:
-        ti: Any = get_current_context()["ti"]
-    except RuntimeError:  # no task is running
+    ti = _running()
+    if ti is None:
         return
     outcome: dict[str, Any] = {"error": scrub(f"{type(error).__name__}: {error}")[:LONGEST_ERROR]}
     if isinstance(error, DeliveryFailed):

@@ -45,7 +45,7 @@ Suppressed = str | Sequence[Any] | Mapping[str, Any] | None
 
 
 class _Unaddressed(Protocol):
-    """What goes to everyone, as far as it is looked at before anybody is known."""
+    """The content and sender of a send, as far as they are looked at before anybody is known."""
 
     @property
     def envelope(self) -> int:
@@ -63,7 +63,7 @@ class _Unaddressed(Protocol):
         """The same, with what the content template says."""
 
     def text(self) -> Text:
-        """What each recipient's text will be."""
+        """The text of each recipient."""
 
 
 R = TypeVar("R", bound=_Unaddressed)
@@ -179,7 +179,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
             from airflow_provider_twilio_comms.retry_policy import TwilioRetryPolicy
 
             self.retry_policy: RetryPolicy | None = TwilioRetryPolicy()
-        self.send_at = send_at_of(send_at)
+        self.send_at: datetime | str | None = send_at_of(send_at)
         self.wait_for: str = one_of("wait_for", wait_for, *self.ends)
         self.timeout: float = duration_of("timeout", self.usual_timeout if timeout is None else timeout)
         self.poll_interval: float = duration_of(
@@ -236,7 +236,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
             raise
 
     def sent_before(self, context: Context) -> Any:
-        """What was sent before the deferral, as the task has kept it."""
+        """Read from XCom what was sent before the deferral."""
         ti = context["ti"]
         self._resumed = ti.xcom_pull(task_ids=self.task_id, key=SENT, map_indexes=ti.map_index)
         return self._resumed
@@ -270,7 +270,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
         return ledger_of(context, self.send_key, anew=self.on_clear == "resend", noun=self.noun)
 
     def settings(self, context: Context, ledger: Ledger, plan: Plan) -> dict[str, Any]:
-        """What a send under way has to know of its task."""
+        """Arguments of a send under way that come from its task."""
         from airflow_provider_twilio_comms._tasks.task_state import moved_here, shared_key_of
 
         return {
@@ -306,7 +306,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
         raise AirflowSkipException(f"{late}: nothing is sent")
 
     def schedule(self, send_at: datetime | None) -> Schedule:
-        """When each part goes out."""
+        """Make the schedule of the parts: send_at and quiet hours."""
         return Schedule(send_at, self.quiet_hours, self.schedule_ahead)
 
     def check_last(self, last: datetime, now: float) -> None:
@@ -319,7 +319,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
         raise NotImplementedError
 
     def reader(self, request: Any, config: Config) -> Reader:
-        """What makes recipients of them."""
+        """Make the reader that turns rows into recipients."""
         raise NotImplementedError
 
     @contextmanager
@@ -443,7 +443,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
         return allows
 
     def _asked_for_more(self, counting: bool) -> bool:
-        """Whether the author wants more than is usual."""
+        """Tell whether the author asked for a guard or a count beyond the defaults."""
         asked = (counting, *self._guarded, self.quiet_hours, self.purpose, self.guards)
         unusual = self.on_duplicate != self.usual_duplicates
         return any(asked) or unusual or self.limits.recipients is not None

@@ -40,7 +40,7 @@ class TwilioMergeOperator(BaseOperator):
 
 
 def merged(results: Iterable[Mapping[str, Any] | None]) -> dict[str, Any]:
-    """The sum of results; those of skipped tasks are None."""
+    """Add up results; those of skipped tasks are None."""
     done = [result for result in results if result is not None]
     statuses = {result["status"] for result in done}
     messages = [result["messages"] for result in done if result.get("messages")]

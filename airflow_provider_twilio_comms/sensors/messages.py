@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms._tasks.arguments import ids_of, renamed
+from airflow_provider_twilio_comms._tasks.arguments import ids_of, wait_for_of
 from airflow_provider_twilio_comms.sensors._base import TwilioSensor
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class TwilioMessageSensor(TwilioSensor):
     https://www.twilio.com/docs/messaging/api/message-resource#message-status-values
 
     :param sids: one SID, several, or a template or XComArg that gives them
-    :param wait_for: ``delivered`` (or read; left out, it is this), ``sent`` or ``queued`` (or better), or any
+    :param wait_for: ``delivered`` (or read), ``sent`` or ``queued`` (or better), or any
         other status, such as ``canceled``. Where a carrier gives no receipts, ``delivered`` never comes
     :param until: the old name of ``wait_for``
     :param deferrable: wait in the triggerer; ``[operators] default_deferrable`` if left out
@@ -48,14 +48,14 @@ class TwilioMessageSensor(TwilioSensor):
         self,
         *,
         sids: str | Sequence[str],
-        wait_for: MessageStatus | None = None,
+        wait_for: MessageStatus = "delivered",
         until: MessageStatus | None = None,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("poke_interval", 15.0)
         super().__init__(**kwargs)
         self.sids = sids
-        self.wait_for: str = renamed("until", until, "wait_for", wait_for) or "delivered"
+        self.wait_for: str = wait_for_of(wait_for, until, "delivered")
 
     def judged(self, outcome: MessageOutcome | dict[str, Any]) -> dict[str, Any]:
         statuses = self.task_wait.verdict(outcome, self.hook)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
-from airflow_provider_twilio_comms._tasks.arguments import ids_of, one_of, renamed
+from airflow_provider_twilio_comms._tasks.arguments import ids_of, one_of, wait_for_of
 from airflow_provider_twilio_comms.links.console import TwilioConsoleLink
 from airflow_provider_twilio_comms.sensors._base import TwilioSensor
 
@@ -42,7 +42,7 @@ class TwilioOperationSensor(TwilioSensor):
     https://www.twilio.com/docs/bulk-messaging/api/operation-resource
 
     :param operation_ids: one id, several, or a template or XComArg that gives them
-    :param wait_for: ``processed`` (left out, it is this) or ``delivered``
+    :param wait_for: ``processed`` or ``delivered``
     :param min_delivered: with ``delivered``, the share (0.98) or count (100) that has to arrive; else all
     :param max_failed: the share (0.02) or count (20) that may fail; if left out, 0.05 with
         ``wait_for="processed"``
@@ -60,7 +60,7 @@ class TwilioOperationSensor(TwilioSensor):
         self,
         *,
         operation_ids: str | Sequence[str],
-        wait_for: Literal["processed", "delivered"] | None = None,
+        wait_for: Literal["processed", "delivered"] = "processed",
         min_delivered: float | int | None = None,
         max_failed: float | int | None = None,
         until: Literal["processed", "delivered"] | None = None,
@@ -69,7 +69,7 @@ class TwilioOperationSensor(TwilioSensor):
         kwargs.setdefault("poke_interval", 30.0)
         super().__init__(**kwargs)
         self.operation_ids = operation_ids
-        wait_for = renamed("until", until, "wait_for", wait_for) or "processed"
+        wait_for = wait_for_of(wait_for, until, "processed")
         self.criteria: Criteria = Criteria(
             one_of("wait_for", wait_for, "processed", "delivered"), min_delivered, max_failed
         )

@@ -357,10 +357,11 @@ class _Cutter:
 
 def _invalid(shown: list[Reject], rejected: int, rows: int) -> InvalidInput:
     listed = "; ".join(f"row {found.row}, {found.field}: {found.problem}" for found in shown)
+    skip = ", or set on_invalid_recipient='skip' (and rejects_path to get them)" if rejected < rows else ""
     return InvalidInput(
         f"{rejected:,} of {rows:,} recipients are invalid, and nothing was sent. {listed}"
         + ("; ..." if rejected > len(shown) else "")
-        + ". Fix them, or set on_invalid_recipient='skip' (and rejects_path to get them)",
+        + f". Fix them{skip}",
         field=shown[0].field,
         row=shown[0].row,
     )

@@ -43,11 +43,23 @@ def _parsed(text: str) -> Any:
     try:
         return Environment().from_string(text)
     except LiquidError as error:
-        raise InvalidInput.at(
-            "content",
-            f"the text is no Liquid ({str(error).splitlines()[0]})",
-            "Write {% raw %} around braces",
-        ) from None
+        problem = f"the text is no Liquid ({str(error).splitlines()[0]})"
+        raise InvalidInput.at("content", problem, _fix_liquid(text)) from None
+
+
+_filter_of_jinja = re.compile(r"\|\s*\w+\s*\(")
+
+
+def _fix_liquid(text: str) -> str:
+    if _filter_of_jinja.search(text):
+        return (
+            "Liquid writes a filter's argument after a colon: {{ name | default: 'there' }}; what Airflow is "
+            "to render with Jinja takes render_content=True"
+        )
+    return (
+        "Close every {{ with }}, every {% with %}, and {% if %} with {% endif %}; {% raw %} and {% endraw %} "
+        "go around braces that are no Liquid"
+    )
 
 
 class _Needs:

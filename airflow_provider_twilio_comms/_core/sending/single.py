@@ -51,7 +51,7 @@ _ALSO = str.maketrans(
 
 
 def alike(sent: str, shown: str, *, shortened: bool = False) -> bool:
-    """Whether Twilio may show ``shown`` for ``sent``, whose links it may have ``shortened``."""
+    """Tell whether Twilio may show ``shown`` for ``sent``, whose links it may have ``shortened``."""
     return _plain(sent, shortened) == _plain(shown.removeprefix(TRIAL), shortened)
 
 
@@ -267,7 +267,7 @@ class MessageSend(SendOnce[Part, Message]):
             yield messages.list(to=f"rcs:{to}", page_size=50)
 
     def _is(self, row: Message, to: str, texts: Iterable[str], start: datetime) -> bool:
-        """Whether a row can be the message: Twilio ignores filters that it does not know."""
+        """Tell whether a row can be the message: Twilio ignores filters that it does not know."""
         service, sender = self.message.service_sid, self.message.options.get("from_")
         own = row.messaging_service_sid == service if service else row.from_ == sender
         return (
@@ -300,7 +300,7 @@ class MessageSend(SendOnce[Part, Message]):
         return self._texts
 
     def _failure(self) -> TwilioError:
-        """One error for all that failed: of the kind that a later try may mend, if there is one."""
+        """Make one error of all that failed: of the kind that a later try may fix, if there is one."""
         worst = min(self.failures.values(), key=_hope)
         alike: dict[str, list[int]] = {}
         for number, error in self.failures.items():
@@ -310,9 +310,11 @@ class MessageSend(SendOnce[Part, Message]):
         told = "; ".join(_numbered(numbers, text) for text, numbers in list(alike.items())[:KINDS])
         if len(alike) > KINDS:
             told += f"; and {len(alike) - KINDS} other errors"
+        unknown = sum(isinstance(error, SendUncertain) for error in self.failures.values())
+        doubt = f" (of {unknown} of them nobody knows)" if unknown else ""
         text = (
-            f"{len(self.failures)} of {len(self.message.to)} messages were not sent, or nobody knows. {told}"
-            f". Sent were {self.sent}" + (f": {', '.join(self.ids[:SHOWN])}" if self.ids else "")
+            f"{len(self.failures)} of {len(self.message.to)} messages could not be sent{doubt}. {told}. "
+            + (f"{self.sent} were sent: {', '.join(self.ids[:SHOWN])}" if self.ids else "None was sent")
         )
         return type(worst)(text, **{name: getattr(worst, name) for name in worst.fields})
 
@@ -333,7 +335,7 @@ def _hope(error: TwilioError) -> int:
 
 
 def started(since: float | None, ahead: timedelta | None, earliest: float | None) -> Flow[datetime]:
-    """When, by Twilio's clock, a message was made at the earliest. ``ahead`` is how far it is ahead of ours.
+    """The earliest time of a message by Twilio's clock, which is ``ahead`` of ours by so much.
 
     A time that is yet to come was noted by a clock that differs from this try's, so neither says anything:
     then any message since ``earliest``, when the run began, may be it.
@@ -347,7 +349,7 @@ def started(since: float | None, ahead: timedelta | None, earliest: float | None
 
 
 def timed(call: Call[Any]) -> Flow[tuple[timedelta | None, Any]]:
-    """What a call reads, and how far Twilio's clock is ahead of ours."""
+    """Make a call; returns how far Twilio's clock is ahead of ours, and what the call reads."""
 
     def read(reply: Reply) -> tuple[datetime | None, Any]:
         return when(reply.headers.get("date")), call.read(reply)
