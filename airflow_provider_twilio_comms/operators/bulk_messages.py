@@ -54,10 +54,11 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     Everything is checked before anything is sent. Recipients go out in requests of up to 10,000; a retry, a
     killed worker, a lost reply or a cleared task continues where the send stopped. Opt-outs that Twilio's
     Advanced Opt-Out keeps for a messaging service do not hold here: the Communications API does not handle
-    them natively, so give them to ``suppress``. Returns
-    ``{"operation_ids", "status", "recipients", "rejected", "stats", "codes", "unexplained"}``: ``status`` is
-    ``ACCEPTED``, ``COMPLETED`` or ``DRY_RUN``, ``stats`` are Twilio's counters added up, ``codes`` counts
-    failures by Twilio's code and ``unexplained`` those without; without a wait, these three are None.
+    them natively, so keep them in the table of the connection's ``consent``, or give them to ``suppress``.
+    Returns ``{"operation_ids", "status", "recipients", "rejected", "stats", "codes", "unexplained"}``:
+    ``status`` is ``ACCEPTED``, ``COMPLETED`` or ``DRY_RUN``, ``stats`` are Twilio's counters added up,
+    ``codes`` counts failures by Twilio's code and ``unexplained`` those without; without a wait, these three
+    are None.
 
     .. code-block:: python
 

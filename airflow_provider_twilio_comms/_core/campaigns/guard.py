@@ -85,6 +85,7 @@ class CampaignGuard:
         self._plan = Plan()
         self._again: dict[tuple[int, int, str], int] = {}  # of a number's second message 1, and so on
         self._before: dict[int, Counter[str]] = {}
+        self._out_of: dict[int, dict[int, str]] = {}  # the reasons by part and place
         self._chunks: dict[int, Chunk] = {}
         self._told: set[tuple[str, ...]] = set()  # of whom Twilio said that they have opted out
 
@@ -114,6 +115,7 @@ class CampaignGuard:
             out = self._out(chunk, dict(enumerate(people)))
             if not out:
                 continue
+            self._out_of[chunk.number] = out
             plan.left[chunk.number] = Counter(out.values())
             rows = plan.source_rows.get(chunk.number)
             for place, reason in out.items():
@@ -130,8 +132,11 @@ class CampaignGuard:
         """
         chunk = self._chunks[part]
         out = self._out(chunk, people)
-        before = self._before.get(part) if len(people) < chunk.count else None  # the others were sent
-        self._plan.left[part] = Counter(out.values()) + (before or Counter())
+        if len(people) == chunk.count:  # none of it was sent
+            self._before.pop(part, None)
+        known = {place: why for place, why in self._out_of.get(part, {}).items() if place not in people}
+        self._out_of[part] = {**known, **out}
+        self._plan.left[part] = Counter(self._out_of[part].values()) + self._before.get(part, Counter())
         if self._claims is not None:
             stay = {place: person for place, person in people.items() if place not in out}
             self._claims.give(self._wanted(part, stay))
