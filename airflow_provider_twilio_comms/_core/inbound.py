@@ -20,7 +20,15 @@ FEW = 5  # up to so many numbers are asked for one by one; beyond that, one list
 OVERLAP = 60.0  # seconds before the newest message that every read covers, since lists lag
 WHOLE = 60.0  # seconds after which all that is wanted is read again, for messages that are later than that
 
+# A text that is one of these and nothing else: https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out
+_STOP_WORDS = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"})
+
 _date = attrgetter("date")
+
+
+def is_opt_out(body: str) -> bool:
+    """Tell whether a text opts its sender out."""
+    return body.strip().casefold() in _STOP_WORDS
 
 
 @dataclass(frozen=True, repr=False)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from airflow_provider_twilio_comms._core.planning.plan import Plan, planned, spooled
+from airflow_provider_twilio_comms._core.planning.plan import Ladder, Plan, planned, spooled
 from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet, key_of
 from airflow_provider_twilio_comms._core.recipients.phone_numbers import normalised
 from airflow_provider_twilio_comms._core.recipients.reader import Reader
@@ -40,6 +40,7 @@ def planning(
     at_most: int,
     on_invalid: Literal["fail", "skip"],
     rejects_path: str | None,
+    ladder: Ladder | None = None,
     screening: Screening | None = None,
 ) -> Iterator[Plan]:
     """Check and encode all rows. The plan lasts as long as the block; the rejects are written by then.
@@ -62,6 +63,7 @@ def planning(
                 on_invalid=on_invalid,
                 reject=reject,
                 screening=screening,
+                ladder=ladder,
                 progress=progress,
             )
         log.info(

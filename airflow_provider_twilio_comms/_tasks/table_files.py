@@ -160,3 +160,23 @@ def _cell(item: Any, column: msgspec.structs.FieldInfo, nested: bool) -> Any:
     """A value for a column; a nested one as JSON."""
     value = getattr(item, column.name)
     return msgspec.json.encode(value).decode() if nested and value is not None else value
+
+
+@contextmanager
+def open_rows(
+    kind: type[msgspec.Struct],
+    key: str,
+    path: str | None,
+    conn_id: str | None,
+    table: str | None,
+    create: bool,
+) -> Iterator[Callable[[Sequence[msgspec.Struct]], None]]:
+    """Open a file, or else a table of a database whose key is ``key``, to write rows of a kind."""
+    if path:
+        with write_tables(path) as write:
+            yield lambda rows: write(Table.of(rows, kind=kind))
+        return
+    from airflow_provider_twilio_comms._tasks.sql_loading import loading
+
+    with loading(conn_id or "", table or "", kind, key, create=create) as load:
+        yield load

@@ -75,7 +75,7 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
     def __init__(
         self,
         *,
-        content: str | Mapping[str, Any] | XComArg,
+        content: str | Mapping[str, Any] | XComArg | None = None,
         receipts: str | None = None,
         operation_ids: Any = None,
         recipients: Iterable[Any] | str | XComArg | None = None,

@@ -88,6 +88,8 @@ class Part:
     zones: tuple[str, ...] = ()
     who: str | None = None
     count: int = 1
+    country: str = ""
+    after: float = 0.0
 
 
 class MessageSend(SendOnce[Part, Message]):
@@ -156,7 +158,7 @@ class MessageSend(SendOnce[Part, Message]):
             recipients=len(message.to),
             rows=self._rows,
             rejected=self._rows - len(message.to),
-            by_zone=self.schedule.quiet_hours is not None,
+            by_zone=self.schedule.by_zone,
         )
 
     def gone(self, parts: Sequence[Part]) -> tuple[list[Entry], int]:
@@ -195,7 +197,7 @@ class MessageSend(SendOnce[Part, Message]):
                 raise self._failure() from error  # the others would not fare better
 
     def request(self, part: Part, time: float) -> Call[Message]:
-        send_at = self.schedule.at(part.zones, time)
+        send_at = self.schedule.at(part, time)
         if send_at is not None:
             messages.schedulable(send_at, datetime.fromtimestamp(time, timezone.utc))
         return self.message.call(part.number, send_at)

@@ -14,6 +14,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from airflow_provider_twilio_comms._core.inbound import is_opt_out
+
 __all__ = ["KINDS", "Incoming", "Kind", "Unreadable", "incoming"]
 
 Kind: TypeAlias = Literal["inbound", "status", "events"]
@@ -21,8 +23,6 @@ Seal: TypeAlias = Callable[[str], str | None]
 
 KINDS: tuple[Kind, ...] = ("inbound", "status", "events")
 ASSETS = "twilio://webhook"
-# A text that is one of these and nothing else: https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out
-STOP_WORDS = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"})
 _MEDIA = re.compile(r"/(ME[0-9a-fA-F]{32})\Z")
 _WORD = re.compile(r"[a-z0-9_.-]{1,80}")
 
@@ -52,8 +52,7 @@ def incoming(kind: Kind, pairs: Sequence[tuple[str, str]], body: bytes, seal: Se
 
 def _inbound(sid: str, form: Mapping[str, str], seal: Seal) -> Incoming:
     service = form.get("MessagingServiceSid")
-    word = form.get("Body", "").strip().lower()
-    opt_out = form.get("OptOutType") or ("STOP" if word in STOP_WORDS else None)
+    opt_out = form.get("OptOutType") or ("STOP" if is_opt_out(form.get("Body", "")) else None)
     assets = [f"{ASSETS}/inbound"]
     assets += [f"{ASSETS}/inbound/{service}"] if service else []
     assets += [f"{ASSETS}/opt-out"] if opt_out == "STOP" else []
