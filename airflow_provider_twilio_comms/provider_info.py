@@ -28,6 +28,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.api_request",
                 "operators.approval",
                 "operators.bulk_messages",
+                "operators.campaign_report",
                 "operators.cohorts",
                 "operators.content_templates",
                 "operators.deactivations",

@@ -90,7 +90,7 @@ def check_unseen(
         "suppress": suppresses,
         "max_segments": task.limits.segments is not None,
         "max_cost": task.limits.cost is not None,
-        "quiet_hours": screening.by_zone,
+        **dict.fromkeys(screening.by_zone, True),
     }
     blind = [name for name, on in guards.items() if on]
     check_guards(screening.unseen, blind, task.unseen == "allow")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from airflow_provider_twilio_comms._core.planning.plan import Plan, planned, spooled
+from airflow_provider_twilio_comms._core.planning.plan import Ladder, Plan, planned, spooled
 from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet, key_of
 from airflow_provider_twilio_comms._core.recipients.phone_numbers import normalised
 from airflow_provider_twilio_comms._core.recipients.reader import Reader, Reject
@@ -40,6 +40,7 @@ def planning(
     at_most: int,
     on_invalid: Literal["fail", "skip"],
     rejects_path: str | None,
+    ladder: Ladder | None = None,
     screening: Screening | None = None,
     guarded: Callable[[Plan, Callable[[Reject], None]], None] | None = None,
 ) -> Iterator[Plan]:
@@ -64,6 +65,7 @@ def planning(
                 on_invalid=on_invalid,
                 reject=reject,
                 screening=screening,
+                ladder=ladder,
                 progress=progress,
                 keep_rows=guarded is not None and rejects_path is not None,
             )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms._core.profiles.hashes import Pair
     from airflow_provider_twilio_comms._core.profiles.load import Counts
     from airflow_provider_twilio_comms._tasks.profile_hashes import HashStore
-    from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
 Batches = Iterable[tuple[Sequence[Any], dict[str, Any]]]
 _NOTED = "twilio.profiles"
@@ -247,38 +245,3 @@ class Member(msgspec.Struct):
 
     profile_id: str
     cohort_snapshot_id: str
-
-
-def write_members(
-    hook: TwilioHook,
-    snapshot_id: str,
-    output_path: str | None,
-    conn_id: str | None,
-    table: str | None,
-    create: bool,
-) -> int:
-    """Write the ids of a snapshot's profiles to a file or a table; returns their number."""
-    from airflow_provider_twilio_comms._core.profiles.cohorts import read_members
-
-    with _opened(output_path, conn_id, table, create) as write:
-
-        def take(ids: list[str]) -> None:
-            if ids:
-                write([Member(each, snapshot_id) for each in ids])
-
-        return hook.run(read_members(snapshot_id, take))
-
-
-@contextmanager
-def _opened(
-    output_path: str | None, conn_id: str | None, table: str | None, create: bool
-) -> Iterator[Callable[[Sequence[Member]], None]]:
-    from airflow_provider_twilio_comms._tasks.sql_loading import loading
-    from airflow_provider_twilio_comms._tasks.table_files import Table, write_tables
-
-    if output_path:
-        with write_tables(output_path) as write:
-            yield lambda rows: write(Table.of(rows, kind=Member))
-        return
-    with loading(conn_id or "", table or "", Member, "profile_id", create=create) as load:
-        yield load

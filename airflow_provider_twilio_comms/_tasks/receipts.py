@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from airflow_provider_twilio_comms._core.campaigns.variants import Assignment
 from airflow_provider_twilio_comms._core.privacy import Redaction
 from airflow_provider_twilio_comms._core.reporting.read_receipts import ReceiptsReader, Take, gone_error
 from airflow_provider_twilio_comms._core.reporting.receipts import Receipt, classic_receipt_of
@@ -92,13 +93,15 @@ class ClassicReceipts:
         Raises :class:`TwilioError`, before the first one, if nothing tells which messages are of the send.
         """
         sids = self._sids(sent)
+        secret = self._hook.config.hash_secret or ""
+        assignment = Assignment(sent.split, secret) if sent.split and sent.split.weights else None
         listed: set[str] = set()
         for page in self._read.pages(list_messages(sent.from_)):
             rows = [row for row in page.items if (sent.may_hold(row) if sids is None else row.sid in sids)]
             fresh = [row for row in rows if row.sid not in listed]
             listed.update(row.sid for row in fresh)
             if fresh:
-                yield [classic_receipt_of(sent.key, row, self._redaction) for row in fresh]
+                yield [classic_receipt_of(sent.key, row, self._redaction, assignment) for row in fresh]
             if len(listed) >= sent.sent or is_before(page, sent.since):
                 break
         if len(listed) < sent.sent:

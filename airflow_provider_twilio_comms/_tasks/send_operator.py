@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from airflow.sdk import XComArg
 from airflow.sdk.configuration import conf
@@ -30,9 +30,9 @@ from airflow_provider_twilio_comms.links.console import TwilioConsoleLink
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
 
-    from airflow_provider_twilio_comms._core.planning.plan import Plan
+    from airflow_provider_twilio_comms._core.planning.plan import Ladder, Plan
     from airflow_provider_twilio_comms._core.planning.screening import Screening
-    from airflow_provider_twilio_comms._core.planning.texts import Template, Text
+    from airflow_provider_twilio_comms._core.planning.texts import Unaddressed
     from airflow_provider_twilio_comms._core.recipients.reader import Reader
     from airflow_provider_twilio_comms._core.sending.ledger import Ledger
     from airflow_provider_twilio_comms._core.sending.send_once import PlannedSend
@@ -44,29 +44,7 @@ SHOWN = 20  # ids that the log names
 Suppressed = str | Sequence[Any] | Mapping[str, Any] | None
 
 
-class _Unaddressed(Protocol):
-    """The content and sender of a send, as far as they are looked at before anybody is known."""
-
-    @property
-    def envelope(self) -> int:
-        """Bytes of a request without its recipients."""
-
-    @property
-    def template_sid(self) -> str | None:
-        """The content template at Twilio that says it, if one does."""
-
-    @property
-    def needed(self) -> frozenset[str]:
-        """The variables without a default."""
-
-    def with_template(self: R, template: Template) -> R:
-        """The same, with what the content template says."""
-
-    def text(self) -> Text:
-        """The text of each recipient."""
-
-
-R = TypeVar("R", bound=_Unaddressed)
+R = TypeVar("R", bound="Unaddressed")
 
 
 class TwilioSendOperator(TwilioGuardedOperator):
@@ -323,7 +301,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
         raise NotImplementedError
 
     @contextmanager
-    def plan(self, request: _Unaddressed, context: Context, ledger: Ledger, real: bool) -> Iterator[Plan]:
+    def plan(self, request: Unaddressed, context: Context, ledger: Ledger, real: bool) -> Iterator[Plan]:
         """Everything read, checked and counted, or what an earlier try kept of it."""
         from airflow_provider_twilio_comms._core.planning import snapshot
         from airflow_provider_twilio_comms._tasks.planning import planning
@@ -353,6 +331,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
                 on_invalid=self.on_invalid_recipient,
                 rejects_path=self.rejects_path,
                 guarded=self.guarded(ledger, screening),
+                ladder=self.ladder(context, ledger),
             ) as plan:
                 self._check_plan(plan, request, screening, context)
                 if folder is not None and not ledger.begun:
@@ -373,6 +352,10 @@ class TwilioSendOperator(TwilioGuardedOperator):
     def parts_per_file(self, plan: Plan) -> int:
         """Parts in a file of a kept plan."""
         return 1
+
+    def ladder(self, context: Context, ledger: Ledger) -> Ladder | None:
+        """What spreads the requests over time, if anything does."""
+        return None
 
     def complete_report(self, report: dict[str, Any], request: Any, context: Context) -> None:
         """Add to the preflight's report what only this kind of send has."""
@@ -422,7 +405,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
             self.log.warning("The content template cannot be read, so its text is not counted: %s", error)
             return request
 
-    def _screening(self, request: _Unaddressed, counting: bool) -> Screening:
+    def _screening(self, request: Unaddressed, counting: bool) -> Screening:
         """Who is left out, and what is counted."""
         from airflow_provider_twilio_comms._core.planning.screening import Counts, Screening
         from airflow_provider_twilio_comms._core.recipients.number_sets import compile_patterns
@@ -435,12 +418,17 @@ class TwilioSendOperator(TwilioGuardedOperator):
             allows=self.also(compile_patterns(self.allowed_recipients.value)) if allows_some else None,
             limits=self.early_limits(self.limits),
             counts=Counts(request.text()) if counting else None,
-            by_zone=self.quiet_hours is not None and self.quiet_hours.zone is None,
+            by_zone=self.by_zone,
         )
 
     def also(self, allows: Callable[[str], object]) -> Callable[[str], object]:
         """Make a rule that lets what was looked at before pass too."""
         return allows
+
+    @property
+    def by_zone(self) -> list[str]:
+        """The arguments that hold on each recipient's own clock."""
+        return ["quiet_hours"] if self.quiet_hours is not None and self.quiet_hours.zone is None else []
 
     def _asked_for_more(self, counting: bool) -> bool:
         """Tell whether the author asked for a guard or a count beyond the defaults."""
@@ -448,7 +436,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
         unusual = self.on_duplicate != self.usual_duplicates
         return any(asked) or unusual or self.limits.recipients is not None
 
-    def _check_plan(self, plan: Plan, request: _Unaddressed, screening: Screening, context: Context) -> None:
+    def _check_plan(self, plan: Plan, request: Unaddressed, screening: Screening, context: Context) -> None:
         """Complete the report, show it, and refuse what is over a limit."""
         from airflow_provider_twilio_comms._core.planning.texts import absent_variables
         from airflow_provider_twilio_comms._tasks.groups import check_unseen
@@ -462,7 +450,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
             problem = f"recipients lack variables that have no default: {names}"
             raise InvalidInput.at("content", problem, "Give them, or a default: {{ name | default: '...' }}")
         now = time.time()
-        last = self.schedule(moment_of(self.send_at)).check((chunk.zones for chunk in plan.chunks), now)
+        last = self.schedule(moment_of(self.send_at)).check(plan.chunks, now)
         if last is not None:
             self.check_last(last, now)
         if not (plan.rejected or self._asked_for_more(screening.counts is not None)):

@@ -163,3 +163,23 @@ def _cells(items: Sequence[Any], column: msgspec.structs.FieldInfo, *, nested: b
     if not nested:
         return values
     return [None if value is None else msgspec.json.encode(value).decode() for value in values]
+
+
+@contextmanager
+def open_rows(
+    kind: type[msgspec.Struct],
+    key: str,
+    path: str | None,
+    conn_id: str | None,
+    table: str | None,
+    create: bool,
+) -> Iterator[Callable[[Sequence[msgspec.Struct]], None]]:
+    """Open a file, or else a table of a database whose key is ``key``, to write rows of a kind."""
+    if path:
+        with write_tables(path) as write:
+            yield lambda rows: write(Table.of(rows, kind=kind))
+        return
+    from airflow_provider_twilio_comms._tasks.sql_loading import loading
+
+    with loading(conn_id or "", table or "", kind, key, create=create) as load:
+        yield load

@@ -49,7 +49,7 @@ class TwilioPreflightOperator(TwilioSqlSource):
     def __init__(
         self,
         *,
-        content: str | Mapping[str, Any] | XComArg,
+        content: str | Mapping[str, Any] | XComArg | None = None,
         recipients: Iterable[Any] | str | XComArg | None = None,
         sql: str | None = None,
         sql_conn_id: str | None = None,

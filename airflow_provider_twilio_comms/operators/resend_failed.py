@@ -101,7 +101,7 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
     def __init__(
         self,
         *,
-        content: str | Mapping[str, Any] | XComArg,
+        content: str | Mapping[str, Any] | XComArg | None = None,
         receipts: str | Mapping[str, Any] | None = None,
         operation_ids: Any = None,
         verdicts: str | Sequence[str] = "retry",

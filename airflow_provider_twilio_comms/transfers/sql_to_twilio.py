@@ -43,7 +43,12 @@ class SqlToTwilioOperator(TwilioSqlSource):
     """
 
     def __init__(
-        self, *, sql: str, sql_conn_id: str, content: str | Mapping[str, Any] | XComArg, **kwargs: Any
+        self,
+        *,
+        sql: str,
+        sql_conn_id: str,
+        content: str | Mapping[str, Any] | XComArg | None = None,
+        **kwargs: Any,
     ) -> None:
         values = {"recipients": (), "on_empty": "skip", **kwargs}
         super().__init__(sql=sql, sql_conn_id=sql_conn_id, content=content, **values)

@@ -77,7 +77,7 @@ class CampaignGuard:
         claims: Claims | None,
         *,
         claiming: bool,
-        when: Callable[[tuple[str, ...]], float],
+        when: Callable[[Chunk], float],
     ) -> None:
         self._consent, self._claims = consent, claims
         self._claiming = claiming
@@ -196,7 +196,7 @@ class CampaignGuard:
             return out
         stay = {place: person for place, person in people.items() if place not in out}
         look = self._claims.take if self._claiming else self._claims.within
-        taken = look(self._wanted(chunk.number, stay), self._when(chunk.zones))
+        taken = look(self._wanted(chunk.number, stay), self._when(chunk))
         for place, person in stay.items():
             if not taken.issuperset(self._wanted(chunk.number, {place: person})):
                 out[place] = CAPPED

@@ -11,7 +11,7 @@ import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import SEEK_END
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Literal, Protocol, cast
@@ -19,6 +19,7 @@ from zlib import crc32
 
 import msgspec
 
+from airflow_provider_twilio_comms._core.campaigns.sections import Section
 from airflow_provider_twilio_comms._core.planning.screening import Screening, latest
 from airflow_provider_twilio_comms._core.recipients.reader import BATCH, Read, Reader, Reject, batches
 from airflow_provider_twilio_comms._core.sending.ledger import Outline
@@ -34,8 +35,9 @@ SHOWN = 5  # invalid recipients that an error names
 class Chunk:
     """The recipients of one request. ``fingerprint`` tells whether they are those of an earlier try.
 
-    ``zones`` are the time zones that they can be in, where that matters: the same for all of a chunk. Of a
-    group ``count`` is not ``exact``: Twilio counts those whom it finds at the moment of the send.
+    ``zones`` are the time zones that they can be in, ``country`` is theirs and ``variant`` the text that
+    they get, where these matter: the same for all of a chunk. It goes out ``after`` so many seconds of the
+    send. Of a group ``count`` is not ``exact``: Twilio counts those whom it finds at the moment of the send.
     """
 
     number: int
@@ -43,10 +45,18 @@ class Chunk:
     fingerprint: str
     zones: tuple[str, ...] = ()
     exact: bool = True
+    country: str = ""
+    variant: str = ""
+    after: float = 0.0
 
     @property
     def who(self) -> None:
         """It is for many."""
+
+    @property
+    def section(self) -> Section:
+        """The section of the list that it is of."""
+        return Section(self.zones, self.country, self.variant)
 
 
 class Guard(Protocol):
@@ -100,12 +110,27 @@ class Plan:
             rejected=self.rejected,
             size=self.at_most,
             by_zone=by_zone,
+            variants=self.variants,
+            held_out=self.held_out,
         )
 
     @property
     def recipients(self) -> int:
         left = sum(self.left[chunk.number].total() for chunk in self.chunks if chunk.number in self.left)
         return sum(chunk.count for chunk in self.chunks) - left
+
+    @property
+    def variants(self) -> dict[str, int]:
+        """How many recipients get each variant, where there are several."""
+        found = Counter[str]()
+        for chunk in self.chunks:
+            found[chunk.variant] += chunk.count
+        return {name: found[name] for name in sorted(found) if name}
+
+    @property
+    def held_out(self) -> int:
+        """How many are held out of the campaign."""
+        return self.reasons.get("holdout", 0)
 
     @property
     def rejected(self) -> int:
@@ -145,14 +170,16 @@ def planned(
     at_most: int = MAX_RECIPIENTS,
     on_invalid: Literal["fail", "skip"] = "fail",
     screening: Screening | None = None,
+    ladder: Ladder | None = None,
     reject: Callable[[Reject], None] = lambda reject: None,
     progress: Callable[[int], None] = lambda rows: None,
     keep_rows: bool = False,
 ) -> Plan:
     """Plan the send of ``rows``; the plan can be read while ``spool`` is open.
 
-    ``envelope`` is the size in bytes of a request without its recipients, who are ``at_most`` so many. With
-    ``keep_rows`` the plan knows in which row each of them stood.
+    ``envelope`` is the size in bytes of a request without its recipients, who are ``at_most`` so many;
+    ``ladder`` spreads the requests over time. With ``keep_rows`` the plan knows in which row each of them
+    stood.
     Raises :class:`InvalidInput` for no recipients, for more than ``screening`` allows, and with
     ``on_invalid="fail"`` for those that are invalid, naming the first ones.
     """
@@ -181,15 +208,17 @@ def planned(
             progress(done)
     if shown and on_invalid == "fail":
         raise _invalid(shown, reasons["invalid"], done)
-    chunks = cutter.finished()
-    if screening:
-        chunks = list(screening.without_equal(chunks, spoolfile, leave_out_equal))
+    finished = cutter.finished()
+    chunks = list(screening.without_equal(finished, spoolfile, leave_out_equal)) if screening else finished
     if not chunks:
         raise nobody(done, reasons)
+    source_rows = cutter.source_rows(chunks)
+    if ladder:
+        chunks, spoolfile, at_most, source_rows = ladder.cut(chunks, spoolfile, source_rows)
     plan = Plan(chunks, done, dict(reasons), reader.lacking, spoolfile.read)
     plan.people, plan.at_most = cutter.people, at_most
     plan.absent = tuple(name for name, count in reader.lacking.items() if count == reader.checked)
-    plan.source_rows = cutter.source_rows(chunks)
+    plan.source_rows = source_rows
     return plan
 
 
@@ -227,12 +256,36 @@ def _read(
         yield read, done
 
 
+class Ladder(Protocol):
+    """Cuts a plan into the requests of a send that is spread over time."""
+
+    def cut(
+        self, chunks: Sequence[Chunk], spool: Spooled, rows: Mapping[int, Sequence[int]]
+    ) -> tuple[list[Chunk], Spooled, int, dict[int, Sequence[int]]]:
+        """Returns the requests, what reads them, how many recipients each has at most, and their rows."""
+
+
+def fingerprint_of(joined: bytes, variant: str = "") -> str:
+    """The fingerprint of encoded recipients, each with a comma after it, who get this variant."""
+    return str(_digest(variant, joined).hexdigest()[:16])
+
+
+def _digest(variant: str, joined: bytes = b"") -> Any:
+    found = hashlib.sha256(f"{variant} ".encode() if variant else b"")
+    found.update(joined)
+    return found
+
+
 class Spooled:
-    """Chunks in a file, each in one or more pieces, since those of several time zones grow side by side."""
+    """Chunks in a file, each in one or more pieces, since those of several sections grow side by side."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._pieces: dict[int, list[list[int]]] = {}  # of offset and size
+
+    def anew(self) -> Spooled:
+        """The same file without its chunks, to cut other ones."""
+        return Spooled(self._file)
 
     def write(self, joined: bytes, pieces: list[list[int]]) -> None:
         offset = self._file.tell()
@@ -253,7 +306,8 @@ class Spooled:
         self._file.seek(0, SEEK_END)
         pieces: list[list[int]] = []
         self.write(joined + b",", pieces)
-        new = Chunk(number, count, hashlib.sha256(joined + b",").hexdigest()[:16], chunk.zones)
+        mark = fingerprint_of(joined + b",", chunk.variant)
+        new = replace(chunk, number=number, count=count, fingerprint=mark)
         self.close(new, pieces)
         return new
 
@@ -268,9 +322,9 @@ class Spooled:
 class _Open:
     """A chunk that grows."""
 
-    def __init__(self) -> None:
+    def __init__(self, variant: str) -> None:
         self.count, self.size = 0, 0
-        self.hash = hashlib.sha256()
+        self.hash = _digest(variant)
         self.pieces: list[list[int]] = []
         self.rows = array("Q")
 
@@ -287,18 +341,18 @@ class _Cutter:
         self._at_most = at_most
         self.people = 0  # the sum of everyone's checksum, so that order and chunks do not count
         self._chunks: list[Chunk] = []
-        self._open: dict[tuple[str, ...], _Open] = {}
+        self._open: dict[Section, _Open] = {}
 
     def add_all(self, read: Read, screening: Screening | None) -> None:
         if screening is None:
-            self._add((), read.recipients, read.rows)
+            self._add(Section(), read.recipients, read.rows)
             return
-        for zones, recipients, rows in screening.groups(read.recipients, read.rows):
-            self._add(zones, recipients, rows)
+        for section, recipients, rows in screening.groups(read.recipients, read.rows):
+            self._add(section, recipients, rows)
 
     def finished(self) -> list[Chunk]:
-        for zones in sorted(self._open):
-            self._cut(zones)
+        for section in sorted(self._open):
+            self._cut(section)
         return self._chunks
 
     def drop_row(self, row: int) -> None:
@@ -311,11 +365,11 @@ class _Cutter:
         left = filter(None, ([row for row in each if row not in self._dropped] for each in self._rows))
         return dict(zip((chunk.number for chunk in chunks), left, strict=False))
 
-    def _add(self, zones: tuple[str, ...], recipients: Sequence[Any], rows: Sequence[int]) -> None:
+    def _add(self, section: Section, recipients: Sequence[Any], rows: Sequence[int]) -> None:
         """Whole batches while they fit, one by one where a chunk ends."""
         lines = _encoder.encode_lines(recipients)
         self.people = (self.people + sum(map(crc32, lines.split(b"\n")))) & _MASK
-        chunk = self._open.get(zones) or self._opened(zones)
+        chunk = self._open.get(section) or self._opened(section)
         if chunk.count + len(recipients) <= self._at_most and chunk.size + len(lines) <= self._limit:
             self._write(chunk, lines.replace(b"\n", b","), rows)
             return
@@ -328,13 +382,13 @@ class _Cutter:
                     row,
                 )
             if chunk.count == self._at_most or chunk.size + len(line) + 1 > self._limit:
-                self._cut(zones)
-                chunk = self._opened(zones)
+                self._cut(section)
+                chunk = self._opened(section)
             self._write(chunk, line + b",", (row,))
 
-    def _opened(self, zones: tuple[str, ...]) -> _Open:
-        self._open[zones] = _Open()
-        return self._open[zones]
+    def _opened(self, section: Section) -> _Open:
+        self._open[section] = _Open(section.variant)
+        return self._open[section]
 
     def _write(self, chunk: _Open, joined: bytes, rows: Sequence[int]) -> None:
         self._spool.write(joined, chunk.pieces)
@@ -344,11 +398,11 @@ class _Cutter:
             chunk.rows.extend(rows)
         chunk.size += len(joined)
 
-    def _cut(self, zones: tuple[str, ...]) -> None:
-        done = self._open[zones]
+    def _cut(self, section: Section) -> None:
+        done = self._open[section]
         if not done.count:
             return
-        chunk = Chunk(len(self._chunks), done.count, done.hash.hexdigest()[:16], zones)
+        chunk = Chunk(len(self._chunks), done.count, done.hash.hexdigest()[:16], **section._asdict())
         self._spool.close(chunk, done.pieces)
         self._chunks.append(chunk)
         if self._keep_rows:

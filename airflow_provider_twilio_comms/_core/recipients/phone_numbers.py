@@ -137,9 +137,25 @@ def _zones(start: str) -> tuple[str, ...]:
     return (NOWHERE,)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=1_000)
+def zone_kind_of(zone: str) -> str:
+    """The kind of a time zone by its name; raises ``ValueError``, ``KeyError`` or ``OSError`` for none."""
+    name = zone.strip()
+    return _kinds().get(name) or _named().get(_clock(ZoneInfo(name)), name)
+
+
 def _kinds() -> dict[str, str]:
     """Each zone's kind, named after the zone with the most numbers: the same for every try."""
+    return _all_kinds()[0]
+
+
+def _named() -> dict[Any, str]:
+    """The kinds by their clocks."""
+    return _all_kinds()[1]
+
+
+@lru_cache(maxsize=1)
+def _all_kinds() -> tuple[dict[str, str], dict[Any, str]]:
     uses = Counter(name for found in _data().values() for name in found)
     named: dict[Any, str] = {}
     kinds: dict[str, str] = {}
@@ -149,7 +165,7 @@ def _kinds() -> dict[str, str]:
         except (KeyError, ValueError, OSError):
             continue
         kinds[name] = named.setdefault(_clock(zone), name)
-    return kinds
+    return kinds, named
 
 
 def _clock(zone: ZoneInfo) -> tuple[tuple[datetime, timedelta | None], ...]:

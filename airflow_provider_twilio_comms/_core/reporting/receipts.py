@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from airflow_provider_twilio_comms._core.campaigns.variants import TAG, Assignment
 from airflow_provider_twilio_comms._core.privacy import Redaction
 from airflow_provider_twilio_comms._core.reporting.told_codes import Told
 from airflow_provider_twilio_comms.api import error_codes
@@ -30,7 +31,7 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     ``verdict`` says what to do about a failure (``retry``, ``recipient``, ``opt-out``, ``configuration``,
     ``unknown``). Times are in UTC. ``segments``, ``price`` (negative, or None until it is billed)
     and ``price_unit`` are known of the classic API's messages. ``profile_id`` and ``memory_store_id`` are
-    those of a stored person.
+    those of a stored person. ``variant`` is that of a campaign that has several.
     """
 
     operation_id: str
@@ -53,9 +54,12 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     price_unit: str | None = None
     profile_id: str | None = None
     memory_store_id: str | None = None
+    variant: str | None = None
 
 
-def classic_receipt_of(key: str, message: classic.Message, redaction: Redaction) -> Receipt:
+def classic_receipt_of(
+    key: str, message: classic.Message, redaction: Redaction, assignment: Assignment | None = None
+) -> Receipt:
     """Make a receipt of a row of the classic API's list, which tells all there is to know."""
     status, code = (message.status or "unknown").upper(), message.error_code
     verdict = reason = None
@@ -82,6 +86,7 @@ def classic_receipt_of(key: str, message: classic.Message, redaction: Redaction)
         segments=message.num_segments,
         price=message.price,
         price_unit=message.price_unit,
+        variant=assignment.variant((message.to or "").rpartition(":")[2]) or None if assignment else None,
     )
 
 
@@ -164,6 +169,7 @@ def receipt_of(
         attempted_at,
         profile_id=party.get("profileId"),
         memory_store_id=party.get("memoryStoreId"),
+        variant=(row.tags or {}).get(TAG),
     )
 
 

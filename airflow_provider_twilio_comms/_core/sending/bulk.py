@@ -14,9 +14,10 @@ from typing import Any, ClassVar
 import msgspec
 
 from airflow_provider_twilio_comms._core.campaigns.guard import people_of
+from airflow_provider_twilio_comms._core.campaigns.variants import Varied
 from airflow_provider_twilio_comms._core.planning.plan import Chunk, Plan
 from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
-from airflow_provider_twilio_comms._core.planning.texts import Template, Text, renderer, undefaulted
+from airflow_provider_twilio_comms._core.planning.texts import Template, Text, mixed, renderer, undefaulted
 from airflow_provider_twilio_comms._core.recipients.reader import Channel
 from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger, Outline
 from airflow_provider_twilio_comms._core.sending.send_once import LAG, Found, SendOnce
@@ -47,11 +48,12 @@ _CHANNELS: dict[str, tuple[Channel, SenderChannel]] = {
     "rcs": ("PHONE", "RCS"),
     "whatsapp": ("WHATSAPP", "WHATSAPP"),
 }
+_SOME_TIME = datetime(2026, 1, 1, microsecond=1, tzinfo=timezone.utc)  # as long as any other one
 _TAG_SIZE = 160  # bytes that the package's own tags take at most
 
 
 @dataclass(frozen=True)
-class BulkRequest:
+class BulkRequest(Varied):
     """What goes to everyone. ``needed`` are the text's variables without a default."""
 
     content: str | Mapping[str, Any]
@@ -106,8 +108,10 @@ class BulkRequest:
     @property
     def envelope(self) -> int:
         """Bytes of a request without its recipients."""
+        if self.variants:
+            return max(int(each.envelope) for each in self.variants.values())
         try:
-            _, body = self.call(msgspec.Raw(b"[]"), {}).content()
+            _, body = self.call(msgspec.Raw(b"[]"), {}, _SOME_TIME).content()
         except InvalidInput as error:
             raise InvalidInput.at(
                 "content", f"{error.message} before the first recipient", "Shorten it"
@@ -121,6 +125,8 @@ class BulkRequest:
 
     def text(self) -> Text:
         """What each recipient's text will be."""
+        if self.variants:
+            return mixed(each.text() for each in self.variants.values())
         if self.channel == "WHATSAPP":
             return Text(None)  # which Twilio neither cuts in segments nor has in its price list for SMS
         content = checked_content(self.content)
@@ -140,18 +146,18 @@ class BulkRequest:
     def fingerprint(self) -> str:
         """A hash of what goes to everyone. A file counts without its query, which may be signed anew."""
         marks = [without_queries(self.content), self.sender, self.channel]
-        return hashlib.sha256(msgspec.json.encode(marks, order="deterministic")).hexdigest()[:16]
+        return self.mark(hashlib.sha256(msgspec.json.encode(marks, order="deterministic")).hexdigest()[:16])
 
     def call(
         self, to: msgspec.Raw, tags: Mapping[str, str], send_at: datetime | None = None
     ) -> Call[messages.Accepted]:
-        """The request for recipients that are encoded already; ``send_at`` is theirs, if not everyone's."""
+        """The request for recipients that are encoded already, at ``send_at``, or at once."""
         return messages.send(
             to,
             self.content,
             sender=self.sender,
             sender_channel=self.sender_channel,
-            send_at=send_at or self.send_at,
+            send_at=send_at,
             tags={**self.tags, **tags},
         )
 
@@ -234,7 +240,7 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         return self.plan.chunks
 
     def outline(self) -> Outline:
-        return self.plan.outline(self._request.fingerprint, self.schedule.quiet_hours is not None)
+        return self.plan.outline(self._request.fingerprint, self.schedule.by_zone)
 
     def send_all(self, parts: Sequence[tuple[Chunk, Entry | None]], began: float) -> Flow[None]:
         """Settle what earlier tries began, then send the others together.
@@ -303,11 +309,11 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
             self._places[identity] = part.number
 
     def request(self, part: Chunk, time: float) -> Call[messages.Accepted]:
-        tags, send_at = {TAG: self._tag(part), KEY_TAG: self.ledger.name}, self.schedule.at(part.zones, time)
+        tags, send_at = {TAG: self._tag(part), KEY_TAG: self.ledger.name}, self.schedule.at(part, time)
         if send_at is not None:
             messages.schedulable(send_at, datetime.fromtimestamp(time, timezone.utc))
         body = self._bodies.pop(part.number) if part.number in self._bodies else self.plan.to(part)
-        return self._request.call(body, tags, send_at)
+        return self._request.of(part.variant).call(body, tags, send_at)
 
     def admitted(self, part: Chunk) -> Chunk | None:
         """The chunk as it may go out now; it keeps its fingerprint, whoever is left out."""

@@ -163,7 +163,7 @@ class ClassicSend(PlannedSend[Chunk]):
         return self.plan.chunks
 
     def outline(self) -> Outline:
-        return self.plan.outline(self._request.fingerprint, self.schedule.quiet_hours is not None)
+        return self.plan.outline(self._request.fingerprint, self.schedule.by_zone)
 
     def look_for_others(self, parts: Sequence[Chunk]) -> Flow[bool]:
         yield from ()
@@ -269,10 +269,10 @@ class ClassicSend(PlannedSend[Chunk]):
         """Note that a batch is about to be sent; returns what makes its calls."""
         self._check_stopped()
         part = batch.part
-        due = self.schedule.at(part.zones, time)
+        due = self.schedule.at(part, time)
         if due is not None:
             messages.schedulable(due, datetime.fromtimestamp(time, timezone.utc))
-        compose = self._request.composer(due)
+        compose = self._request.of(part.variant).composer(due)
         batch.people = self._people(part)
         batch.places = batch.places or [UNSENT] * len(batch.people)
         self._leave_out(batch)

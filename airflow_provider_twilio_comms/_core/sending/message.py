@@ -91,8 +91,10 @@ class OutgoingMessage:
         return checked
 
     def call(self, number: int, send_at: datetime | None = None) -> Call[Message]:
-        """The request for one of the addresses; ``send_at`` is its own, if not everyone's."""
-        options = self.options if send_at is None else Options({**self.options, "send_at": send_at})
+        """The request for one of the addresses, at ``send_at``, or at once."""
+        options: Any = {name: value for name, value in self.options.items() if name != "send_at"}
+        if send_at is not None:
+            options["send_at"] = send_at
         return messages.send(self.to[number], **options)
 
     def fingerprint(self, number: int, salt: str) -> str:

@@ -67,6 +67,12 @@ class Part(Protocol):
     @property
     def zones(self) -> tuple[str, ...]: ...
 
+    @property
+    def country(self) -> str: ...
+
+    @property
+    def after(self) -> float: ...
+
 
 class Found(list["str | None"]):
     """The ids under which a look found a part at Twilio, the best first; None where it shows no id."""
@@ -155,7 +161,7 @@ class PlannedSend(ABC, Generic[P]):
                 field="recipients",
             )
         began = yield from now()
-        self.ledger.begin(outline, began, self.snapshot)
+        self.ledger.begin(outline, began, self.snapshot, self.schedule.start)
         yield from self.send_all(list(zip(parts, matched, strict=True)), began)
         self.finish(outline if self.guard is None else self.outline())  # it may have left out more
         return self.ids
@@ -276,14 +282,14 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
 
     def entry(self, part: P, time: float, before: Entry | None = None) -> Entry:
         """The ledger's entry of a part that is about to be sent."""
-        due = self.schedule.at(part.zones, time)
+        due = self.schedule.at(part, time)
         if due is not None and due != self.schedule.send_at:
             log.info(
-                "%s (%s recipients, %s) waits at Twilio until %s, the end of its quiet hours",
+                "%s (%s recipients%s) waits at Twilio until %s",
                 self.name(part),
                 f"{part.count:,}",
-                ", ".join(part.zones),
-                due.isoformat(),
+                "".join(f", {zone}" for zone in part.zones),
+                due.isoformat(timespec="seconds"),
             )
         return Entry(
             "sending",

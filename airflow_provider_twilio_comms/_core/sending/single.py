@@ -89,6 +89,8 @@ class Part:
     zones: tuple[str, ...] = ()
     who: str | None = None
     count: int = 1
+    country: str = ""
+    after: float = 0.0
 
 
 class MessageSend(SendOnce[Part, Message]):
@@ -161,7 +163,7 @@ class MessageSend(SendOnce[Part, Message]):
             recipients=len(message.to) - self._left_out,
             rows=self._rows,
             rejected=self._rows - len(message.to) + self._left_out,
-            by_zone=self.schedule.quiet_hours is not None,
+            by_zone=self.schedule.by_zone,
         )
 
     def admitted(self, part: Part) -> Part | None:
@@ -216,7 +218,7 @@ class MessageSend(SendOnce[Part, Message]):
                 raise self._failure() from error  # the others would not fare better
 
     def request(self, part: Part, time: float) -> Call[Message]:
-        send_at = self.schedule.at(part.zones, time)
+        send_at = self.schedule.at(part, time)
         if send_at is not None:
             messages.schedulable(send_at, datetime.fromtimestamp(time, timezone.utc))
         return self.message.call(part.number, send_at)

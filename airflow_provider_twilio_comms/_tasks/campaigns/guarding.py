@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms._core.campaigns.consent import ConsentTable
     from airflow_provider_twilio_comms._core.campaigns.frequency import Claims
     from airflow_provider_twilio_comms._core.campaigns.guard import CampaignGuard
-    from airflow_provider_twilio_comms._core.planning.plan import Plan
+    from airflow_provider_twilio_comms._core.planning.plan import Chunk, Plan
     from airflow_provider_twilio_comms._core.planning.screening import Screening
     from airflow_provider_twilio_comms._core.recipients.reader import Reject
     from airflow_provider_twilio_comms._core.sending.ledger import Ledger
@@ -160,12 +160,12 @@ class TwilioGuardedOperator(TwilioOperator):
         except Exception as error:  # whatever ended the try is more important
             self.log.warning("What was claimed of frequency_cap and not sent stays claimed: %s", error)
 
-    def _when(self, zones: tuple[str, ...]) -> float:
+    def _when(self, part: Chunk) -> float:
         """The time at which a part goes out, in seconds since 1970."""
         from airflow_provider_twilio_comms._tasks.planning import moment_of
 
         now = time.time()
-        due = self.schedule(moment_of(getattr(self, "send_at", None))).at(zones, now)
+        due = self.schedule(moment_of(getattr(self, "send_at", None))).at(part, now)
         return max(now, due.timestamp()) if due else now
 
     def _cap(self, config: Config) -> FrequencyCap | None:
