@@ -1,4 +1,4 @@
-"""Was it good enough? What the author asked for, against what Twilio counted."""
+"""Waits for bulk operations, and the verdict: Twilio's counts against what the author asked for."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LONGEST_END = 86_400.0  # seconds that a wait is given after the last message at
 
 
 class Outcome(Ending, frozen=True, omit_defaults=True):
-    """How a wait ended: ``done``, ``timeout``, ``gone`` (Twilio knows the operation no more) or ``error``."""
+    """End of a wait: ``done``, ``timeout``, ``gone`` (Twilio knows the operation no more) or ``error``."""
 
     operations: dict[str, Operation] = msgspec.field(default_factory=dict)
     missing: tuple[str, ...] = ()
@@ -192,7 +192,7 @@ def describe_counts(stats: Stats) -> str:
 
 
 def result_line(criteria: Criteria, stats: Stats, recipients: int, found: Mapping[int, int] | None) -> str:
-    """How a wait ended, in one line: counts, shares, what was asked for, and the main reasons of failures."""
+    """Describe a result in one line: counts, shares, what was asked for, and the main reasons of failures."""
     asked = max(stats.asked, recipients)
     share = f"{100 * stats.arrived / asked:.1f} %" if asked else "nobody"
     line = f"Delivered {stats.arrived:,} of {asked:,} ({share}; asked for {criteria.asked})."
@@ -223,7 +223,7 @@ def explained(error: DeliveryFailed, found: Mapping[int, int]) -> DeliveryFailed
 
 
 def by_verdict(stats: Stats, found: Mapping[int, int]) -> dict[str, int]:
-    """How many messages will not arrive, by what to do about it; ``not-asked`` where nobody asked why."""
+    """Count messages that will not arrive by what to do about it; ``not-asked`` where nobody asked why."""
     counts = Counter({error_codes.Verdict.RECIPIENT.value: stats.unaddressable})
     for code, count in found.items():
         counts[error_codes.verdict(code).value] += count
@@ -232,7 +232,7 @@ def by_verdict(stats: Stats, found: Mapping[int, int]) -> dict[str, int]:
 
 
 def failure_codes(operation_ids: Sequence[str], limit: int = 50) -> Flow[dict[int, int]]:
-    """How often each Twilio code was the reason, of up to ``limit`` messages that did not arrive.
+    """Count by Twilio's code the reasons of up to ``limit`` messages that did not arrive.
 
     The reason stands in each message only, so this takes one request per message looked at.
     """
