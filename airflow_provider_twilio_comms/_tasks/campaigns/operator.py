@@ -205,7 +205,9 @@ class TwilioCampaignOperator(TwilioSendOperator):
         if self.spread_over is None and per_second is None:
             return None
         outline = ledger.head.outline if ledger.head else None
-        return Ladder(self.spread_over, per_second, outline.size if outline else None)
+        if outline is None:
+            return Ladder(self.spread_over, per_second)
+        return Ladder(self.spread_over, per_second, outline.size, outline.recipients)
 
     def _screening(self, request: Any, counting: bool) -> Screening:
         from airflow_provider_twilio_comms._core.recipients.number_sets import numbers_of
