@@ -147,7 +147,7 @@ class TwilioCampaignOperator(TwilioSendOperator):
         return {name: each["content"] for name, each in (self.variants.value or {}).items()}
 
     def split_report(self, of: Plan | Outline | None) -> dict[str, Any]:
-        """What a result says of variants and holdout: names and counts."""
+        """Describe variants and holdout for a result: names and counts."""
         if self.split is None:
             return {}
         counts = {"variants": of.variants, "held_out": of.held_out} if of is not None else {}
