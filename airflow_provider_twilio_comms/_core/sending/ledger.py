@@ -57,9 +57,7 @@ class Outline(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.people != now.people:
             found.append(f"the recipients ({self.recipients:,} then, {now.recipients:,} now)")
         if self.size != now.size:
-            found.append(
-                f"recipients_per_request or the pace ({self.size:,} in a request then, {now.size:,} now)"
-            )
+            found.append(f"recipients_per_request ({self.size:,} then, {now.size:,} now)")
         if self.by_zone != now.by_zone:
             found.append("quiet_hours or local times, which sort the recipients by time zone")
         if not found and self.plan != now.plan:
