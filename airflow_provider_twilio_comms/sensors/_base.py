@@ -149,9 +149,9 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
             with failing_fast():
                 yield
         except WaitTimedOut as error:
-            raise self._or_skipped(AirflowSensorTimeout(str(error))) from error
+            raise self._or_skipped(AirflowSensorTimeout(str(error))) from None
         except AirflowFailException as error:
-            raise self._or_skipped(error) from error
+            raise self._or_skipped(error) from None
 
     def _or_skipped(self, error: Exception) -> Exception:
         for name in ("soft_fail", "never_fail"):

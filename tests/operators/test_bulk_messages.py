@@ -12,7 +12,7 @@ import pendulum
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
-from airflow_provider_twilio_comms.exceptions import WaitTimedOut
+from airflow_provider_twilio_comms.exceptions import InvalidInput, WaitTimedOut
 from tests.fakes import MemoryStore, context
 from tests.operators.bulk_sends import bulk, people
 
@@ -307,6 +307,11 @@ def test_content_is_jinja_only_when_asked() -> None:
 
 
 def test_a_naive_time_never_goes_out(emulator: Running) -> None:
-    with pytest.raises(AirflowFailException, match="send_at: the datetime has no time zone"):
+    told = "send_at: the datetime has no time zone"
+    with pytest.raises(InvalidInput, match=told):  # when the DAG is parsed
         send(NUMBERS, send_at=datetime(2027, 1, 1))
+    templated = bulk(NUMBERS, send_at="{{ params.at }}")
+    templated.send_at = "2027-01-01T09:00:00"  # as it is rendered
+    with pytest.raises(AirflowFailException, match=told):
+        templated.execute(context(MemoryStore()))
     assert received(emulator) == []
