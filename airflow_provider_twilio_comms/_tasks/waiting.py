@@ -278,7 +278,7 @@ class MessagesTaskWait(TaskWait[MessageOutcome]):
         )
 
     def verdict(self, outcome: MessageOutcome | Mapping[str, Any] | None, hook: TwilioHook) -> dict[str, int]:
-        """How many messages have which status, if that is good enough."""
+        """Return how many messages have which status, if that is good enough."""
         if not isinstance(outcome, MessageOutcome):
             outcome = MessageOutcome.from_event(outcome)
         tags = {"conn_id": hook.twilio_conn_id, "kind": "message"}

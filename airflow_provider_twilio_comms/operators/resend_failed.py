@@ -171,7 +171,7 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
             yield from resend.without_variables(found, changed)
             return
         reader = self.reader(self.request(config), config)
-        name = self._hashes(config) if resend.hashed(found) else str
+        name = self._hashes(config) if resend.are_hashed(found) else str
         yield from resend.join(found, super().rows(), reader, name, changed)
 
     def _hashes(self, config: Config) -> Callable[[str], str | None]:
@@ -182,7 +182,7 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
 
     @contextmanager
     def _receipts(self) -> Iterator[Callable[[], Receipts]]:
-        """The receipts, to be read more than once."""
+        """Open the receipts, to be read more than once."""
         from airflow_provider_twilio_comms._core.recipients.sources import rows_of
         from airflow_provider_twilio_comms._tasks.object_storage import files_at
 

@@ -134,6 +134,16 @@ def test_a_reason_that_cannot_be_had_is_unexplained(emulator: Running) -> None:
     assert ask_reasons(TwilioHook(), failed(ids)) == {30003: 37}
 
 
+def test_an_answer_that_does_not_come_is_not_waited_for(emulator: Running) -> None:
+    ids = send(unreachable(40))["operation_ids"]
+    counts = failed(ids)
+    emulator.twilio.faults.add(Fault(kind="slow", path="/Messages/comms_message", times=3, seconds=20.0))
+    impatient = emulator.connection_json(timeout=1.0)
+    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=impatient):
+        codes = ask_reasons(TwilioHook(), counts)
+    assert 0 < codes[30003] <= 37
+
+
 def test_twilio_that_wants_to_be_left_alone_is(emulator: Running) -> None:
     ids = send(unreachable(400))["operation_ids"]
     fault = Fault(kind="rate_limited", path="/Messages/comms_message", times=None, retry_after=3600)

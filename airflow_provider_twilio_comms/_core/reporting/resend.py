@@ -51,8 +51,8 @@ def _failed(row: Mapping[str, Any], verdicts: Collection[str]) -> bool:
     return row["status"] in FAILED and row["verdict"] in verdicts
 
 
-def hashed(found: Iterable[str]) -> bool:
-    """Whether recipients are hashes of numbers."""
+def are_hashed(found: Iterable[str]) -> bool:
+    """Tell if recipients are hashes of numbers."""
     return any(_HASH.fullmatch(each) for each in found)
 
 
@@ -63,7 +63,7 @@ def without_variables(
 
     ``channel`` is that of the resend; left out, the one of the receipt.
     """
-    if hashed(found):
+    if are_hashed(found):
         raise InvalidInput.at(
             "receipts",
             "hold hashes in place of numbers",

@@ -1,4 +1,4 @@
-"""What a genuine webhook says, without the people in it: which assets it concerns, and what they are told.
+"""Read genuine webhooks without the people in them: which assets they concern, and what these are told.
 
 Each thing has a name of its own, made of what Twilio has signed: a message and its status, an event's id. By
 it a repetition is known. ``I-Twilio-Idempotency-Token`` is none: it is not signed, so whoever replays a
@@ -41,7 +41,7 @@ class Incoming(NamedTuple):
 
 
 def incoming(kind: Kind, pairs: Sequence[tuple[str, str]], body: bytes, seal: Seal) -> list[Incoming]:
-    """What a request tells. ``seal`` gives the stand-in of a number. Raises :class:`Unreadable`."""
+    """Read a request. ``seal`` gives the stand-in of a number. Raises :class:`Unreadable`."""
     if kind == "events":
         return [_event(each, seal) for each in _events(body)]
     form = dict(pairs)
