@@ -62,7 +62,7 @@ class TwilioTask(NumbersStayText):
     """The connection of an operator or sensor, and the link that it may leave."""
 
     twilio_conn_id: str
-    has_link = False  # if there is something to read for TwilioConsoleLink
+    has_link: bool = False  # if there is something to read for TwilioConsoleLink
 
     @cached_property
     def hook(self) -> TwilioHook:
