@@ -1,4 +1,4 @@
-"""How one call becomes requests on the wire: address, headers, token, limits, and the reading of the reply.
+"""Build the requests of a call: address, headers, token, limits, and the reading of the reply.
 
 Pure, and shared by both transports: a generator that yields a ``Request`` to have it exchanged for a
 ``Reply``, a ``Pause`` to learn the time, a ``Call`` to have it made (and repeated, where it may be), or a

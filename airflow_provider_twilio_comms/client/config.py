@@ -1,4 +1,4 @@
-"""What a connection says, as plain values: who we are, where Twilio is, and what is forbidden.
+"""Configuration of a connection, as plain values: who we are, where Twilio is, and what is forbidden.
 
 A ``Config`` is frozen and hashable, reads nothing, and shows no secret in its repr. Two hooks whose
 connections say the same share one session because their configs are equal.
@@ -124,7 +124,7 @@ class Config:
 
     @property
     def kind(self) -> str:
-        """What the login is: an auth token, an API key or an OAuth client."""
+        """The kind of the login: an auth token, an API key or an OAuth client."""
         return _KINDS[self.login[:2]]
 
     @property
@@ -144,7 +144,7 @@ class Config:
         return self.base(call.product) + call.target(self.account_sid)
 
     def base(self, product: str) -> str:
-        """Where the calls of one product start, version included where it is ours to choose."""
+        """Base address of the calls of one product, version included where it is ours to choose."""
         version = f"/{self.comms_version}" if product == "comms" else ""
         if self.base_url:
             return self.base_url.replace("{product}", product).rstrip("/") + version
@@ -155,7 +155,7 @@ class Config:
         return f"https://{product}.{edge or _EDGE_OF_REGION[region]}.{region}.twilio.com{version}"
 
     def messages_page(self, name: str) -> str:
-        """Where a person sees a message, or an operation's: Twilio's console, or the emulator's outbox."""
+        """Page that shows a message, or an operation's, to a person: of Twilio's console or the emulator."""
         host = urlsplit(self.base_url or "")
         if host.hostname in ("localhost", "127.0.0.1", "::1"):
             return f"{host.scheme}://{host.netloc}/?search={name}"
@@ -176,7 +176,7 @@ class Config:
             )
 
     def allows(self, address: str) -> bool:
-        """Whether the connection lets this address be texted (``whatsapp:`` and the like are taken off)."""
+        """Tell if the connection lets this address be texted (``whatsapp:`` and the like are taken off)."""
         if not self.allowed_recipients:
             return True
         return bool(self._allowed(address.rpartition(":")[2]))

@@ -48,7 +48,7 @@ Answers: TypeAlias = "dict[str, T | TwilioError | None]"  # None: Twilio says 40
 
 
 class Source(Protocol[T]):
-    """What is polled: a resource that can be listed and fetched. Keep one of each: identity counts."""
+    """A resource to poll, which can be listed and fetched. Keep one of each: identity counts."""
 
     name: str
     few: int = FEW  # so many are asked for one by one
@@ -65,7 +65,7 @@ class Source(Protocol[T]):
 
 @dataclass(frozen=True, slots=True)
 class Look(Generic[T]):
-    """What is known of a waiter's names: how each was when last seen, and the 404s in a row since then.
+    """Knowledge of a waiter's names: how each was when last seen, and the 404s in a row since then.
 
     ``error`` is one of the last round, if it failed for any of them and was not told yet; ``confirmed`` is
     that of :class:`PolledConnection`.
@@ -96,7 +96,7 @@ class Watch(Generic[T]):
         await self._poller._leave(self)
 
     async def look(self) -> Look[T]:
-        """What the poll saw, once there is news, or when time is up. Raises what a bug in the poll raised."""
+        """Get what the poll saw, once there is news or time is up. Raises what a bug in the poll raised."""
         if not self._news:
             self._bell = asyncio.get_running_loop().create_future()
             await self._bell
@@ -106,7 +106,7 @@ class Watch(Generic[T]):
 
     @property
     def crowd(self) -> int:
-        """How many wait along."""
+        """The number of those that wait along."""
         return self._poller.crowd
 
     def wake(self) -> None:
@@ -174,15 +174,16 @@ class Poller(Generic[T]):
         """
         poller = cls(source, conn_id, interval)
         poller = cls._running.get(poller._key, poller)
-        return Watch(tuple(dict.fromkeys(names)), deadline, poller, poller.round)
+        # Whose time was up before it joined has one look too, however long that takes.
+        return Watch(tuple(dict.fromkeys(names)), max(deadline, time.time()), poller, poller.round)
 
     @property
     def crowd(self) -> int:
-        """How many wait."""
+        """The number of those that wait."""
         return len(self._watches)
 
     def look_of(self, names: Iterable[str], told: int) -> Look[T]:
-        """What is known of these. Errors only of a round after the one that was ``told``.
+        """Look up what is known of these. Errors only of a round after the one that was ``told``.
 
         Raises what a bug in the poll raised.
         """
@@ -356,7 +357,7 @@ class Poller(Generic[T]):
         self._tell_crowd()
 
     def _tell_crowd(self) -> None:
-        """How many wait on this event loop, whatever their interval."""
+        """Report how many wait on this event loop, whatever their interval."""
         loop = asyncio.get_running_loop()
         alike = [
             poller.crowd
@@ -398,12 +399,12 @@ class Poller(Generic[T]):
 
 
 def _is_for_all(error: TwilioError) -> bool:
-    """Whether every other request would be answered alike, and is better not made."""
+    """Tell if every other request would be answered alike, and is better not made."""
     return isinstance(error, RateLimited) or retry_after(error) > 0 or getattr(error, "status", 0) == 401
 
 
 def _is_outage(error: TwilioError) -> bool:
-    """Whether Twilio, or the way to it, is down or overloaded."""
+    """Tell if Twilio, or the way to it, is down or overloaded."""
     return isinstance(error, TransportFailed | RateLimited) or getattr(error, "status", 0) >= 429
 
 

@@ -25,16 +25,29 @@ class WaitingTrigger(BaseTrigger, Generic[T]):
     """Waits for things of type ``T``, and says in one event how that ended.
 
     Its arguments are attributes of the same names, all of them plain data.
+
+    :param twilio_conn_id: the connection
+    :param deadline: when time is up, in seconds since 1970
+    :param since: when the wait began, in seconds since 1970: the grace for a 404 counts from then
+    :param poll_interval: seconds between polls; triggers of one connection and interval share them
+    :param not_before: no event before this time, in seconds since 1970
     """
 
     source: ClassVar[Source[Any]]
     budget: ClassVar[Budget] = Budget()
 
-    twilio_conn_id: str
-    poll_interval: float
-    not_before: float
     _told: str = ""
     _silent_until: float = 0.0
+
+    def __init__(
+        self, twilio_conn_id: str, deadline: float, since: float, poll_interval: float, not_before: float
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.twilio_conn_id = twilio_conn_id
+        self.deadline = deadline
+        self.since = since
+        self.poll_interval = poll_interval
+        self.not_before = not_before
 
     @abstractmethod
     def waiting(self) -> Waiting[T, Ending]:
@@ -42,7 +55,7 @@ class WaitingTrigger(BaseTrigger, Generic[T]):
 
     @abstractmethod
     def progress(self, known: Mapping[str, T]) -> str:
-        """How far it is, in counts."""
+        """Describe how far it is, in counts."""
 
     def shown(self) -> str:
         """Name what is waited for, for the log."""

@@ -88,14 +88,9 @@ class TwilioMessagesTrigger(WaitingTrigger[Seen]):
         not_before: float = 0.0,
         cancel_on_kill: bool = False,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(twilio_conn_id, deadline, since, poll_interval, not_before)
         self.sids = sids
-        self.twilio_conn_id = twilio_conn_id
         self.until = until
-        self.deadline = deadline
-        self.since = since
-        self.poll_interval = poll_interval
-        self.not_before = not_before
         self.cancel_on_kill = cancel_on_kill
 
     async def on_kill(self) -> None:
@@ -176,15 +171,10 @@ class TwilioSentMessagesTrigger(WaitingTrigger[Tally]):
         poll_interval: float = 30.0,
         not_before: float = 0.0,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(twilio_conn_id, deadline, since, poll_interval, not_before)
         self.messages = messages
-        self.twilio_conn_id = twilio_conn_id
         self.until = until
-        self.deadline = deadline
-        self.since = since
         self.enough = enough
-        self.poll_interval = poll_interval
-        self.not_before = not_before
 
     def waiting(self) -> SentWait:
         target = Target(SentMessages.of(self.messages), self.until)

@@ -107,15 +107,10 @@ class TwilioOperationsTrigger(WaitingTrigger[Operation]):
         poll_interval: float = 30.0,
         not_before: float = 0.0,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(twilio_conn_id, deadline, since, poll_interval, not_before)
         self.operation_ids = operation_ids
-        self.twilio_conn_id = twilio_conn_id
         self.until = until
-        self.deadline = deadline
-        self.since = since
         self.enough = enough
-        self.poll_interval = poll_interval
-        self.not_before = not_before
 
     def waiting(self) -> Wait:
         return Wait(self.operation_ids, self.until, self.deadline, self.since, self.enough)

@@ -37,7 +37,7 @@ class Storm(NamedTuple):
 
 
 class Field(NamedTuple):
-    """Where storms are let loose."""
+    """The stack and the database that storms are let loose on."""
 
     stack: Any
     postgres: Any

@@ -37,7 +37,7 @@ BATCHES = 100  # of old operations, each of one age
 
 @dataclass(frozen=True)
 class Waits:
-    """What so many waits cost. Times in seconds, memory in KiB for each wait."""
+    """Cost of so many waits. Times in seconds, memory in KiB for each wait."""
 
     requests: int
     seconds: float
@@ -201,7 +201,7 @@ async def warm_up(name: str, wait: Callable[[str, float], Awaitable[None]]) -> N
 
 @asynccontextmanager
 async def sampled() -> AsyncIterator[list[float]]:
-    """How late the event loop is, a hundred times a second."""
+    """Sample how late the event loop is, a hundred times a second."""
     lags: list[float] = []
 
     async def sample() -> None:

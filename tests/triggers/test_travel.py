@@ -1,4 +1,4 @@
-"""What Airflow stores of a trigger, in the clear: ids and numbers, and all of it comes back."""
+"""Serialized triggers, which Airflow stores in the clear: ids and numbers, and all of it comes back."""
 
 from __future__ import annotations
 

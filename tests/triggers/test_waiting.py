@@ -1,4 +1,4 @@
-"""What counts as the end of a wait: the flows of polling, driven by hand."""
+"""The end of a wait: the flows of polling, driven by hand."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class _Rows:
         return gate.span > 0 and len(sent) + len(self.claimed()) >= gate.limit
 
     def untold(self) -> Mapping[int, int]:
-        """How many were held back, by row, but those that a message under way tells of."""
+        """Count those held back, by row, but not those that a message under way tells of."""
         since = max((row.number for row in self.claimed()), default=0)
         return {row.number: row.held for row in self.rows if row.held > row.told and row.number >= since}
 

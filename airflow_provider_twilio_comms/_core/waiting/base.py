@@ -25,7 +25,7 @@ Status = Literal["done", "timeout", "gone", "error"]
 
 
 class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a wait ended, as plain data."""
+    """End of a wait, as plain data."""
 
     status: Status
 
@@ -52,7 +52,7 @@ LEAST = 3  # polls in a row that end a wait, at least: one alone is never believ
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a wait puts up with failed polls and 404s, in seconds, and for ``LEAST`` polls at least."""
+    """Budget of failed polls and 404s that a wait puts up with, in seconds, and ``LEAST`` polls at least."""
 
     flaky: float = FLAKY
     hopeless: float = HOPELESS
@@ -72,7 +72,7 @@ class Row:
         self.count += 1
 
     def lasts(self, seconds: float, time: float) -> bool:
-        """Whether it goes on for so many seconds, and for enough polls."""
+        """Tell if it goes on for so many seconds, and for enough polls."""
         return self.count >= LEAST and time - self.since >= seconds
 
 
@@ -101,7 +101,7 @@ class Failures:
 
 
 def is_configuration(error: TwilioError) -> bool:
-    """Whether a person has to change the connection or the account before this can go well."""
+    """Tell if a person has to change the connection or the account before this can go well."""
     return isinstance(error, InvalidInput | Refused) or (
         isinstance(error, ApiError) and error.verdict == "configuration"
     )
@@ -144,11 +144,11 @@ class Waiting(ABC, Generic[T, End]):
 
     @abstractmethod
     def moving(self, item: T) -> bool:
-        """Whether it can still change in a way that matters here."""
+        """Tell if it can still change in a way that matters here."""
 
     @abstractmethod
     def settled(self, found: Sequence[T]) -> bool:
-        """Whether this is the end, for all of them together."""
+        """Tell if this is the end, for all of them together."""
 
     @abstractmethod
     def end(
@@ -157,21 +157,21 @@ class Waiting(ABC, Generic[T, End]):
         """The outcome, as plain data. ``found`` is how each was when last seen, the missing ones included."""
 
     def suffices(self, item: T) -> bool:
-        """Whether it can be judged as it was last seen, once Twilio does not know it any more."""
+        """Tell if it can be judged as it was last seen, once Twilio does not know it any more."""
         return False
 
     def has_expired(self, item: T, time: float) -> bool:
-        """Whether Twilio has had it for longer than it keeps such things."""
+        """Tell if Twilio has had it for longer than it keeps such things."""
         return False
 
     @property
     def is_failing(self) -> bool:
-        """Whether the last poll failed."""
+        """True if the last poll failed."""
         return self.failures is not None
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether the last poll said what is not believed of one poll alone."""
+        """True if the last poll said what is not believed of one poll alone."""
         return bool(self.absent) or (self.failures is not None and self.failures.hopeless.count > 0)
 
     def take(self, found: Mapping[str, T], absent: Mapping[str, Row]) -> None:
@@ -216,7 +216,7 @@ class Waiting(ABC, Generic[T, End]):
         return any(self.moving(item) for name, item in self.known.items() if name not in gone)
 
     def _is_gone(self, name: str, row: Row, time: float) -> bool:
-        """Whether a 404 is the last word: after a row of them, and not while the thing may be too new."""
+        """Tell if a 404 is the last word: after a row of them, and not while the thing may be too new."""
         if name not in self.known:
             return row.count >= LEAST and time >= self.since + self.budget.grace
         return row.lasts(0.0 if self.has_expired(self.known[name], time) else self.budget.grace, time)

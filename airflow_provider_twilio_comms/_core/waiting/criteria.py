@@ -1,4 +1,4 @@
-"""What a task asks of a send, as plain data. Light: every DAG file that holds a Twilio task imports it."""
+"""Criteria of a good send, as plain data. Light: every DAG file that holds a Twilio task imports it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ USUAL_MAX_FAILED = 0.05  # of a processed send, where the author says nothing
 
 @dataclass(frozen=True)
 class Criteria:
-    """What a task asks for. An amount is a share (a float, 0.0 to 1.0) or a count (an int).
+    """Criteria that a task has for its send. An amount is a share (a float, 0.0 to 1.0) or a count (an int).
 
     With ``wait_for="delivered"`` every message has to arrive unless ``min_delivered`` says less. With
     ``"processed"``, no more than 5 % may have failed unless ``max_failed`` says otherwise.
@@ -75,14 +75,14 @@ class Criteria:
 
     @property
     def enough(self) -> Amount | None:
-        """What ends a wait for delivery early; None where every receipt counts."""
+        """The amount that ends a wait for delivery early; None where every receipt counts."""
         if self.wait_for != "delivered" or self.max_failed is not None:
             return None
         return 1.0 if self.min_delivered is None else self.min_delivered
 
     @property
     def tolerated(self) -> Amount | None:
-        """How much may fail; None where it is what arrives that counts."""
+        """The amount that may fail; None where it is what arrives that counts."""
         usual = USUAL_MAX_FAILED if self.wait_for == "processed" else None
         return usual if self.max_failed is None else self.max_failed
 
@@ -97,7 +97,7 @@ class Criteria:
         return ", ".join(asked)
 
     def shortfall(self, stats: Stats, recipients: int = 0) -> str | None:
-        """What is missing of what was sent to so many, in words; None where it is good enough."""
+        """Describe what is missing of what was sent to so many; None where it is good enough."""
         asked = max(stats.asked, recipients)
         if self.tolerated is not None and stats.lost > (allowed := at_most(self.tolerated, asked)):
             named = f"max_failed={self.tolerated}" + (" (the default)" if self.max_failed is None else "")

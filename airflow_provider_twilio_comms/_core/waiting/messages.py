@@ -70,7 +70,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class MessageOutcome(Ending, frozen=True, omit_defaults=True):
-    """How a wait ended: ``done``, ``timeout``, ``gone`` (Twilio does not know a message) or ``error``.
+    """End of a wait: ``done``, ``timeout``, ``gone`` (Twilio does not know a message) or ``error``.
 
     ``statuses`` are those last seen, by SID, and ``codes`` the reasons of those that failed.
     """
@@ -137,7 +137,7 @@ def seen(sid: str) -> Flow[Seen | None]:
 
 
 def judge(wait: MessageWait, outcome: MessageOutcome) -> dict[str, int]:
-    """How many messages have which status, where that is good enough.
+    """Count messages by status, where that is good enough.
 
     Raises :class:`DeliveryFailed`, :class:`WaitTimedOut` or :class:`OperationGone` with the counts, or the
     error that ended the wait.
@@ -185,7 +185,7 @@ def result_line(wait: MessageWait, outcome: MessageOutcome) -> tuple[str, int]:
 
 
 def by_verdict(outcome: MessageOutcome) -> dict[str, int]:
-    """How many messages have failed, by what to do about it."""
+    """Count the messages that have failed, by what to do about it."""
     lost = [sid for sid, status in outcome.statuses.items() if status in ("failed", "undelivered")]
     return dict(Counter(error_codes.verdict(outcome.codes.get(sid)).value for sid in lost))
 

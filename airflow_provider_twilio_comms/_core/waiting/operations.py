@@ -1,4 +1,4 @@
-"""Was it good enough? What the author asked for, against what Twilio counted."""
+"""Waits for bulk operations, and the verdict: Twilio's counts against what the author asked for."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LONGEST_END = 86_400.0  # seconds that a wait is given after the last message at
 
 
 class Outcome(Ending, frozen=True, omit_defaults=True):
-    """How a wait ended: ``done``, ``timeout``, ``gone`` (Twilio knows the operation no more) or ``error``."""
+    """End of a wait: ``done``, ``timeout``, ``gone`` (Twilio knows the operation no more) or ``error``."""
 
     operations: dict[str, Operation] = msgspec.field(default_factory=dict)
     missing: tuple[str, ...] = ()

@@ -247,7 +247,7 @@ def is_before(page: Page[Message], since: datetime) -> bool:
 
 
 class SentOutcome(Ending, frozen=True, omit_defaults=True):
-    """How a wait ended: ``done``, ``timeout`` or ``error``, with the counts last seen."""
+    """End of a wait: ``done``, ``timeout`` or ``error``, with the counts last seen."""
 
     tally: Tally | None = None
     error: dict[str, Any] | None = None
