@@ -28,6 +28,7 @@ with DAG(
         time_zone_column="zone",
         content="Good morning {{ name }}, your points expire on Friday.",
         sender="+15005550006",
+        send_at="{{ dag_run.run_after.isoformat() }}",  # from then on: Airflow 3.2 cannot keep when it began
         send_at_local="09:00",
         send_window="Mon-Fri 08:00-18:00",
         holidays=True,

@@ -19,6 +19,7 @@ CAMPAIGN = {
     "content": "Hello {{ name | default: 'there' }}, order {{ order_number }} comes tomorrow.",
     "sender": "+15005550006",
     "on_invalid_recipient": "skip",
+    "send_at": "{{ dag_run.run_after.isoformat() }}",  # from then on: Airflow 3.2 cannot keep when it began
     "send_at_local": "13:00",
     "spread_over": pendulum.duration(hours=4),
     "quiet_hours": "21:00-08:00",

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from pyarrow import parquet
 
 from airflow_provider_twilio_comms.api.classic import incoming_numbers
 from airflow_provider_twilio_comms.emulator.classic.outbox import Messages
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+from tests.operators.campaign_sends import moments, said
 from tests.transfers.logged import TODAY, day, log
 
 if TYPE_CHECKING:
@@ -130,6 +133,31 @@ def lapsed_customers(emulator: Running, run: DagRun, folder: Path) -> None:
     assert xcom(run, "joined") == {"RCS": 19, "SMS": 1}
 
 
+def nine_their_time(emulator: Running, run: DagRun, folder: Path) -> None:
+    """Each gets it at nine on their own clock, on a working day."""
+    zones = {
+        "+12025550101": "America/Los_Angeles",
+        "+4915255501001": "Europe/Berlin",
+        "+447400123456": "Europe/London",
+        "+819012345678": "Asia/Tokyo",
+    }
+    clocks = {
+        number: datetime.fromtimestamp(at, ZoneInfo(zones[number]))
+        for number, at in moments(emulator).items()
+    }
+    assert {number: f"{clock:%H:%M}" for number, clock in clocks.items()} == dict.fromkeys(zones, "09:00")
+    assert {clock.weekday() for clock in clocks.values()} <= set(range(5))
+
+
+def variants(emulator: Running, run: DagRun, folder: Path) -> None:
+    """Everybody but the holdout gets one of the texts, and the report counts them."""
+    campaign = xcom(run, "send")["campaign"]
+    assert sum(campaign["variants"].values()) == 200 - campaign["held_out"] == len(said(emulator))
+    assert len((folder / "left_out.jsonl").read_text().splitlines()) == campaign["held_out"]
+    rows = [json.loads(line) for line in (folder / "campaign.jsonl").read_text().splitlines()]
+    assert {row["variant"]: row["people"] for row in rows} == campaign["variants"]
+
+
 def month_of_messages(emulator: Running) -> None:
     """Ten messages on each of the last 32 days."""
     log(emulator, *(day(before, hour) for before in range(32, 0, -1) for hour in range(1, 21, 2)))
@@ -192,4 +220,6 @@ CHECKS: dict[str, Callable[[Running, DagRun, Path], None]] = {
     "twilio_opt_outs": opted_out,
     "twilio_frequency_cap": twice_a_week,
     "twilio_channel_fallback": channel_fallback,
+    "twilio_campaign_local_time": nine_their_time,
+    "twilio_campaign_variants": variants,
 }

@@ -354,7 +354,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
         return 1
 
     def ladder(self, context: Context, ledger: Ledger) -> Ladder | None:
-        """What spreads the requests over time, if anything does."""
+        """Make what spreads the requests over time, if anything does."""
         return None
 
     def complete_report(self, report: dict[str, Any], request: Any, context: Context) -> None:

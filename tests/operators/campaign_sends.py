@@ -1,4 +1,4 @@
-"""What a campaign did at the emulator: when each person's message goes out, and which text it has."""
+"""Moments and texts of a campaign's messages at the emulator."""
 
 from __future__ import annotations
 

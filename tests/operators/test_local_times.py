@@ -25,7 +25,7 @@ ZONES = {US: "America/New_York", DE: "Europe/Berlin", GB: "Europe/London"}
 
 
 def clocks(emulator: Running, zones: dict[str, str] = ZONES) -> dict[str, str]:
-    """What each person's clock shows when their message goes out."""
+    """Read what each person's clock shows when their message goes out."""
     return {
         number: datetime.fromtimestamp(at, ZoneInfo(zones[number])).strftime("%H:%M")
         for number, at in moments(emulator).items()

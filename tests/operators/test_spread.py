@@ -127,11 +127,14 @@ class TestARetry:
         assert found[9][0] is not None
 
     def test_keeps_the_size_of_requests_where_the_list_has_grown(self, emulator: Running) -> None:
-        store, given = MemoryStore(), {"send_at": soon(days=1), "spread_over": timedelta(minutes=30)}
+        start = soon(days=1)
+        store, given = MemoryStore(), {"send_at": start, "spread_over": timedelta(minutes=30)}
         stopped_after(emulator, 4, store, people(60), **given)
         bulk(people(64), **given).execute(context(store, 2))
         assert texted(emulator) == [64, 1]
         assert {len(numbers) for _, numbers in requests(emulator)} == {2}
+        assert offsets(emulator, start)[:30] == [60.0 * number for number in range(30)]  # nobody's has moved
+        assert offsets(emulator, start)[30:] == [1770.0, 1770.0]
 
     def test_does_not_send_a_part_again_whose_rung_has_moved(self, emulator: Running) -> None:
         store = MemoryStore()

@@ -25,12 +25,14 @@ INTERVAL = timedelta(minutes=1)  # between two rungs at least
 class Ladder:
     """Spread a plan over ``spread_over``, or at so many messages ``per_second``.
 
-    ``size`` is that of the requests of an earlier try, which a later one keeps to.
+    ``size`` is that of the requests of an earlier try, and ``people`` how many they were for: a later one
+    keeps to both, so that rows which were appended since do not move the rungs of the others.
     """
 
     spread_over: timedelta | None = None
     per_second: float | None = None
     size: int | None = None
+    people: int | None = None
 
     def length(self, people: int) -> timedelta:
         """The time from the first message to the last one, at an even pace."""
@@ -53,7 +55,7 @@ class Ladder:
         Returns them, what reads them, how many recipients each has at most, and the ``rows`` of these, as far
         as they are known.
         """
-        people = sum(chunk.count for chunk in chunks)
+        people = self.people or sum(chunk.count for chunk in chunks)
         size, length = self.largest(people), self.length(people)
         lots = [
             (chunk.number, first, min(first + size, chunk.count))
@@ -71,7 +73,8 @@ class Ladder:
         places: dict[int, list[tuple[int, int, int, float]]] = {}
         before = 0
         for number, (_, _, (source, first, end)) in enumerate(sorted(order)):
-            after = (length * (before / people)).total_seconds()
+            rung = min(before, people - 1) if self.spread_over else before
+            after = (length * (rung / people)).total_seconds()
             places.setdefault(source, []).append((number, first, end, after))
             before += end - first
         fresh, found, kept = spool.anew(), [], {}

@@ -222,7 +222,7 @@ R = TypeVar("R", bound="Unaddressed")
 
 
 class Unaddressed(Protocol):
-    """What goes to everyone, as far as it is looked at before anybody is known."""
+    """A message to everyone, as far as it is looked at before anybody is known."""
 
     @property
     def envelope(self) -> int:
@@ -240,7 +240,7 @@ class Unaddressed(Protocol):
         """The same, with what the content template says."""
 
     def text(self) -> Text:
-        """What each recipient's text will be."""
+        """The text of each recipient."""
 
 
 def filled(body: str, values: Mapping[str, str]) -> str:

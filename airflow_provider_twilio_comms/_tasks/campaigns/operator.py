@@ -147,7 +147,7 @@ class TwilioCampaignOperator(TwilioSendOperator):
         return {name: each["content"] for name, each in (self.variants.value or {}).items()}
 
     def split_report(self, of: Plan | Outline | None) -> dict[str, Any]:
-        """What a result says of variants and holdout: names and counts."""
+        """Describe variants and holdout for a result: names and counts."""
         if self.split is None:
             return {}
         counts = {"variants": of.variants, "held_out": of.held_out} if of is not None else {}
@@ -205,7 +205,9 @@ class TwilioCampaignOperator(TwilioSendOperator):
         if self.spread_over is None and per_second is None:
             return None
         outline = ledger.head.outline if ledger.head else None
-        return Ladder(self.spread_over, per_second, outline.size if outline else None)
+        if outline is None:
+            return Ladder(self.spread_over, per_second)
+        return Ladder(self.spread_over, per_second, outline.size, outline.recipients)
 
     def _screening(self, request: Any, counting: bool) -> Screening:
         from airflow_provider_twilio_comms._core.recipients.number_sets import numbers_of

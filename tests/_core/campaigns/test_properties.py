@@ -102,7 +102,7 @@ def is_quiet(quiet: QuietHours, clock: time) -> bool:
 
 
 def in_window(window: Window, local: datetime) -> bool:
-    """Whether a moment is in the window that began on this day or on the one before."""
+    """Tell whether a moment is in the window that began on this day or on the one before."""
 
     def within(day: date) -> bool:
         start = datetime.combine(day, window.start)
