@@ -1,1 +1,1 @@
-"""What a bulk operator does otherwise for each of the two generations of Twilio's API."""
+"""The two generations of Twilio's API, as a bulk operator sends through them: an object for each."""

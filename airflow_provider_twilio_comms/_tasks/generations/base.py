@@ -1,8 +1,8 @@
-"""What a bulk operator asks of the generation of the API that it sends through."""
+"""Interfaces between a bulk operator and the generation of the API that it sends through."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -67,7 +67,7 @@ class BulkTask(Protocol):
 
     def settings(self, context: Context, ledger: Ledger, plan: Plan) -> dict[str, Any]: ...
 
-    def also(self, allows: Any) -> Any: ...
+    def also(self, allows: Callable[[str], object]) -> Callable[[str], bool]: ...
 
 
 class Generation(Protocol):

@@ -41,7 +41,7 @@ RARELY = 20_000  # objects that are made between two collections
 
 
 class ClassicGeneration:
-    """What a bulk operator does through the classic API: a request for each recipient."""
+    """Bulk sends through the classic API."""
 
     ahead: timedelta = timedelta(minutes=6)  # Twilio's five before it can schedule, and a margin
 

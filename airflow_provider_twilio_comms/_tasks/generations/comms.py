@@ -26,7 +26,7 @@ AT_ONCE = 4
 
 
 class CommsGeneration:
-    """What a bulk operator does through the Communications API."""
+    """Bulk sends through the Communications API."""
 
     ahead: timedelta = timedelta()
 
