@@ -6,7 +6,7 @@ import hashlib
 import logging
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, ClassVar
@@ -233,7 +233,6 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         self._at_once = at_once
         self._pace = pace
         self._places: dict[str, int] = {}  # of ids in the plan
-        self._open: set[int] = set()  # chunks under way
         self._bodies: dict[int, msgspec.Raw] = {}  # of chunks that the guard has made shorter
 
     def parts(self) -> list[Chunk]:
@@ -267,31 +266,28 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
                 admitted = self.admitted(part)
                 if admitted is None:
                     waiting.popleft()
+                    self.settle(part)
                     continue
                 part = admitted
                 entry, call = self.begin(part, before, group.time)
                 waiting.popleft()
-                self._open.add(part.number)
                 yield (part, entry), call
 
         group = Group(work(), self._at_once, self._pace)
         wrong: list[Ended] = []
-        errors = [(yield from attempted(self._answers(group, waiting, wrong, began)))]
+        errors = [(yield from attempted(self._answers(group, wrong, began)))]
         for (part, entry), _, problem in wrong:
             assert problem is not None
-            self.last = not waiting and part is wrong[-1].key[0]
             errors.append((yield from attempted(self.went_wrong(part, entry, problem))))
         for error in filter(None, errors):
             raise error
 
-    def _answers(self, group: Group, waiting: Sized, wrong: list[Ended], began: float) -> Flow[None]:
+    def _answers(self, group: Group, wrong: list[Ended], began: float) -> Flow[None]:
         """Settle those that Twilio took, and gather those that went ``wrong``."""
         failed: TwilioError | None = None
         while found := (yield group):
             for ended in found:
                 part, entry = ended.key
-                self._open.discard(part.number)
-                self.last = not (waiting or self._open or wrong)
                 if ended.error is not None:
                     group.stop()
                     wrong.append(ended)

@@ -221,6 +221,8 @@ class ClassicSend(PlannedSend[Chunk]):
                 unknown.append(batch)
             elif not batch.places or UNSENT in batch.places:
                 self._waiting.append(batch)
+            else:
+                self.settle(part)
         return unknown
 
     # Sending
@@ -379,8 +381,7 @@ class ClassicSend(PlannedSend[Chunk]):
             self.guard.refused(batch.part.number, self._persons(batch, untaken), batch.places)
         part = batch.part
         before = batch.entry or Entry("sending", part.fingerprint, part.count, part=part.number)
-        self.last = not (self._waiting or self._open) and self.shared is None
-        ends = state == "accepted" and self.last and self.complete()
+        ends = state == "accepted" and self.settle(part)
         batch.entry = replace(before, state=state, messages=places, ends=ends)
         if batch.entry.place < 0:
             batch.entry = self.ledger.sending(batch.entry, self.name(batch.part))

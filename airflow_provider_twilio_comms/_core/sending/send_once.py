@@ -107,7 +107,7 @@ class PlannedSend(ABC, Generic[P]):
     ask: bool = False
     snapshot: str | None = None
     guard: Guard | None = None
-    last: bool = False  # whether the part that is being sent is the last one
+    unsettled: set[int] = field(default_factory=set)  # numbers of the parts that are not known to be sent
 
     noun: ClassVar[str] = "part"
     tagged: ClassVar[bool] = False  # whether Twilio's list can be asked for what was sent under a key
@@ -161,6 +161,7 @@ class PlannedSend(ABC, Generic[P]):
                 field="recipients",
             )
         began = yield from now()
+        self.unsettled = {part.number for part in parts}
         self.ledger.begin(outline, began, self.snapshot, self.schedule.start)
         yield from self.send_all(list(zip(parts, matched, strict=True)), began)
         self.finish(outline if self.guard is None else self.outline())  # it may have left out more
@@ -177,6 +178,14 @@ class PlannedSend(ABC, Generic[P]):
     def complete(self) -> bool:
         """Tell whether nothing is open so far: a later try looks again for what was only assumed."""
         return not self.assumed
+
+    def settle(self, part: P) -> bool:
+        """Take a part as sent. Returns whether that ends the send, which its note says then.
+
+        Only what is known of all the others tells that, and not the order in which they are settled.
+        """
+        self.unsettled.discard(part.number)
+        return not self.unsettled and self.shared is None and self.complete()
 
     def stop(self) -> None:
         """Post nothing more. May be called at any time, as from a signal's handler."""
@@ -253,7 +262,6 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
     def send_all(self, parts: Sequence[tuple[P, Entry | None]], began: float) -> Flow[None]:
         """Bring every part to its end, one after the other."""
         for part, entry in parts:
-            self.last = part is parts[-1][0]
             yield from self.each(part, entry, began)
             time = yield from now()
             self.told(part, time - began)
@@ -270,6 +278,7 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
             if entry.operation_id is None and (yield from self._once_more(part, entry)):
                 return True
             self.count(part, entry.operation_id)
+            self.settle(part)
             log.info("%s was sent on an earlier try", self.name(part))
             return True
         if entry and entry.state == "sending":
@@ -307,6 +316,7 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
         time = yield from now()
         admitted = self.admitted(part)
         if admitted is None:
+            self.settle(part)
             return
         part = admitted
         entry, call = self.begin(part, before, time)
@@ -360,8 +370,7 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
     def accept(self, part: P, entry: Entry, identity: str | None) -> None:
         log.info("Twilio accepted %s %d as %s", self.noun, part.number + 1, identity)  # first of all
         self.count(part, identity)
-        ends = self.last and self.shared is None and self.complete()
-        self._write(replace(entry, state="accepted", operation_id=identity, ends=ends))
+        self._write(replace(entry, state="accepted", operation_id=identity, ends=self.settle(part)))
         self.counting("accepted", part.count)
 
     def told(self, part: P, seconds: float) -> None:

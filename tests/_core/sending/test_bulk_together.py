@@ -122,3 +122,16 @@ def test_the_last_note_says_that_all_is_sent_whichever_request_ends_last(emulato
     result = bulk([], **TOGETHER).execute(context(store, try_number=2))
     assert result
     assert result["recipients"] == 12
+
+
+def test_a_send_is_not_complete_while_one_that_was_lost_is_unknown(emulator: Running) -> None:
+    """Whichever is settled last: a later try would take the send as done, and leave people out."""
+    break_bulk(emulator, "drop_before")
+    break_bulk(emulator, "drop_after", skip=1, times=3)
+    store = MemoryStore()
+    for attempt in (1, 2):
+        with pytest.raises(SendUncertain):
+            bulk(people(12), **TOGETHER, unknown_after=0.3).execute(context(store, try_number=attempt))
+    assert texted(emulator) == [9, 1]
+    assert bulk(people(12), **TOGETHER, on_unknown="resend").execute(context(store, try_number=3))
+    assert texted(emulator) == [12, 1]

@@ -97,6 +97,26 @@ def test_a_worker_that_dies_at_any_write_loses_nobody(emulator: Running, write: 
     assert texted(emulator) == [20, 1]
 
 
+def test_a_send_is_not_complete_while_a_message_of_a_dead_worker_is_unknown(emulator: Running) -> None:
+    """Batches that are found at Twilio are settled before the one that is not."""
+
+    def die(key: str, value: Any) -> None:
+        if value.get("state") == "accepted":
+            raise Died
+
+    break_classic(emulator, "drop_before", skip=5)
+    store = MemoryStore(die)
+    with pytest.raises(Died):
+        classic(people(6)).execute(context(store))
+    store.refuse = lambda key, value: None
+    for attempt in (2, 3):
+        with pytest.raises(SendUncertain, match="1 of 6 messages"):
+            classic(people(6), unknown_after=0.3).execute(context(store, try_number=attempt))
+    assert texted(emulator) == [5, 1]
+    assert classic(people(6), on_unknown="resend").execute(context(store, try_number=4))
+    assert texted(emulator) == [6, 1]
+
+
 def test_what_a_dead_worker_left_is_looked_up_by_pages(emulator: Running) -> None:
     store = dying(60)
     with pytest.raises(Died):
