@@ -135,7 +135,7 @@ class TwilioCampaignReportOperator(TwilioOperator):
 
     def _add_receipts(self, outcomes: Outcomes) -> tuple[datetime | None, bool]:
         """Add the receipts; returns when the first message was created, and whether people are hashes."""
-        from airflow_provider_twilio_comms._core.reporting.resend import hashed
+        from airflow_provider_twilio_comms._core.reporting.resend import are_hashed
 
         first: datetime | None = None
         hashes = False
@@ -144,7 +144,7 @@ class TwilioCampaignReportOperator(TwilioOperator):
             nonlocal first, hashes
             for row in rows:
                 outcomes.add(row.variant, row.person, row.status)
-                hashes = hashes or hashed([row.person or ""])
+                hashes = hashes or are_hashed([row.person or ""])
                 if row.created_at is not None and (first is None or row.created_at < first):
                     first = row.created_at
 

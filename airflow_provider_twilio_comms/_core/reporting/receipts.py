@@ -121,6 +121,7 @@ def receipts_of(
             None,
             party.get("profileId"),
             party.get("memoryStoreId"),
+            row.tags.get(TAG) if row.tags else None,
         )
 
 

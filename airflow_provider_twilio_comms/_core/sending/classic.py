@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, ClassVar
@@ -24,6 +24,7 @@ from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
 from airflow_provider_twilio_comms._core.recipients.reader import Address
 from airflow_provider_twilio_comms._core.sending.classic_lookup import LookUp, Wanted
 from airflow_provider_twilio_comms._core.sending.classic_request import ClassicRequest, Compose
+from airflow_provider_twilio_comms._core.sending.classic_summary import summarize
 from airflow_provider_twilio_comms._core.sending.counters import verdict_of
 from airflow_provider_twilio_comms._core.sending.ledger import (
     ASSUMED,
@@ -34,10 +35,9 @@ from airflow_provider_twilio_comms._core.sending.ledger import (
     Ledger,
     Outline,
     State,
-    digest_of,
     is_sid,
 )
-from airflow_provider_twilio_comms._core.sending.send_once import LAG, SKEW, PlannedSend, checks, not_taken
+from airflow_provider_twilio_comms._core.sending.send_once import LAG, PlannedSend, checks, not_taken
 from airflow_provider_twilio_comms._core.sending.shared_keys import Note
 from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
 from airflow_provider_twilio_comms.api.classic import messages
@@ -71,34 +71,6 @@ PERSONAL = frozenset({21408, 21602, 21608, 21617, 21618, 21619, 21656})
 def batch_size(at_once: int) -> int:
     """How many messages a batch holds, where so many may be under way together."""
     return max(1, at_once // BATCHES)
-
-
-def summarize(ledger: Ledger, sender: Mapping[str, str], until: float) -> dict[str, Any]:
-    """Summarize a finished send: counts, and the window of Twilio's list in which its messages are.
-
-    Small, whatever the number of messages. ``digest`` tells whether a list holds exactly these.
-    """
-    refused: Counter[str] = Counter()
-    sent = assumed = digest = 0
-    for entry in ledger.entries():
-        sids = [place for place in entry.messages if is_sid(place)]
-        sent, digest = sent + len(sids), digest + int(digest_of(sids), 16)
-        assumed += entry.messages.count(ASSUMED)
-        refused.update(place for place in entry.messages if place.isdecimal())
-    since = ledger.head.since if ledger.head else until
-    return {
-        "sent": sent,
-        "refused": dict(refused.most_common()),
-        "assumed": assumed,
-        "since": _iso(since - SKEW),
-        "until": _iso(until + SKEW),
-        "held_until": _iso(ledger.held) if ledger.held else None,
-        "from": None if "messaging_service_sid" in sender else sender["from_"],
-        "messaging_service_sid": sender.get("messaging_service_sid"),
-        "key": ledger.name,
-        "digest": f"{digest & (1 << 64) - 1:016x}",
-        "sids_path": None,
-    }
 
 
 @dataclass(eq=False)
@@ -495,7 +467,3 @@ class ClassicSend(PlannedSend[Chunk]):
 
 
 _addresses = msgspec.json.Decoder(list[Address])
-
-
-def _iso(time: float) -> str:
-    return datetime.fromtimestamp(time, timezone.utc).isoformat(timespec="seconds")

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_twilio_comms._core.planning.rates import QUEUE, drained, rate_of, rate_of_service
 from airflow_provider_twilio_comms._core.planning.snapshot import save_sids
-from airflow_provider_twilio_comms._core.sending.classic import ClassicSend, batch_size, summarize
+from airflow_provider_twilio_comms._core.sending.classic import ClassicSend, batch_size
 from airflow_provider_twilio_comms._core.sending.classic_request import (
     ClassicReader,
     ClassicRequest,
     classic_sender,
 )
+from airflow_provider_twilio_comms._core.sending.classic_summary import summarize
 from airflow_provider_twilio_comms._tasks.campaigns.variants import requested
 from airflow_provider_twilio_comms._tasks.task_state import earliest_start
 from airflow_provider_twilio_comms.api.classic.messages import schedulable
