@@ -16,10 +16,11 @@ CUSTOMERS = [
 
 with DAG(
     "twilio_campaign_local_time",
+    description=__doc__.partition("\n")[0],
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "campaign"],
 ):
     send = TwilioBulkMessageOperator(
         task_id="send",

@@ -27,10 +27,11 @@ CAMPAIGN = {
 
 with DAG(
     "twilio_campaign_pace",
+    description=__doc__.partition("\n")[0],
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "campaign"],
 ):
     look = TwilioPreflightOperator(task_id="look", **CAMPAIGN)
     send = TwilioBulkMessageOperator(task_id="send", wait_for="accepted", **CAMPAIGN)

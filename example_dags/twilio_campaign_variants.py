@@ -17,10 +17,11 @@ from airflow_provider_twilio_comms.operators.campaign_report import TwilioCampai
 
 with DAG(
     "twilio_campaign_variants",
+    description=__doc__.partition("\n")[0],
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "campaign"],
     params={"folder": str(Path(tempfile.gettempdir()) / "twilio")},  # or s3://aws_default@bucket/twilio
 ):
     send = TwilioBulkMessageOperator(

@@ -26,10 +26,11 @@ INVITATION = {
 
 with DAG(
     "twilio_channel_fallback",
+    description=__doc__.partition("\n")[0],
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "whatsapp", "bulk"],
 ):
     whatsapp = TwilioBulkMessageOperator(
         task_id="whatsapp",

@@ -13,10 +13,11 @@ TWICE_A_WEEK = {"messages": 2, "days": 7, "conn_id": "campaigns", "create_table"
 
 with DAG(
     "twilio_frequency_cap",
+    description=__doc__.partition("\n")[0],
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "campaign"],
 ) as dag:
     before = None
     for name, people in (

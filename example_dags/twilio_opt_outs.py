@@ -20,13 +20,14 @@ LIST = "{{ params.folder }}/deactivated.txt"
 
 with DAG(
     "twilio_opt_outs",
+    description=__doc__.partition("\n")[0],
     schedule="@daily",
     start_date=pendulum.datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
     params={"folder": Param(tempfile.gettempdir(), description="A folder for the deactivated numbers")},
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "opt-out", "bulk", "sql"],
 ) as dag:
     deactivated = TwilioDeactivatedNumbersOperator(task_id="deactivated", day=YESTERDAY, output_path=LIST)
     opt_outs = TwilioOptOutsOperator(

@@ -314,7 +314,7 @@ class TwilioBulkMessageOperator(TwilioCampaignOperator):
             raise SendUncertain(
                 f"{sent['recipients']:,} recipients were taken as sent, and Twilio's list shows none of "
                 f"their messages: nobody can tell whether they are {self.criteria.wait_for}. A later try "
-                "looks again, and sends nothing again"
+                "looks again, and sends nothing again; wait_for='accepted' goes on without them"
             )
         wait = self._task_wait(sent, ledger.held, ledger)
         outcome: Any = wait.run(self.hook, to_the_end=not self.deferrable)

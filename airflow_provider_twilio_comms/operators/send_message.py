@@ -268,7 +268,7 @@ class TwilioSendMessageOperator(TwilioSendOperator):
             raise SendUncertain(
                 f"{recipients - len(sids)} of {recipients} messages were taken as sent, and Twilio's list "
                 f"does not show them: nobody can tell whether they are {self.wait_for}. A later try looks "
-                "again, and sends nothing again",
+                "again, and sends nothing again; wait_for='queued' goes on without them",
                 operation_ids=sids,
             )
         wait = self._task_wait(sids, max(time.time(), ledger.held))

@@ -79,7 +79,7 @@ def test_a_green_task_says_why_messages_failed(emulator: Running, caplog: pytest
 def test_a_red_task_says_why_messages_failed(emulator: Running) -> None:
     with pytest.raises(AirflowFailException, match=r"Reasons: 70 x 30003 \(") as caught:
         send([*people(10), *unreachable(70)], wait_for="delivered")
-    error = caught.value.__cause__
+    error = caught.value.__context__
     assert isinstance(error, DeliveryFailed)
     assert error.codes == {"30003": 70}
 

@@ -46,7 +46,7 @@ class Campaign:
         if kind == "single":
             few = people[: len(people) // 2]
             return TwilioSendMessageOperator(
-                task_id="send", to=few, body=self.name, from_="+15005550006", **common
+                task_id="send", to=few, body=self.name, from_="+15005550006", wait_for="queued", **common
             )
         size = chance.choice([3, 7, 40])
         if kind == "classic":

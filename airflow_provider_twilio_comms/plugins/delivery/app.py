@@ -57,7 +57,6 @@ def application(prefix: str) -> "FastAPI":
     app = FastAPI(title="Twilio delivery", docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     templates = pages.environment(FOLDER / "templates")
-    docs = pages.documentation()
     # Both are read; these dependencies ask for the DAG that the query names, or for any.
     entities = (DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
     allowed = [Depends(requires_access_dag(method="GET", access_entity=entity)) for entity in entities]
@@ -114,7 +113,6 @@ def application(prefix: str) -> "FastAPI":
             "most": store.MOST if more else None,
             "rows": pages.Slice.of(listed, _number(asked.get("page"), 1)),
             "now": now,
-            "docs": docs,
         }
         return page(request, "overview.html", values)
 

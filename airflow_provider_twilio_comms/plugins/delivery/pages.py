@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -17,7 +15,7 @@ from airflow_provider_twilio_comms.plugins.delivery.sends import PHASES, Answer,
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["WHY", "Slice", "documentation", "environment", "of_airflow", "of_ours", "words"]
+__all__ = ["WHY", "Slice", "environment", "of_airflow", "of_ours", "words"]
 
 SIZE = 50
 ANSWERED: dict[Answer, str] = {
@@ -51,16 +49,6 @@ class Slice:
         items = every[(page - 1) * size : page * size]
         first = (page - 1) * size + 1 if items else 0
         return cls(items, page, pages, first, first + len(items) - 1 if items else 0, len(every))
-
-
-def documentation() -> str | None:
-    """Look up the address of this package's documentation in its metadata, where it is installed."""
-    with suppress(metadata.PackageNotFoundError):
-        for each in metadata.metadata("airflow-provider-twilio-comms").get_all("Project-URL") or ():
-            name, _, address = each.partition(", ")
-            if name == "Documentation":
-                return str(address)
-    return None
 
 
 def environment(folder: Path) -> Environment:
