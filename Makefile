@@ -7,6 +7,9 @@ ARGS ?=
 # Most tests wait for something, so run more of them at a time than there are processors.
 WORKERS ?= 4
 
+# mysqlclient is built from source, so only where MariaDB's headers are (libmariadb-dev).
+MYSQL := $(if $(shell command -v mariadb_config),--group mysql)
+
 # Keep pip's messages from hiding ours.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Like pip, trust the certificate authorities of the machine.
@@ -69,7 +72,7 @@ matrix: setup ## run the in-process tests on Airflow 3.2 and 3.3 and on the inst
 
 lock: setup ## update constraints.txt after a change of dependencies; UPGRADE=--upgrade for the newest versions
 	echo "uv pip hatchling" | tr ' ' '\n' | $(BIN)/uv pip compile --universal --python-version 3.10 $(UPGRADE) \
-		--all-extras --group dev --no-annotate --custom-compile-command "make lock" \
+		--all-extras --group dev --group mysql --no-annotate --custom-compile-command "make lock" \
 		--quiet --output-file constraints.txt pyproject.toml -
 
 clean: ## remove everything that the other targets created
@@ -82,5 +85,5 @@ $(BIN)/uv:
 
 $(VENV)/.done: pyproject.toml constraints.txt Makefile airflow_provider_twilio_comms/__init__.py | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(VENV) --constraint constraints.txt --build-constraint constraints.txt \
-		--editable '.[demo,emulator,parquet]' --group dev
+		--editable '.[demo,emulator,parquet]' --group dev $(MYSQL)
 	touch $@

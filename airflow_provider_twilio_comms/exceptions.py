@@ -76,9 +76,13 @@ def scrub(text: str) -> str:
 
 
 class TwilioError(Exception):
-    """The root. ``fields`` names the attributes that travel with the error, besides its message."""
+    """The root. ``fields`` names the attributes that travel with the error, besides its message.
+
+    ``exhausted`` says that what failed was repeated already, as often as it may be.
+    """
 
     fields: ClassVar[tuple[str, ...]] = ()
+    exhausted: bool = False
     _known: ClassVar[dict[str, type[TwilioError]]] = {}
 
     def __init__(self, message: str, **values: Any) -> None:

@@ -28,6 +28,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.api_request",
                 "operators.approval",
                 "operators.bulk_messages",
+                "operators.campaign_report",
                 "operators.cohorts",
                 "operators.content_templates",
                 "operators.deactivations",
@@ -36,6 +37,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.messages",
                 "operators.messaging_services",
                 "operators.numbers",
+                "operators.opt_outs",
                 "operators.preflight",
                 "operators.prices",
                 "operators.receipts",
@@ -164,6 +166,18 @@ _FIELDS: dict[str, Any] = {
         "joined on. If empty, the key is derived from the credential, and changes with it.",
         format="password",
     ),
+    "consent": _field(
+        "Consent",
+        "The table of those who have opted out, whom every send leaves out: an object with conn_id (a "
+        "connection to a database) and table. TwilioOptOutsOperator keeps it.",
+        "object",
+    ),
+    "frequency_cap": _field(
+        "Frequency cap",
+        "At most so many messages to a person in any so many days, over all DAGs: an object with messages "
+        "and days, and with conn_id, table and create_table for the table in which they are counted.",
+        "object",
+    ),
     "alert_template": _field(
         "Alert template",
         "The text of TwilioNotifier's alerts that set none, as Jinja: {{ alert.task_id }} ...",
@@ -261,6 +275,12 @@ _OPTIONS: dict[str, Any] = {
     "webhook_wakes": _option(
         "Wake the tasks that wait in the triggerer for a message or an operation as soon as a webhook tells "
         "that it has ended, and let their triggers poll less often.",
+        "boolean",
+        "False",
+    ),
+    "webhook_keeps_codes": _option(
+        "Keep the error codes that events tell of failed messages, as Variables for a week, so that no task "
+        "asks Twilio for them. Set it for the API server and the workers.",
         "boolean",
         "False",
     ),

@@ -30,8 +30,9 @@ with DAG(
     "twilio_alerts",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "alert"],
     default_args={
         "on_failure_callback": failures,
         "on_success_callback": failures,  # sends only the recovery

@@ -11,8 +11,9 @@ with DAG(
     "twilio_approval",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "approval"],
     params={"on_call": ["+12025550143", "+12025550144"]},
     render_template_as_native_obj=True,
 ):

@@ -1,4 +1,6 @@
-"""A daily campaign that texts nobody when it is backfilled::
+"""A daily campaign that texts nobody when it is backfilled.
+
+It is backfilled with::
 
     airflow backfill create --dag-id twilio_backfill --from-date 2026-01-05 --to-date 2026-01-11
 
@@ -37,8 +39,9 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1),
     end_date=pendulum.datetime(2026, 1, 31),
     catchup=False,
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "bulk", "sql", "backfill"],
 ):
     preflight = TwilioPreflightOperator(task_id="preflight", **THANKS)
     send = SqlToTwilioOperator(task_id="send", **THANKS, wait_for="accepted")

@@ -18,8 +18,9 @@ with DAG(
     "twilio_bulk_campaign",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "bulk"],
 ):
     send = TwilioBulkMessageOperator(
         task_id="send",

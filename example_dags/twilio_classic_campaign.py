@@ -19,8 +19,9 @@ with DAG(
     "twilio_classic_campaign",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "bulk", "classic"],
 ):
     send = TwilioBulkMessageOperator(
         task_id="send",

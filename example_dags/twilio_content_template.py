@@ -16,8 +16,9 @@ with DAG(
     "twilio_content_template",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "whatsapp", "template"],
 ):
     template = TwilioContentTemplateOperator(
         task_id="template",

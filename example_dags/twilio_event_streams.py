@@ -16,8 +16,9 @@ with DAG(
     "twilio_event_streams",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "webhook", "bulk"],
 ) as dag:
     declare = TwilioEventStreamOperator(task_id="declare")
     send = TwilioBulkMessageOperator(

@@ -15,8 +15,9 @@ with DAG(
     "twilio_mapped_files",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "bulk", "mapped", "files"],
     params={"folder": str(Path(tempfile.gettempdir()) / "twilio")},  # or s3://aws_default@bucket/exports
 ) as dag:
 

@@ -23,8 +23,9 @@ with DAG(
     "twilio_message_log",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "message log", "files"],
     params={"folder": str(Path(tempfile.gettempdir()) / "twilio"), "days": 30},
 ):
 

@@ -17,8 +17,9 @@ with DAG(
     "twilio_messaging_services",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "messaging service", "single message"],
 ):
     service = TwilioMessagingServiceOperator(
         task_id="service",
@@ -33,6 +34,7 @@ with DAG(
         messaging_service_sid="{{ ti.xcom_pull('service')['sid'] }}",
         body="Your table is booked for tonight.",
         send_at="{{ (dag_run.run_after + macros.timedelta(hours=2)).isoformat() }}",
+        wait_for="queued",  # else the task waits until the message has gone out
         cancel_on_kill=True,
     )
     cancel = TwilioCancelMessageOperator(

@@ -17,7 +17,12 @@ from airflow_provider_twilio_comms.operators.numbers import (
 INBOUND = "https://example.com/inbound"
 
 with DAG(
-    "twilio_numbers", schedule=None, start_date=pendulum.datetime(2026, 1, 1), doc_md=__doc__, tags=["twilio"]
+    "twilio_numbers",
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
+    doc_md=__doc__,
+    tags=["twilio", "numbers"],
 ):
     search = TwilioSearchNumbersOperator(
         task_id="search",

@@ -31,8 +31,9 @@ with DAG(
     "twilio_receipts",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "bulk", "receipts"],
     params={"folder": str(Path(tempfile.gettempdir()) / "twilio")},  # or s3://aws_default@bucket/twilio
 ):
     send = TwilioBulkMessageOperator(task_id="send", **REMINDER)
@@ -66,8 +67,9 @@ with DAG(
     "twilio_campaign_delivered",
     schedule=DELIVERED,
     start_date=pendulum.datetime(2026, 1, 1),
+    description="Read the counts of a campaign whose receipts are in, from the event of its asset.",
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "bulk", "receipts"],
 ):
 
     @task

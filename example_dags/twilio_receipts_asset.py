@@ -20,8 +20,9 @@ with DAG(
     "twilio_receipts_asset",
     schedule=complete,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "receipts", "asset"],
 ) as dag:
 
     @task

@@ -29,8 +29,9 @@ with DAG(
     "twilio_replies",
     schedule=stops,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "opt-out", "asset"],
 ) as dag:
 
     @task

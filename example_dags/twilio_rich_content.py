@@ -15,8 +15,9 @@ with DAG(
     "twilio_rich_content",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "rcs", "bulk"],
 ):
     pool = TwilioSenderPoolOperator(
         task_id="pool", name="offers", senders=["rcs:emulated_agent", "+15005550006"], poll_interval=1

@@ -18,8 +18,9 @@ with DAG(
     "twilio_single_messages",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "single message"],
     params={"on_call": "+12025550143"},
 ):
     tell = TwilioSendMessageOperator(
@@ -27,14 +28,13 @@ with DAG(
         to="{{ params.on_call }}",
         from_="+15005550006",
         body="The nightly load of {{ dag_run.run_after.date() }} has failed, please look.",
-        render_content=True,
         options={"provide_feedback": True, "validity_period": 3600},
         retries=2,
     )
     delivered = TwilioMessageSensor(
         task_id="delivered",
         sids="{{ ti.xcom_pull('tell')['sids'] }}",
-        until="delivered",
+        wait_for="delivered",
         poke_interval=5,
         deferrable=True,
     )

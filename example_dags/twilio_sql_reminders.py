@@ -39,8 +39,9 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1),
     catchup=False,
     is_paused_upon_creation=True,
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "bulk", "sql", "receipts"],
 ):
     preflight = TwilioPreflightOperator(task_id="preflight", **TONIGHT)
     send = SqlToTwilioOperator(

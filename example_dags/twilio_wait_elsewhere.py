@@ -12,8 +12,9 @@ with DAG(
     "twilio_wait_elsewhere",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
+    description=__doc__.partition("\n")[0],
     doc_md=__doc__,
-    tags=["twilio"],
+    tags=["twilio", "bulk", "sensor"],
 ):
     send = TwilioBulkMessageOperator(
         task_id="send",
@@ -25,7 +26,7 @@ with DAG(
     delivered = TwilioOperationSensor(
         task_id="delivered",
         operation_ids="{{ ti.xcom_pull('send')['operation_ids'] }}",
-        until="delivered",
+        wait_for="delivered",
         min_delivered=0.95,
         poke_interval=5,
         deferrable=True,

@@ -59,8 +59,8 @@ def received() -> Iterator[Receiver]:
         thread.join()
 
 
-def until(true: Callable[[], Any]) -> None:
-    end = time.monotonic() + 60
+def until(true: Callable[[], Any], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)

@@ -13,7 +13,9 @@ __all__ = ["FORKED", "IMPORTED"]
 IMPORTED = [
     "tests.conftest",
     "tests.operators.bulk_sends",
+    "tests.operators.campaign_process",
     "tests.operators.killed_worker",
+    "airflow_provider_twilio_comms.operators.send_message",
     "airflow_provider_twilio_comms.transfers.messages_to_object_storage",
     "airflow_provider_twilio_comms.transfers.messages_to_sql",
 ]

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset
 
 from airflow_provider_twilio_comms.emulator.classic.outbox import Messages
 from airflow_provider_twilio_comms.emulator.inbound import Arrival, receive
 from airflow_provider_twilio_comms.provider_info import get_provider_info
 from tests.conftest import environment
 from tests.event_receiver import received, until
-from tests.example_results import CHECKS, month_of_messages
+from tests.example_results import CHECKS, asked, month_of_messages
+from tests.warehouse import SECRET, in_sqlite
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -98,17 +102,56 @@ def hearing(emulator: Running) -> Iterator[None]:
         until(lambda: len(receiver.events) == 3)
 
 
+@contextmanager
+def failing(emulator: Running) -> Iterator[None]:
+    """Phones that are off: every number that ends in 7."""
+    emulator.twilio.change(outcomes=[{"match": "7$", "status": "UNDELIVERED", "code": 30003}])
+    yield
+
+
+@contextmanager
+def campaign_database() -> Iterator[None]:
+    with tempfile.TemporaryDirectory() as folder, in_sqlite(Path(folder), "campaigns"):
+        yield
+
+
+@contextmanager
+def campaigning(emulator: Running) -> Iterator[None]:
+    """A database for consent and caps, and somebody who has answered STOP."""
+    with emulator.twilio.lock:
+        receive(emulator.twilio, Arrival(from_="+12025550101", to="+15005550006", body="Basta!"))
+    extra = {"hash_secret": SECRET, "consent": {"conn_id": "campaigns", "table": "opt_outs"}}
+    with campaign_database(), environment(AIRFLOW_CONN_TWILIO_DEFAULT=emulator.connection_json(**extra)):
+        yield
+
+
+@contextmanager
+def capping(emulator: Running) -> Iterator[None]:
+    """A database for a cap, and a secret for the hashes in it."""
+    secret = emulator.connection_json(hash_secret=SECRET)
+    with campaign_database(), environment(AIRFLOW_CONN_TWILIO_DEFAULT=secret):
+        yield
+
+
 # What has to happen while an example runs.
 BESIDE: dict[str, Callable[[Running], AbstractContextManager[None]]] = {
     "twilio_approval": answering,
     "twilio_event_streams": hearing,
+    "twilio_recipe_approved_send": answering,
+    "twilio_recipe_nightly": failing,
+    "twilio_frequency_cap": capping,
+    "twilio_opt_outs": campaigning,
 }
 
 
 def hurry(task: Any) -> None:
-    """Wait less: with dag.test() no executor is there to be outrun. A task whose time is over runs too."""
+    """Wait less: with dag.test() no executor is there to be outrun. Run after a task's end, and at night."""
     task.end_date = None
+    if getattr(task, "quiet_hours", None) and not hasattr(task, "expand_input"):
+        task.quiet_hours = None
     mapped = getattr(task, "partial_kwargs", None)  # what a mapped task will be made with
+    if mapped is not None and hasattr(task.operator_class, "usual_poll_interval"):
+        mapped.setdefault("poll_interval", 0.2)
     for name in ("poll_interval", "poke_interval"):
         if mapped and name in mapped:
             mapped.update({name: 0.2, "initial_delay": 0})
@@ -116,6 +159,32 @@ def hurry(task: Any) -> None:
             setattr(task, name, 0.2)
     if hasattr(task, "initial_delay"):
         task.initial_delay = 0
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_says_what_it_is_for(path: Path) -> None:
+    for dag in dags(path):
+        assert dag.description
+        assert dag.description.endswith(".")
+        assert "::" not in dag.description
+        assert dag.doc_md == ast.get_docstring(ast.parse(path.read_text()), clean=False)
+        assert "twilio" in dag.tags
+        assert len(dag.tags) > 1
+        assert (path.stem.startswith("twilio_recipe_")) == ("recipe" in dag.tags)
+
+
+def test_whoever_replies_stop_is_in_the_table_and_is_not_texted(emulator: Running, postgres: Any) -> None:
+    """The first DAG of the loop runs on an event, which is made here of a real message."""
+    (path,) = [each for each in EXAMPLES if each.stem == "twilio_recipe_opt_outs"]
+    postgres.execute((path.parent / "data" / "bookings.sql").read_text())
+    ((phone,), *_) = asked("SELECT phone FROM bookings EXCEPT SELECT phone FROM do_not_text ORDER BY phone")
+    sid = receive(emulator.twilio, Arrival(from_=phone, to="+15005550006", body="unsubscribe")).sid
+    stored, _ = dags(path)
+    events = {Asset("twilio://webhook/opt-out"): [SimpleNamespace(extra={"payload": {"sid": sid}})]}
+    store = stored.get_task("store").python_callable  # type: ignore[attr-defined]
+    assert store(triggering_asset_events=events) == 1
+    assert store(triggering_asset_events=events) == 1
+    assert asked(f"SELECT count(*) FROM do_not_text WHERE phone = '{phone}'") == [(1,)]
 
 
 def test_every_operator_and_sensor_is_in_an_example() -> None:

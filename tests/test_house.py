@@ -65,6 +65,8 @@ ONLY_IN = {
     "requests": ("client.sync", "demo"),
     "aiohttp": ("client.aio",),
     "phonenumbers": ("_core.recipients.phone_numbers", "emulator"),
+    "holidays": ("_core.campaigns.local_time",),
+    "scipy": ("_core.campaigns.comparison",),
     "airflow": (
         "hooks",
         "links",

@@ -4,4 +4,6 @@ from __future__ import annotations
 
 SENT = "twilio_sent"  # what was sent, before anything is waited for
 MARK = "twilio_messages_url"  # where that is to be seen in Twilio's console
-OUTCOME = "twilio_outcome"  # counts and codes: of a task that failed, or that has read receipts
+OUTCOME = (
+    "twilio_outcome"  # error, counts and codes of a task that failed; codes of one that has read receipts
+)

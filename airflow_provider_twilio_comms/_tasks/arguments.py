@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import XComArg
@@ -15,6 +16,27 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 def seconds(value: timedelta | float) -> float:
     return value.total_seconds() if isinstance(value, timedelta) else float(value)
+
+
+def duration_of(name: str, value: timedelta | float) -> float:
+    """Seconds that can be checked when the DAG is parsed. Raises :class:`InvalidInput` for less than none."""
+    known = isinstance(value, (timedelta, int, float)) and not isinstance(value, bool)
+    if not known or not seconds(value) >= 0:
+        raise InvalidInput.at(name, f"{value!r} is no duration", "Give seconds from 0 up, or a timedelta")
+    return seconds(value)
+
+
+def send_at_of(given: datetime | str | None) -> datetime | str | None:
+    """Check ``send_at`` when the DAG is parsed, unless it is a template. Raises :class:`InvalidInput`."""
+    if isinstance(given, datetime) or (
+        isinstance(given, str) and given.strip() and not _holds_template(given)
+    ):
+        from airflow_provider_twilio_comms._core.sending.bulk import parse_moment
+        from airflow_provider_twilio_comms.api._times import aware
+
+        if (moment := parse_moment(given)) is not None:
+            aware("send_at", moment)
+    return given
 
 
 def one_of(name: str, value: Any, *allowed: str) -> Any:
@@ -31,8 +53,21 @@ def count_of(name: str, value: int, most: int) -> int:
     return value
 
 
+def wait_for_of(value: Any, until: Any, default: str) -> Any:
+    """``wait_for`` of a sensor, or with a warning its old name ``until``. Raises :class:`InvalidInput`."""
+    if until is None:
+        return value
+    if value != default:
+        raise InvalidInput.at("until", "is the old name of wait_for, and both are given", "Leave it out")
+    from airflow.exceptions import AirflowProviderDeprecationWarning
+
+    text = "until of sensors is wait_for now, as operators have it; the old name will go"
+    warnings.warn(text, AirflowProviderDeprecationWarning, stacklevel=4)
+    return until
+
+
 def or_default(deferrable: bool | None) -> bool:
-    """Whether to wait in the triggerer: as the author says, else as the configuration does."""
+    """Decide whether to wait in the triggerer: as the author says, else as the configuration does."""
     if deferrable is not None:
         return deferrable
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -78,13 +78,19 @@ def count_profiles(plan: Plan, seen: Sequence[SeenGroup]) -> None:
         ]
 
 
-def check_unseen(task: GroupTask, screening: Screening, suppresses: bool) -> None:
-    """Refuse recipients that a guard of this task cannot see, or warn of them where the author allows it."""
+def check_unseen(
+    task: GroupTask, screening: Screening, suppresses: bool, others: Collection[str] = ()
+) -> None:
+    """Refuse recipients that a guard of this task cannot see, or warn of them where the author allows it.
+
+    ``others`` are guards of numbers that are on besides.
+    """
     guards = {
+        **dict.fromkeys(others, True),
         "suppress": suppresses,
         "max_segments": task.limits.segments is not None,
         "max_cost": task.limits.cost is not None,
-        "quiet_hours": screening.by_zone,
+        **dict.fromkeys(screening.by_zone, True),
     }
     blind = [name for name, on in guards.items() if on]
     check_guards(screening.unseen, blind, task.unseen == "allow")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import time
@@ -33,6 +34,9 @@ def resolved(recipients: Any) -> Any:
         return recipients
     if not recipients.strip():
         raise InvalidInput.at("recipients", "the path is empty", "Check the template that renders to it")
+    if re.fullmatch(r"[\[\s'\"]*\+?\d[\d\s()+.,;'\"-]*\]?\s*", recipients):
+        fix = "Give a list of texts: ['+1...', '+1...']; of a template, use the task's output instead"
+        raise InvalidInput.at("recipients", "is a text of numbers, where a path is expected", fix)
     from airflow.sdk import ObjectStoragePath
 
     return ObjectStoragePath(recipients.strip())
@@ -179,12 +183,13 @@ def _uploaded(target: ObjectStoragePath, field: str) -> Iterator[IO[bytes]]:
     It has no name, so that a killed worker leaves nobody's data on its disk; the upload opens it by its
     descriptor.
     """
+    storage = target.fs  # where its package is missing, that is known before anything is written
     with TemporaryFile() as file:
         yield file
         file.flush()
         file.seek(0)
         try:
-            target.fs.put_file(f"/dev/fd/{file.fileno()}", target.path)
+            storage.put_file(f"/dev/fd/{file.fileno()}", target.path)
         except (FileNotFoundError, PermissionError) as error:
             raise _not_writable(field, error) from error
         except Exception as error:

@@ -1,22 +1,25 @@
-"""What every Twilio operator and sensor shares: the connection, and how errors end a task."""
+"""Base of every Twilio operator and sensor: the connection, hidden arguments, errors that end a task."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import cached_property
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from airflow.sdk import BaseOperator, XComArg, get_current_context
 from airflow.sdk.definitions.context import render_template
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_twilio_comms._core.xcom_keys import OUTCOME
+from airflow_provider_twilio_comms._core.missing_packages import explain_missing
+from airflow_provider_twilio_comms._core.xcom_keys import MARK, OUTCOME
 from airflow_provider_twilio_comms._tasks.arguments import one_of
 from airflow_provider_twilio_comms.exceptions import (
     ApiError,
+    AuthenticationFailed,
     DeliveryFailed,
     InvalidInput,
     Refused,
@@ -24,9 +27,12 @@ from airflow_provider_twilio_comms.exceptions import (
     TemplateRejected,
     TwilioError,
     WaitTimedOut,
+    scrub,
 )
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from airflow_provider_twilio_comms._core.privacy import Redact, Redaction
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
@@ -48,19 +54,31 @@ T = TypeVar("T")
 
 # With LocalExecutor, Airflow 3.3 can fail a task that resumes within seconds of its deferral.
 INITIAL_DELAY = 10.0
+LONGEST_ERROR = 1000  # characters of an error in XCom
 PADDING = timedelta(minutes=10)  # Airflow's own time-out of a deferral is only the backstop
 
 
 class TwilioTask(NumbersStayText):
-    """The connection of an operator or sensor."""
+    """The connection of an operator or sensor, and the link that it may leave."""
 
     twilio_conn_id: str
+    has_link: bool = False  # if there is something to read for TwilioConsoleLink
 
     @cached_property
     def hook(self) -> TwilioHook:
         from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 
         return TwilioHook(self.twilio_conn_id)
+
+    def leave_link(self, context: Context, sid: str | None) -> None:
+        """Leave in XCom what ``TwilioConsoleLink`` shows: the page of an operation or message, or nothing."""
+        context["ti"].xcom_push(MARK, self.hook.config.messages_page(sid) if sid else "")
+        self.has_link = True
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Airflow's way in after a deferral, before which a link was left."""
+        self.has_link = True
+        return super().resume_execution(next_method, next_kwargs, context)  # type: ignore[misc]
 
 
 class TwilioOperator(TwilioTask, BaseOperator):
@@ -76,13 +94,16 @@ class TwilioOperator(TwilioTask, BaseOperator):
         super().__init__(**kwargs)
         self.twilio_conn_id = twilio_conn_id
 
-    def hide(self, value: T | XComArg, *, rendered: bool = True) -> Hidden[T]:
+    def hide(self, value: T | XComArg, *, rendered: bool = True, text: bool = False) -> Hidden[T]:
         """Wrap an argument that Airflow may render, but not show.
 
-        Without ``rendered`` only what other tasks give is filled in.
+        Without ``rendered`` only what other tasks give is filled in. A ``text`` stays one in a DAG that
+        renders native objects: "12" is no number.
         """
         XComArg.apply_upstream_relationship(self, value)
-        return Hidden(cast("T", value), rendered=rendered)  # what another task gives is there by then
+        return Hidden(
+            cast("T", value), rendered=rendered, text=text
+        )  # what another task gives is there by then
 
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
@@ -92,28 +113,38 @@ class TwilioOperator(TwilioTask, BaseOperator):
         for name, hidden in list(vars(self).items()) if parent is self else ():
             if not isinstance(hidden, Hidden):
                 continue
-            if hidden.rendered:
+            if hidden.rendered and hidden.text and isinstance(hidden.value, str):
+                value = (
+                    hidden.value if id(hidden.value) in seen_oids else _text(hidden.value, context, jinja_env)
+                )
+            elif hidden.rendered:
                 value = self.render_template(hidden.value, context, jinja_env, seen_oids)
             elif any(True for _ in XComArg.iter_xcom_references(hidden.value)):
                 value = _resolved(hidden.value, context)
             else:
                 continue
-            setattr(self, name, Hidden(value, rendered=hidden.rendered))
+            setattr(self, name, Hidden(value, rendered=hidden.rendered, text=hidden.text))
 
 
 class Hidden(Generic[T]):
     """A value that Airflow may hold and pass on, but not show: neither in the UI nor in a serialized DAG."""
 
-    def __init__(self, value: T, *, rendered: bool = True) -> None:
+    def __init__(self, value: T, *, rendered: bool = True, text: bool = False) -> None:
         self.value = value
         self.rendered = rendered
+        self.text = text
 
     def serialize(self) -> str | None:
-        """What Airflow stores and shows in its place."""
+        """The text that Airflow stores and shows in its place."""
         return None if self.value is None else "(hidden)"
 
     def __repr__(self) -> str:
         return "(hidden)"
+
+
+def _text(template: str, context: Any, jinja_env: Any) -> Any:
+    """Render a template to a text, also in an environment of native objects."""
+    return render_template(jinja_env.overlay(finalize=str).from_string(template), context, native=False)
 
 
 def _resolved(value: Any, context: Any) -> Any:
@@ -127,30 +158,62 @@ def _resolved(value: Any, context: Any) -> Any:
     return value
 
 
-@contextmanager
-def failing_fast() -> Iterator[None]:
-    """Fail the task at once where no retry can help; leave the rest to the task's retries."""
-    try:
-        yield
-    except TwilioError as error:
-        if isinstance(error, DeliveryFailed) and error.operation_ids:
-            _left(error)
-        if _final(error):
-            raise AirflowFailException(f"{type(error).__name__}: {error}") from error
-        raise
+def failing_fast() -> AbstractContextManager[None]:
+    """Fail the task at once where no retry can help; leave the rest to the task's retries.
+
+    An error says what happened and what to do, so the log shows it once, without the frames below the task
+    and without the errors of HTTP libraries that it came from.
+    """
+    return _FailingFast()
 
 
-def _left(error: DeliveryFailed) -> None:
-    """Leave the counts in XCom: a task that fails has no result."""
+class _FailingFast:
+    """A class, since a generator would restore the frames."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, TwilioError):
+            _leave(error)
+            if _final(error):
+                raise AirflowFailException(f"{type(error).__name__}: {error}{_connection(error)}") from None
+            raise error.with_traceback(None) from None
+        if missing := explain_missing(error):
+            raise AirflowFailException(missing) from None
+
+
+def _running() -> Any:
+    """The running task instance; None where no task runs."""
     try:
-        ti: Any = get_current_context()["ti"]
-    except RuntimeError:  # no task is running
+        return get_current_context()["ti"]
+    except RuntimeError:
+        return None
+
+
+def _connection(error: TwilioError) -> str:
+    """Name the connection where Twilio does not accept it."""
+    name = getattr(getattr(_running(), "task", None), "twilio_conn_id", None)
+    return f". Check the connection {name!r}" if name and isinstance(error, AuthenticationFailed) else ""
+
+
+def _leave(error: TwilioError) -> None:
+    """Leave the error and its counts in XCom, for the delivery view and a DAG's alert.
+
+    A task that fails has no result, and Airflow keeps no error. The XCom is deleted at the task's next try.
+    """
+    ti = _running()
+    if ti is None:
         return
-    counts = {"operation_ids": error.operation_ids, "stats": error.stats, "codes": error.codes}
+    outcome: dict[str, Any] = {"error": scrub(f"{type(error).__name__}: {error}")[:LONGEST_ERROR]}
+    if isinstance(error, DeliveryFailed):
+        outcome |= {"operation_ids": error.operation_ids, "stats": error.stats, "codes": error.codes}
     try:
-        ti.xcom_push(OUTCOME, counts)
+        ti.xcom_push(OUTCOME, outcome)
     except Exception as problem:  # what failed is more important
-        log.warning("The counts could not be left in XCom: %s", type(problem).__name__)
+        log.warning("The error could not be left in XCom: %s", type(problem).__name__)
 
 
 def _final(error: TwilioError) -> bool:

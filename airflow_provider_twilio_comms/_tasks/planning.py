@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from airflow_provider_twilio_comms._core.planning.plan import Plan, planned, spooled
+from airflow_provider_twilio_comms._core.planning.plan import Ladder, Plan, planned, spooled
 from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet, key_of
 from airflow_provider_twilio_comms._core.recipients.phone_numbers import normalised
-from airflow_provider_twilio_comms._core.recipients.reader import Reader
+from airflow_provider_twilio_comms._core.recipients.reader import Reader, Reject
 from airflow_provider_twilio_comms._core.recipients.sources import FILE_KINDS, lines_of, rows_of, suffix_of
 from airflow_provider_twilio_comms._tasks.object_storage import opened_rejects, resolved
 from airflow_provider_twilio_comms.api._forms import valid
@@ -40,10 +40,13 @@ def planning(
     at_most: int,
     on_invalid: Literal["fail", "skip"],
     rejects_path: str | None,
+    ladder: Ladder | None = None,
     screening: Screening | None = None,
+    guarded: Callable[[Plan, Callable[[Reject], None]], None] | None = None,
 ) -> Iterator[Plan]:
     """Check and encode all rows. The plan lasts as long as the block; the rejects are written by then.
 
+    ``guarded`` leaves people out of the plan's parts, and is given where to write rejects.
     Raises what :func:`~airflow_provider_twilio_comms._core.planning.plan.planned` raises.
     """
 
@@ -62,8 +65,12 @@ def planning(
                 on_invalid=on_invalid,
                 reject=reject,
                 screening=screening,
+                ladder=ladder,
                 progress=progress,
+                keep_rows=guarded is not None and rejects_path is not None,
             )
+            if guarded is not None:
+                guarded(plan, reject)
         log.info(
             "Planned %s recipients in %d requests; %s rejected",
             f"{plan.recipients:,}",

@@ -1,4 +1,4 @@
-"""Base of the operators that load rows into a memory store (reverse ETL)."""
+"""Base of the operators that load rows into a memory store (reverse ETL), and the output of a snapshot."""
 
 from __future__ import annotations
 
@@ -238,3 +238,10 @@ class _Noted:
     def _set(self, value: dict[str, Any]) -> None:
         if self._store is not None:
             self._store.set(_NOTED, value)
+
+
+class Member(msgspec.Struct):
+    """A profile in a snapshot."""
+
+    profile_id: str
+    cohort_snapshot_id: str

@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import msgspec
 
-from airflow_provider_twilio_comms._core.privacy import Redaction
 from airflow_provider_twilio_comms._core.recipients.prefetch import prefetch
 from airflow_provider_twilio_comms._core.reporting.message_log import Interval, Source
-from airflow_provider_twilio_comms._core.reporting.receipts import FAILED, Receipt, receipt_of
 from airflow_provider_twilio_comms._tasks.task_state import Progress, Step
-from airflow_provider_twilio_comms.api.comms import messages, operations
-from airflow_provider_twilio_comms.api.comms.messages import Message
-from airflow_provider_twilio_comms.api.comms.operations import Operation
 from airflow_provider_twilio_comms.api.flows import all_of, fetched
-from airflow_provider_twilio_comms.exceptions import ApiError, OperationGone
+from airflow_provider_twilio_comms.exceptions import ApiError
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.api.wire import Call, Page
@@ -117,68 +112,3 @@ class LogReading(Generic[R]):
 def _name(item: object) -> object:
     """A message's SID; a usage record has none, and is itself."""
     return getattr(item, "sid", None) or item
-
-
-PAGE = 1000
-
-
-class Receipts:
-    """Read the receipts of operations.
-
-    ``missing`` are the messages that Twilio counts but does not list, and ``short`` their operations, with
-    the ids of the messages that it does list; ``reasons`` may still be asked for.
-    """
-
-    def __init__(self, read: Reading, redaction: Redaction, max_reasons: int) -> None:
-        self._read = read
-        self._redaction = redaction
-        self.reasons: int = max_reasons
-        self.missing: int = 0
-        self.short: dict[str, set[str]] = {}
-
-    def look_up(self, operation_ids: Sequence[str]) -> tuple[list[Operation], list[str]]:
-        """The operations that Twilio knows, and the ids of those that it does not (any more)."""
-        found = self._read.each(operations.fetch, operation_ids)
-        gone = [name for name, operation in zip(operation_ids, found, strict=True) if operation is None]
-        return [operation for operation in found if operation is not None], gone
-
-    def of(self, operation_ids: Sequence[str]) -> Iterator[list[Receipt]]:
-        """The receipts, some at a time. Raises :class:`OperationGone` before the first of them if Twilio does
-        not know an operation any more.
-        """
-        known, gone = self.look_up(operation_ids)
-        if gone:
-            raise gone_error(gone)
-        for operation in known:
-            yield from self.pages(operation)
-
-    def pages(self, operation: Operation) -> Iterator[list[Receipt]]:
-        """The receipts of an operation, some at a time."""
-        listed: set[str] = set()
-        for page in self._read.pages(messages.list(operation_id=operation.id, page_size=PAGE)):
-            listed.update(row.id for row in page.items)
-            yield self._receipts(operation.id, page.items)
-        if len(listed) < operation.stats.total:
-            # Either the list lags, or the seven days ended while it was read.
-            if None in self._read.each(operations.fetch, [operation.id]):
-                raise gone_error([operation.id])
-            self.missing += operation.stats.total - len(listed)
-            self.short[operation.id] = listed
-
-    def _receipts(self, operation_id: str, rows: Sequence[Message]) -> list[Receipt]:
-        failed = [row.id for row in rows if row.status in FAILED][: self.reasons]
-        self.reasons -= len(failed)
-        answers = self._read.each(messages.fetch, failed)
-        looked_at = dict(zip(failed, answers, strict=True))
-        return [receipt_of(operation_id, row, looked_at.get(row.id), self._redaction) for row in rows]
-
-
-def gone_error(names: list[str], note: str = "") -> OperationGone:
-    """The error for operations that Twilio does not know; ``note`` tells what there is of them elsewhere."""
-    return OperationGone(
-        f"Twilio does not know {', '.join(names)} (any more): it keeps the results of an operation for seven "
-        f"days, and no list of recipients can be had after that. {note}The classic message log, which goes "
-        "back 400 days, is left",
-        operation_ids=names,
-        stats={},
-    )

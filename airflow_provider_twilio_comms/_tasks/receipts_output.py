@@ -13,10 +13,10 @@ from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
+from airflow_provider_twilio_comms._core.reporting.read_receipts import gone_error
 from airflow_provider_twilio_comms._core.reporting.receipts import Receipt, Tally
 from airflow_provider_twilio_comms._core.waiting.sent_messages import SentMessages
-from airflow_provider_twilio_comms._tasks.classic_receipts import ClassicReceipts
-from airflow_provider_twilio_comms._tasks.reading import Receipts, gone_error
+from airflow_provider_twilio_comms._tasks.receipts import ClassicReceipts, Receipts
 from airflow_provider_twilio_comms._tasks.sql import Query
 from airflow_provider_twilio_comms._tasks.sql_loading import loading, sql_hook, table_name
 from airflow_provider_twilio_comms._tasks.table_files import Table, write_tables
@@ -237,8 +237,7 @@ def copy_receipts(
     with output.open() as writer:
         if gone:
             writer.keep(copied.keeping(output.earlier(gone)))
-        for operation in known:
-            writer.write(copied.tally.counting(receipts.pages(operation)))
+        receipts.read(known, lambda rows: writer.write(copied.tally.counting([rows])))
         for sent in sends:
             assert classic is not None
             for pages in _tens(classic.pages(sent)):

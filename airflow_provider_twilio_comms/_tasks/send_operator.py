@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from airflow.sdk import XComArg
 from airflow.sdk.configuration import conf
@@ -21,17 +21,18 @@ from airflow_provider_twilio_comms._core.planning.limits import Limits, OnDuplic
 from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours, Schedule
 from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
 from airflow_provider_twilio_comms._core.xcom_keys import SENT
-from airflow_provider_twilio_comms._tasks.arguments import one_of, or_default, seconds
-from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, Hidden, TwilioOperator
+from airflow_provider_twilio_comms._tasks.arguments import duration_of, one_of, or_default, send_at_of
+from airflow_provider_twilio_comms._tasks.campaigns.guarding import TwilioGuardedOperator
+from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, Hidden
 from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients, TwilioError
 from airflow_provider_twilio_comms.links.console import TwilioConsoleLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
 
-    from airflow_provider_twilio_comms._core.planning.plan import Plan
+    from airflow_provider_twilio_comms._core.planning.plan import Ladder, Plan
     from airflow_provider_twilio_comms._core.planning.screening import Screening
-    from airflow_provider_twilio_comms._core.planning.texts import Template, Text
+    from airflow_provider_twilio_comms._core.planning.texts import Unaddressed
     from airflow_provider_twilio_comms._core.recipients.reader import Reader
     from airflow_provider_twilio_comms._core.sending.ledger import Ledger
     from airflow_provider_twilio_comms._core.sending.send_once import PlannedSend
@@ -43,32 +44,10 @@ SHOWN = 20  # ids that the log names
 Suppressed = str | Sequence[Any] | Mapping[str, Any] | None
 
 
-class _Unaddressed(Protocol):
-    """What goes to everyone, as far as it is looked at before anybody is known."""
-
-    @property
-    def envelope(self) -> int:
-        """Bytes of a request without its recipients."""
-
-    @property
-    def template_sid(self) -> str | None:
-        """The content template at Twilio that says it, if one does."""
-
-    @property
-    def needed(self) -> frozenset[str]:
-        """The variables without a default."""
-
-    def with_template(self: R, template: Template) -> R:
-        """The same, with what the content template says."""
-
-    def text(self) -> Text:
-        """What each recipient's text will be."""
+R = TypeVar("R", bound="Unaddressed")
 
 
-R = TypeVar("R", bound=_Unaddressed)
-
-
-class TwilioSendOperator(TwilioOperator):
+class TwilioSendOperator(TwilioGuardedOperator):
     """Base of the operators that send. What they count is in the log and in the XCom ``preflight``.
 
     :param send_at: when Twilio is to send it: an aware datetime, or a template that renders to one in
@@ -86,8 +65,8 @@ class TwilioSendOperator(TwilioOperator):
     :param on_unknown: what to do about a request whose outcome nobody can tell: ``fail``, ``resend`` (it may
         text people twice) or ``assume_sent`` (it may leave people out)
     :param unknown_after: seconds for which Twilio's list is searched for such a request, since lists lag
-    :param render_content: render the content with Jinja first; in a list's content, which is Liquid, that
-        then has to stand in ``{% raw %}``
+    :param render_content: render the content with Jinja. Left out, a single message's is, and a list's is
+        not: that is Liquid, which shares ``{{ }}`` and then has to stand in ``{% raw %}``
     :param dry_run: check, count and plan everything, and send nothing
     :param on_backfill: what to do in a backfill: ``skip`` the task, since a backfill that texts last year's
         reminders is the classic accident; ``dry_run``; or ``send``
@@ -119,7 +98,7 @@ class TwilioSendOperator(TwilioOperator):
     """
 
     template_fields: Sequence[str] = (
-        *TwilioOperator.template_fields,
+        *TwilioGuardedOperator.template_fields,
         "rejects_path",
         "snapshot_path",
         "send_at",
@@ -134,6 +113,7 @@ class TwilioSendOperator(TwilioOperator):
     usual_timeout: ClassVar[timedelta]
     usual_poll_interval: ClassVar[float]
     usual_duplicates: ClassVar[OnDuplicate] = "equal"
+    usual_render: ClassVar[bool] = False
     schedule_ahead: ClassVar[timedelta] = timedelta()
     _sending: PlannedSend[Any] | None = None
     _resumed: Any = None
@@ -151,7 +131,7 @@ class TwilioSendOperator(TwilioOperator):
         on_clear: Literal["resume", "resend"] = "resume",
         on_unknown: OnUnknown = "fail",
         unknown_after: float = 90.0,
-        render_content: bool = False,
+        render_content: bool | None = None,
         dry_run: bool = False,
         on_backfill: Literal["skip", "dry_run", "send"] = "skip",
         max_age: timedelta | float | None = None,
@@ -177,24 +157,24 @@ class TwilioSendOperator(TwilioOperator):
             from airflow_provider_twilio_comms.retry_policy import TwilioRetryPolicy
 
             self.retry_policy: RetryPolicy | None = TwilioRetryPolicy()
-        self.send_at = send_at
+        self.send_at: datetime | str | None = send_at_of(send_at)
         self.wait_for: str = one_of("wait_for", wait_for, *self.ends)
-        self.timeout: float = seconds(self.usual_timeout if timeout is None else timeout)
-        self.poll_interval: float = seconds(
-            self.usual_poll_interval if poll_interval is None else poll_interval
+        self.timeout: float = duration_of("timeout", self.usual_timeout if timeout is None else timeout)
+        self.poll_interval: float = duration_of(
+            "poll_interval", self.usual_poll_interval if poll_interval is None else poll_interval
         )
         self.deferrable: bool = or_default(deferrable)
-        self.initial_delay = initial_delay
+        self.initial_delay: float = duration_of("initial_delay", initial_delay)
         self.send_key = send_key
         self.on_clear: Literal["resume", "resend"] = one_of("on_clear", on_clear, "resume", "resend")
         self.on_unknown: OnUnknown = one_of("on_unknown", on_unknown, "fail", "resend", "assume_sent")
-        self.unknown_after = unknown_after
-        self.render_content = render_content
+        self.unknown_after: float = duration_of("unknown_after", unknown_after)
+        self.render_content: bool = self.usual_render if render_content is None else render_content
         self.sends_nothing = dry_run  # BaseOperator.dry_run is something else
         self.on_backfill: Literal["skip", "dry_run", "send"] = one_of(
             "on_backfill", on_backfill, "skip", "dry_run", "send"
         )
-        self.max_age: float | None = None if max_age is None else seconds(max_age)
+        self.max_age: float | None = None if max_age is None else duration_of("max_age", max_age)
         self.default_region = default_region
         self.on_invalid_recipient: Literal["fail", "skip"] = one_of(
             "on_invalid_recipient", on_invalid_recipient, "fail", "skip"
@@ -234,7 +214,7 @@ class TwilioSendOperator(TwilioOperator):
             raise
 
     def sent_before(self, context: Context) -> Any:
-        """What was sent before the deferral, as the task has kept it."""
+        """Read from XCom what was sent before the deferral."""
         ti = context["ti"]
         self._resumed = ti.xcom_pull(task_ids=self.task_id, key=SENT, map_indexes=ti.map_index)
         return self._resumed
@@ -268,13 +248,14 @@ class TwilioSendOperator(TwilioOperator):
         return ledger_of(context, self.send_key, anew=self.on_clear == "resend", noun=self.noun)
 
     def settings(self, context: Context, ledger: Ledger, plan: Plan) -> dict[str, Any]:
-        """What a send under way has to know of its task."""
+        """Arguments of a send under way that come from its task."""
         from airflow_provider_twilio_comms._tasks.task_state import moved_here, shared_key_of
 
         return {
             "shared": shared_key_of(ledger, self.send_key, self.unknown_after),
             "ask": moved_here(context, ledger),
             "snapshot": plan.snapshot,
+            "guard": plan.guard,
         }
 
     def check_schedule(self, context: Context, ledger: Ledger) -> bool:
@@ -303,7 +284,7 @@ class TwilioSendOperator(TwilioOperator):
         raise AirflowSkipException(f"{late}: nothing is sent")
 
     def schedule(self, send_at: datetime | None) -> Schedule:
-        """When each part goes out."""
+        """Make the schedule of the parts: send_at and quiet hours."""
         return Schedule(send_at, self.quiet_hours, self.schedule_ahead)
 
     def check_last(self, last: datetime, now: float) -> None:
@@ -316,11 +297,11 @@ class TwilioSendOperator(TwilioOperator):
         raise NotImplementedError
 
     def reader(self, request: Any, config: Config) -> Reader:
-        """What makes recipients of them."""
+        """Make the reader that turns rows into recipients."""
         raise NotImplementedError
 
     @contextmanager
-    def planned(self, request: _Unaddressed, context: Context, ledger: Ledger, real: bool) -> Iterator[Plan]:
+    def plan(self, request: Unaddressed, context: Context, ledger: Ledger, real: bool) -> Iterator[Plan]:
         """Everything read, checked and counted, or what an earlier try kept of it."""
         from airflow_provider_twilio_comms._core.planning import snapshot
         from airflow_provider_twilio_comms._tasks.planning import planning
@@ -331,7 +312,9 @@ class TwilioSendOperator(TwilioOperator):
         if earlier is not None:
             self.log.info("Taking the plan of an earlier try: %s recipients", f"{earlier.recipients:,}")
             sent = {entry.fingerprint for entry in ledger.entries() if entry.state != "refused"}
-            yield snapshot.leave_out(earlier, self._barred(config), sent)
+            plan = snapshot.leave_out(earlier, self._barred(config), sent)
+            self.guard_plan(plan, ledger)
+            yield plan
             return
         counting = self.counts_all or not real or config.dry_run or self.limits.of_texts
         if counting or self.on_missing_variable == "fail":
@@ -347,6 +330,8 @@ class TwilioSendOperator(TwilioOperator):
                 at_most=self.part_size(ledger),
                 on_invalid=self.on_invalid_recipient,
                 rejects_path=self.rejects_path,
+                guarded=self.guarded(ledger, screening),
+                ladder=self.ladder(context, ledger),
             ) as plan:
                 self._check_plan(plan, request, screening, context)
                 if folder is not None and not ledger.begun:
@@ -367,6 +352,10 @@ class TwilioSendOperator(TwilioOperator):
     def parts_per_file(self, plan: Plan) -> int:
         """Parts in a file of a kept plan."""
         return 1
+
+    def ladder(self, context: Context, ledger: Ledger) -> Ladder | None:
+        """Make what spreads the requests over time, if anything does."""
+        return None
 
     def complete_report(self, report: dict[str, Any], request: Any, context: Context) -> None:
         """Add to the preflight's report what only this kind of send has."""
@@ -416,7 +405,7 @@ class TwilioSendOperator(TwilioOperator):
             self.log.warning("The content template cannot be read, so its text is not counted: %s", error)
             return request
 
-    def _screening(self, request: _Unaddressed, counting: bool) -> Screening:
+    def _screening(self, request: Unaddressed, counting: bool) -> Screening:
         """Who is left out, and what is counted."""
         from airflow_provider_twilio_comms._core.planning.screening import Counts, Screening
         from airflow_provider_twilio_comms._core.recipients.number_sets import compile_patterns
@@ -427,28 +416,33 @@ class TwilioSendOperator(TwilioOperator):
             duplicates=self.on_duplicate,
             suppressed=load_suppressed(self.suppress.value, self.default_region) if leaves_out else None,
             allows=self.also(compile_patterns(self.allowed_recipients.value)) if allows_some else None,
-            limits=self.limits,
+            limits=self.early_limits(self.limits),
             counts=Counts(request.text()) if counting else None,
-            by_zone=self.quiet_hours is not None and self.quiet_hours.zone is None,
+            by_zone=self.by_zone,
         )
 
     def also(self, allows: Callable[[str], object]) -> Callable[[str], object]:
         """Make a rule that lets what was looked at before pass too."""
         return allows
 
+    @property
+    def by_zone(self) -> list[str]:
+        """The arguments that hold on each recipient's own clock."""
+        return ["quiet_hours"] if self.quiet_hours is not None and self.quiet_hours.zone is None else []
+
     def _asked_for_more(self, counting: bool) -> bool:
-        """Whether the author wants more than is usual."""
-        asked = (counting, *self._guarded, self.quiet_hours)
+        """Tell whether the author asked for a guard or a count beyond the defaults."""
+        asked = (counting, *self._guarded, self.quiet_hours, self.purpose, self.guards)
         unusual = self.on_duplicate != self.usual_duplicates
         return any(asked) or unusual or self.limits.recipients is not None
 
-    def _check_plan(self, plan: Plan, request: _Unaddressed, screening: Screening, context: Context) -> None:
+    def _check_plan(self, plan: Plan, request: Unaddressed, screening: Screening, context: Context) -> None:
         """Complete the report, show it, and refuse what is over a limit."""
         from airflow_provider_twilio_comms._core.planning.texts import absent_variables
         from airflow_provider_twilio_comms._tasks.groups import check_unseen
         from airflow_provider_twilio_comms._tasks.planning import cost_of, moment_of, table
 
-        check_unseen(self, screening, self._guarded[0])
+        check_unseen(self, screening, self._guarded[0], self.guards)
         if plan.absent:
             raise absent_variables(plan.absent)
         if plan.lacking and self.on_missing_variable == "fail":
@@ -456,7 +450,7 @@ class TwilioSendOperator(TwilioOperator):
             problem = f"recipients lack variables that have no default: {names}"
             raise InvalidInput.at("content", problem, "Give them, or a default: {{ name | default: '...' }}")
         now = time.time()
-        last = self.schedule(moment_of(self.send_at)).check((chunk.zones for chunk in plan.chunks), now)
+        last = self.schedule(moment_of(self.send_at)).check(plan.chunks, now)
         if last is not None:
             self.check_last(last, now)
         if not (plan.rejected or self._asked_for_more(screening.counts is not None)):
@@ -465,8 +459,9 @@ class TwilioSendOperator(TwilioOperator):
             "rows": plan.rows,
             "recipients": plan.recipients,
             "requests": len(plan.chunks),
-            "rejected": dict(plan.reasons),
+            "rejected": plan.left_out(),
             "lacking": dict(plan.lacking),
+            **self.guard_report(),
         }
         if screening.counts:
             plan.report |= screening.counts.to_dict()

@@ -152,7 +152,8 @@ class _Copier(_Writer):
         cursor.execute(f"{self._delete} = ANY({self._mark})", [list(keys)])
 
     def _inserted(self, connection: Any, cursor: Any, rows: Iterator[tuple[Any, ...]]) -> None:
-        text = "".join("\t".join(map(_copied, row)) + "\n" for row in rows)
+        columns = map(_copied, zip(*rows, strict=True))
+        text = "".join([f"{row}\n" for row in map("\t".join, zip(*columns, strict=True))])
         if hasattr(cursor, "copy_expert"):  # psycopg2
             cursor.copy_expert(self._copy, io.StringIO(text))
             return
@@ -164,12 +165,14 @@ _SPECIAL = re.compile(r"[\\\t\n\r\0]")
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": ""}  # PostgreSQL keeps no NUL
 
 
-def _copied(cell: Any) -> str:
-    """A value as COPY reads it."""
-    if cell is None:
-        return "\\N"
-    text = str(cell)
-    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text) if _SPECIAL.search(text) else text
+def _copied(column: Sequence[Any]) -> list[str]:
+    """The values of a column as COPY reads them; few columns have anything to escape, so all are searched."""
+    if column.count(None) == len(column):
+        return ["\\N"] * len(column)
+    texts = [None if cell is None else str(cell) for cell in column]
+    if _SPECIAL.search("".join([text for text in texts if text])):
+        texts = [text and _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text) for text in texts]
+    return ["\\N" if text is None else text for text in texts]
 
 
 def _parts(items: Iterator[Any], size: int) -> Iterator[list[Any]]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 import msgspec
@@ -107,7 +108,7 @@ def _parquet(file: Any) -> Iterator[Callable[[Table], None]]:
             for column in table.columns
         ]
         arrays = [
-            pa.array([_cell(item, column, kind is None) for item in table.items], kind or pa.string())
+            pa.array(_cells(table.items, column, nested=kind is None), kind or pa.string())
             for column, kind in zip(table.columns, types, strict=True)
         ]
         if table.columns:
@@ -156,7 +157,29 @@ class _Groups:
         self._held = []
 
 
-def _cell(item: Any, column: msgspec.structs.FieldInfo, nested: bool) -> Any:
-    """A value for a column; a nested one as JSON."""
-    value = getattr(item, column.name)
-    return msgspec.json.encode(value).decode() if nested and value is not None else value
+def _cells(items: Sequence[Any], column: msgspec.structs.FieldInfo, *, nested: bool) -> list[Any]:
+    """The values of a column; nested ones as JSON."""
+    values = list(map(attrgetter(column.name), items))
+    if not nested:
+        return values
+    return [None if value is None else msgspec.json.encode(value).decode() for value in values]
+
+
+@contextmanager
+def open_rows(
+    kind: type[msgspec.Struct],
+    key: str,
+    path: str | None,
+    conn_id: str | None,
+    table: str | None,
+    create: bool,
+) -> Iterator[Callable[[Sequence[msgspec.Struct]], None]]:
+    """Open a file, or else a table of a database whose key is ``key``, to write rows of a kind."""
+    if path:
+        with write_tables(path) as write:
+            yield lambda rows: write(Table.of(rows, kind=kind))
+        return
+    from airflow_provider_twilio_comms._tasks.sql_loading import loading
+
+    with loading(conn_id or "", table or "", kind, key, create=create) as load:
+        yield load

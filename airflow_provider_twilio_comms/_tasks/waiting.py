@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
+from airflow_provider_twilio_comms._core.reporting import reasons
 from airflow_provider_twilio_comms._core.waiting import (
     cohort_operations,
     messages,
@@ -26,6 +27,7 @@ from airflow_provider_twilio_comms._core.waiting.cohort_operations import (
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
 from airflow_provider_twilio_comms._core.waiting.messages import MessageOutcome, MessageWait
 from airflow_provider_twilio_comms._core.waiting.operations import Outcome, Wait
+from airflow_provider_twilio_comms._core.waiting.results import describe_result, describe_statuses
 from airflow_provider_twilio_comms._core.waiting.sent_messages import (
     SentMessages,
     SentOutcome,
@@ -34,13 +36,15 @@ from airflow_provider_twilio_comms._core.waiting.sent_messages import (
     Target,
 )
 from airflow_provider_twilio_comms._tasks.operator import INITIAL_DELAY, PADDING
+from airflow_provider_twilio_comms._tasks.receipts import told_codes
+from airflow_provider_twilio_comms.api.comms.operations import Stats
+from airflow_provider_twilio_comms.client import sync
 from airflow_provider_twilio_comms.exceptions import DeliveryFailed, TwilioError
 from airflow_provider_twilio_comms.hooks import _metrics
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
-    from airflow_provider_twilio_comms.api.comms.operations import Stats
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
     from airflow_provider_twilio_comms.triggers.cohort_operations import TwilioCohortOperationsTrigger
     from airflow_provider_twilio_comms.triggers.messages import (
@@ -68,6 +72,17 @@ class TaskWait(ABC, Generic[E]):
     def trigger(self, conn_id: str) -> BaseTrigger:
         """The trigger that waits in a worker's place."""
 
+    @abstractmethod
+    def seen(self, wait: Any) -> str:
+        """Describe in counts what a wait has seen so far."""
+
+    def tell(self, wait: Waiting[Any, E], pause: float) -> None:
+        """Log that the task waits, and what it sees, when that has changed."""
+        seen = self.seen(wait) or "nothing yet"
+        if wait.told != seen:
+            wait.told = seen
+            log.info("Waiting. Seen so far: %s; the next look is in %.0f s", seen, pause)
+
     @property
     def backstop(self) -> timedelta:
         """The time-out for ``defer(timeout=)``, which never tells the trigger."""
@@ -77,8 +92,13 @@ class TaskWait(ABC, Generic[E]):
         """Wait in this process: to the end, or just for one look."""
         wait = self.wait()
         if not to_the_end:
-            return hook.run(polled(wait))
-        while (outcome := hook.run(finished(wait, self.poll_interval))) is None:
+            outcome = hook.run(polled(wait))
+            if outcome is None:
+                seen = self.seen(wait) or "nothing yet"
+                log.info("Waiting in the triggerer, without a worker. Seen so far: %s", seen)
+            return outcome
+        tell = partial(self.tell, wait)
+        while (outcome := hook.run(finished(wait, self.poll_interval, tell))) is None:
             hook = reread(hook)
         return outcome
 
@@ -92,9 +112,61 @@ def slowed(interval: float) -> float:
     return max(interval, float(conf.getfloat("twilio", "push_poll_interval", fallback=300.0)))
 
 
+class WaitResult(NamedTuple):
+    """The result of a wait: Twilio's counts, failures by its code, and how many of them no code explains."""
+
+    stats: dict[str, int]
+    codes: dict[str, int]
+    unexplained: int
+
+    @staticmethod
+    def of(stats: Stats, codes: Mapping[int, int]) -> WaitResult:
+        counted = {str(code): count for code, count in codes.items()}
+        return WaitResult(stats.to_dict(), counted, reasons.count_unexplained(stats, codes))
+
+
+IMPATIENT = 5.0  # seconds within which an answer about a reason has to begin
+
+
+def ask_reasons(hook: TwilioHook, failed: Mapping[str, Stats]) -> dict[int, int]:
+    """Count Twilio's codes of the messages of these operations that failed, as far as asking goes well.
+
+    It is bounded in number and time, a request is not repeated, and no error of it is one of the task.
+    """
+    if not failed:
+        return {}
+    try:
+        config = replace(hook.config, timeout=min(hook.config.timeout, IMPATIENT), max_attempts=1)
+        with sync.connected(config) as client:
+            return client.run(reasons.count_codes(failed, told_codes(failed)))
+    except Exception as error:  # whatever it is, the messages were sent and waited for
+        log.warning("Twilio could not be asked for the reasons of failures: %s", error, exc_info=True)
+        return {}
+
+
 def tell_result(line: str, lost: int) -> None:
     """Log how a wait ended: a warning where messages failed, whatever the task's colour."""
     log.log(logging.WARNING if lost else logging.INFO, "%s", line)
+
+
+def tell_ends(statuses: Sequence[str], good: str, asked: int) -> None:
+    """Log how a wait for things without counts ended, each of which has a status."""
+    reached = statuses.count(good)
+    line = describe_result(good, reached, asked, "all")
+    if others := describe_statuses(status for status in statuses if status != good):
+        line += f" Others: {others}."
+    tell_result(line, asked - reached)
+
+
+def tell_accepted(accepted: int, asked: int, wait_for: str) -> None:
+    """Log the result of a send that nobody waits for: its messages may still fail."""
+    log.info(
+        "Twilio has accepted %s of %s messages. With wait_for=%r the task does not look at what becomes of "
+        "them",
+        f"{accepted:,}",
+        f"{asked:,}",
+        wait_for,
+    )
 
 
 def reread(hook: TwilioHook) -> TwilioHook:
@@ -126,6 +198,9 @@ class OperationsTaskWait(TaskWait[Outcome]):
         until: Until = "delivered" if self.criteria.wait_for == "delivered" else "processed"
         return Wait(self.operation_ids, until, self.deadline, self.since, self.criteria.enough)
 
+    def seen(self, wait: Wait) -> str:
+        return operations.describe_counts(operations.total(wait.known.values())) if wait.known else ""
+
     def trigger(self, conn_id: str) -> TwilioOperationsTrigger:
         from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
 
@@ -141,35 +216,31 @@ class OperationsTaskWait(TaskWait[Outcome]):
             not_before=time.time() + self.initial_delay,
         )
 
-    def verdict(self, outcome: Outcome | Mapping[str, Any] | None, hook: TwilioHook) -> Stats:
-        """The counts, if they are good enough. A failure is told with the codes that were the reason."""
+    def verdict(self, outcome: Outcome | Mapping[str, Any] | None, hook: TwilioHook) -> WaitResult:
+        """Return the counts and codes, if they are good enough; a failure carries them too."""
         if not isinstance(outcome, Outcome):
             outcome = Outcome.from_event(outcome)
         tags = {"conn_id": hook.twilio_conn_id, "kind": "bulk"}
         _metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
+        stats = operations.total(outcome.operations.values())
+        codes = ask_reasons(hook, _failed(outcome))
+        tell_result(reasons.result_line(self.criteria, stats, self.recipients, codes), stats.lost)
         try:
-            stats = operations.judge(self.criteria, outcome, self.operation_ids, self.recipients)
+            operations.judge(self.criteria, outcome, self.operation_ids, self.recipients)
         except DeliveryFailed as error:
-            found = self._codes(hook, error.stats)
             if type(error) is DeliveryFailed:  # no later try waits for them again
-                lost = operations.total(outcome.operations.values())
-                _metrics.arrived(lost.arrived, operations.by_verdict(lost, found or {}), **tags)
-            if found is None:
-                raise
-            raise operations.explained(error, found) from None
-        found = self._codes(hook, stats.to_dict())
-        _metrics.arrived(stats.arrived, operations.by_verdict(stats, found or {}), **tags)
-        tell_result(operations.result_line(self.criteria, stats, self.recipients, found), stats.lost)
-        return stats
+                _metrics.arrived(stats.arrived, reasons.by_verdict(stats, codes), **tags)
+            raise reasons.explain(error, stats, codes) from None
+        _metrics.arrived(stats.arrived, reasons.by_verdict(stats, codes), **tags)
+        return WaitResult.of(stats, codes)
 
-    def _codes(self, hook: TwilioHook, stats: Mapping[str, int]) -> dict[int, int] | None:
-        """How often each code was the reason; None where nothing failed, or nobody can tell."""
-        if not (stats.get("failed") or stats.get("undelivered")):
-            return None
-        try:
-            return hook.run(operations.failure_codes(self.operation_ids))
-        except TwilioError:
-            return None  # the codes would be nice to have
+
+def _failed(outcome: Outcome) -> dict[str, Stats]:
+    """The counts of the operations in which messages failed; nothing where the wait ended by an error."""
+    if outcome.status == "error":
+        return {}
+    counts = {name: operation.stats for name, operation in outcome.operations.items()}
+    return {name: stats for name, stats in counts.items() if stats.failed or stats.undelivered}
 
 
 @dataclass(frozen=True)
@@ -189,6 +260,9 @@ class MessagesTaskWait(TaskWait[MessageOutcome]):
     def wait(self) -> MessageWait:
         return MessageWait(self.sids, self.until, self.deadline, self.since)
 
+    def seen(self, wait: MessageWait) -> str:
+        return describe_statuses(each.status for each in wait.known.values())
+
     def trigger(self, conn_id: str, *, cancel_on_kill: bool = False) -> TwilioMessagesTrigger:
         from airflow_provider_twilio_comms.triggers.messages import TwilioMessagesTrigger
 
@@ -204,7 +278,7 @@ class MessagesTaskWait(TaskWait[MessageOutcome]):
         )
 
     def verdict(self, outcome: MessageOutcome | Mapping[str, Any] | None, hook: TwilioHook) -> dict[str, int]:
-        """How many messages have which status, if that is good enough."""
+        """Return how many messages have which status, if that is good enough."""
         if not isinstance(outcome, MessageOutcome):
             outcome = MessageOutcome.from_event(outcome)
         tags = {"conn_id": hook.twilio_conn_id, "kind": "message"}
@@ -212,7 +286,9 @@ class MessagesTaskWait(TaskWait[MessageOutcome]):
         if outcome.status == "done":  # else a later try waits for them again
             arrived = sum(status in ("delivered", "read") for status in outcome.statuses.values())
             _metrics.arrived(arrived, messages.by_verdict(outcome), **tags)
-        return messages.judge(self.wait(), outcome)
+        wait = self.wait()
+        tell_result(*messages.result_line(wait, outcome))
+        return messages.judge(wait, outcome)
 
 
 class SidLedger(Protocol):
@@ -253,6 +329,9 @@ class ClassicTaskWait(TaskWait[SentOutcome]):
         target = Target(self.sent, until)
         return SentWait(target, self.deadline, self.since, self.criteria.enough, lambda _: self._sids)
 
+    def seen(self, wait: SentWait) -> str:
+        return ", ".join(operations.describe_counts(tally.stats) for tally in wait.known.values())
+
     def trigger(self, conn_id: str) -> TwilioSentMessagesTrigger:
         from airflow_provider_twilio_comms.triggers.messages import TwilioSentMessagesTrigger
 
@@ -268,8 +347,8 @@ class ClassicTaskWait(TaskWait[SentOutcome]):
             not_before=time.time() + self.initial_delay,
         )
 
-    def verdict(self, outcome: SentOutcome | Mapping[str, Any] | None, hook: TwilioHook) -> dict[str, int]:
-        """Return the counts, if they are good enough. A failure is told with the codes that were the reason.
+    def verdict(self, outcome: SentOutcome | Mapping[str, Any] | None, hook: TwilioHook) -> WaitResult:
+        """Return the counts and codes, if they are good enough; a failure carries them too.
 
         Counts of a trigger that could not tell its messages from others are taken again, by SID.
         """
@@ -279,19 +358,20 @@ class ClassicTaskWait(TaskWait[SentOutcome]):
             outcome = self.run(hook, to_the_end=True) or outcome
         tags = {"conn_id": hook.twilio_conn_id, "kind": "bulk"}
         _metrics.count("twilio.waits.ended", 1, end=outcome.status, **tags)
+        counted = outcome.tally.stats if outcome.tally else Stats()
         codes = outcome.tally.codes if outcome.tally else {}
+        if missing := outcome.missing_of(self.sent):
+            log.warning("%s messages are not in Twilio's list, and count as failed", f"{missing:,}")
+        if outcome.tally:
+            tell_result(reasons.result_line(self.criteria, counted, self.sent.asked, codes), counted.lost)
         try:
             stats = sent_messages.judge(self.criteria, outcome, self.sent)
         except DeliveryFailed as error:
             if type(error) is DeliveryFailed and outcome.tally:  # no later try waits for them again
-                lost = outcome.tally.stats
-                _metrics.arrived(lost.arrived, operations.by_verdict(lost, codes), **tags)
-            raise operations.explained(error, codes) from None
-        if missing := outcome.missing_of(self.sent):
-            log.warning("%s messages are not in Twilio's list, and count as failed", f"{missing:,}")
-        _metrics.arrived(stats.arrived, operations.by_verdict(stats, codes), **tags)
-        tell_result(operations.result_line(self.criteria, stats, self.sent.asked, codes), stats.lost)
-        return stats.to_dict()
+                _metrics.arrived(counted.arrived, reasons.by_verdict(counted, codes), **tags)
+            raise reasons.explain(error, counted, codes) from None
+        _metrics.arrived(stats.arrived, reasons.by_verdict(stats, codes), **tags)
+        return WaitResult.of(stats, codes)
 
     def _is_in_doubt(self, outcome: SentOutcome) -> bool:
         tally = outcome.tally
@@ -314,6 +394,9 @@ class CohortTaskWait(TaskWait[CohortOutcome]):
     def wait(self) -> CohortWait:
         return CohortWait(self.operation_ids, self.deadline, self.since)
 
+    def seen(self, wait: CohortWait) -> str:
+        return describe_statuses(each.status for each in wait.known.values())
+
     def trigger(self, conn_id: str) -> TwilioCohortOperationsTrigger:
         from airflow_provider_twilio_comms.triggers.cohort_operations import TwilioCohortOperationsTrigger
 
@@ -330,4 +413,5 @@ class CohortTaskWait(TaskWait[CohortOutcome]):
         """The operations, if all have ended well."""
         if not isinstance(outcome, CohortOutcome):
             outcome = CohortOutcome.from_event(outcome)
+        tell_ends([each.status for each in outcome.operations.values()], "COMPLETED", len(self.operation_ids))
         return cohort_operations.judge(self.operation_ids, outcome)

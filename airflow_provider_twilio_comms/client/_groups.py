@@ -12,7 +12,7 @@ from airflow_provider_twilio_comms.exceptions import RateLimited, TwilioError
 
 
 class Progress:
-    """How far a group is. Items are begun by whoever runs the flow; they may end in another thread."""
+    """Progress of a group. Items are begun by whoever runs the flow; they may end in another thread."""
 
     def __init__(self, group: Group) -> None:
         self._group = group
@@ -26,7 +26,7 @@ class Progress:
 
     @property
     def under_way(self) -> int:
-        """How many were begun and not handed back."""
+        """The number of those that were begun and not handed back."""
         return self._begun - self._taken
 
     def due(self, time: float) -> Iterator[tuple[Any, Any]]:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_twilio_comms.api.flows import Ended, Group
+from airflow_provider_twilio_comms.client._exchange import RequestBuilder
 from airflow_provider_twilio_comms.client._groups import Progress
 from airflow_provider_twilio_comms.client.aio import AsyncClient
 from airflow_provider_twilio_comms.client.config import Config
@@ -36,15 +37,18 @@ class Waiting(Progress):
 
 
 class LoopThread:
-    """The asynchronous client on its loop. It is opened by the first group, and closed with its owner."""
+    """The asynchronous client on its loop. It is opened by the first group, and closed with its owner.
 
-    def __init__(self, config: Config) -> None:
+    ``builder`` is the owner's, so that both have one access token.
+    """
+
+    def __init__(self, config: Config, builder: RequestBuilder) -> None:
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(ASIDES, thread_name_prefix="twilio-aside"))
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="twilio-loop", daemon=True)
         self._thread.start()
-        self._client: AsyncClient = self._call(_opened(config))
+        self._client: AsyncClient = self._call(_opened(config, builder))
 
     def ended(self, group: Waiting) -> list[Ended]:
         """Begin what may begin, and wait until something has ended; nothing says that all has."""
@@ -107,5 +111,5 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 
-async def _opened(config: Config) -> AsyncClient:
-    return AsyncClient(config, connections=0)  # the groups bound them
+async def _opened(config: Config, builder: RequestBuilder) -> AsyncClient:
+    return AsyncClient(config, connections=0, builder=builder)  # the groups bound the connections

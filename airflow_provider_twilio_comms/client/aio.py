@@ -10,6 +10,7 @@ import time
 import urllib.request
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -53,10 +54,10 @@ PIECE = 2**16  # bytes of a body that are sent at once
 class AsyncClient:
     """Runs calls and flows over one ``aiohttp.ClientSession``, on the loop that it was made on."""
 
-    def __init__(self, config: Config, connections: int = 32) -> None:
+    def __init__(self, config: Config, connections: int = 32, builder: RequestBuilder | None = None) -> None:
         import aiohttp
 
-        self._courier = RequestBuilder(config)
+        self._builder = builder or RequestBuilder(config)
         self._policy = policy(config.max_attempts)
         pieces = {"sock_connect": min(config.timeout, 10), "sock_read": config.timeout}
         timeout = aiohttp.ClientTimeout(total=WHOLE * config.timeout, **pieces)
@@ -169,12 +170,24 @@ class AsyncClient:
             raise outcome(step, error) from error.__cause__
 
     async def _deliver(self, call: Call[T]) -> T:
-        exchange = self._courier.deliver(call)
-        step = advance(exchange)
-        while not isinstance(step, Done):
-            answer = await (_pause(step) if isinstance(step, Pause) else self._exchange(step))
-            step = advance(exchange, answer)
-        return step.value
+        exchange = self._builder.deliver(call)
+        try:
+            step = advance(exchange)
+            while not isinstance(step, Done):
+                try:  # a request nearly always, of which there are many
+                    answer = await (self._exchange(step) if isinstance(step, Request) else self._answer(step))
+                except TwilioError as error:
+                    step = advance(exchange, error=error)
+                else:
+                    step = advance(exchange, answer)
+            return step.value
+        finally:
+            exchange.close()  # others may wait for what it has begun
+
+    async def _answer(self, step: Pause | Call[Any] | Future[Any]) -> Any:
+        if isinstance(step, Future):  # whoever is cancelled leaves it to the others that wait
+            return await asyncio.shield(asyncio.wrap_future(step))
+        return await self._perform(step, None)
 
     async def _exchange(self, request: Request) -> Reply:
         import aiohttp

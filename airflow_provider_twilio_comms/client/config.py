@@ -1,4 +1,4 @@
-"""What a connection says, as plain values: who we are, where Twilio is, and what is forbidden.
+"""Configuration of a connection, as plain values: who we are, where Twilio is, and what is forbidden.
 
 A ``Config`` is frozen and hashable, reads nothing, and shows no secret in its repr. Two hooks whose
 connections say the same share one session because their configs are equal.
@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import InvalidInput, Refused
 
-__all__ = ["Config", "ConnectionLike"]
+__all__ = ["Config", "ConnectionLike", "FrequencyCap", "TablePlace", "frequency_cap"]
 
 # Twilio processes data in a region and is entered by an edge; a region alone is a dead host since April 2026.
 # https://www.twilio.com/docs/global-infrastructure/edge-locations
@@ -36,6 +36,31 @@ class ConnectionLike(Protocol):
     login: str | None
     password: str | None
     extra: str | None
+
+
+class TablePlace(NamedTuple):
+    """A table, and the id of the connection to its database."""
+
+    conn_id: str
+    table: str
+
+
+class FrequencyCap(NamedTuple):
+    """At most so many ``messages`` to a person in any so many ``days``, over all sends that share a table.
+
+    ``conn_id`` and ``table`` are where they are counted; None is left to the connection.
+    """
+
+    messages: int
+    days: float
+    conn_id: str | None = None
+    table: str | None = None
+    create_table: bool = False
+
+
+def frequency_cap(given: Any) -> FrequencyCap:
+    """Read ``{"messages": 2, "days": 7}``. Raises :class:`InvalidInput`."""
+    return _read("frequency_cap", given)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -63,6 +88,8 @@ class Config:
     alert_template: str | None = field(default=None, repr=False)
     alert_store: str | None = None
     hash_secret: str | None = field(default=None, repr=False)
+    consent: TablePlace | None = None
+    frequency_cap: FrequencyCap | None = None
 
     @classmethod
     def from_connection(cls, connection: ConnectionLike) -> Config:
@@ -97,7 +124,7 @@ class Config:
 
     @property
     def kind(self) -> str:
-        """What the login is: an auth token, an API key or an OAuth client."""
+        """The kind of the login: an auth token, an API key or an OAuth client."""
         return _KINDS[self.login[:2]]
 
     @property
@@ -117,7 +144,7 @@ class Config:
         return self.base(call.product) + call.target(self.account_sid)
 
     def base(self, product: str) -> str:
-        """Where the calls of one product start, version included where it is ours to choose."""
+        """Base address of the calls of one product, version included where it is ours to choose."""
         version = f"/{self.comms_version}" if product == "comms" else ""
         if self.base_url:
             return self.base_url.replace("{product}", product).rstrip("/") + version
@@ -128,7 +155,7 @@ class Config:
         return f"https://{product}.{edge or _EDGE_OF_REGION[region]}.{region}.twilio.com{version}"
 
     def messages_page(self, name: str) -> str:
-        """Where a person sees a message, or an operation's: Twilio's console, or the emulator's outbox."""
+        """Page that shows a message, or an operation's, to a person: of Twilio's console or the emulator."""
         host = urlsplit(self.base_url or "")
         if host.hostname in ("localhost", "127.0.0.1", "::1"):
             return f"{host.scheme}://{host.netloc}/?search={name}"
@@ -149,7 +176,7 @@ class Config:
             )
 
     def allows(self, address: str) -> bool:
-        """Whether the connection lets this address be texted (``whatsapp:`` and the like are taken off)."""
+        """Tell if the connection lets this address be texted (``whatsapp:`` and the like are taken off)."""
         if not self.allowed_recipients:
             return True
         return bool(self._allowed(address.rpartition(":")[2]))
@@ -214,6 +241,26 @@ def _text(value: Any) -> str:
     return value
 
 
+def _object(value: Any, needed: set[str], known: set[str]) -> Mapping[str, Any]:
+    """An object, or its JSON, with all that is needed and nothing that is not known."""
+    found = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(found, Mapping) or not needed <= set(found) <= known:
+        raise ValueError
+    return found
+
+
+def _consent(value: Any) -> TablePlace:
+    found = _object(value, {"conn_id", "table"}, {"conn_id", "table"})
+    return TablePlace(_text(found["conn_id"]).strip(), _text(found["table"]).strip())
+
+
+def _cap(value: Any) -> FrequencyCap:
+    found = _object(value, {"messages", "days"}, set(FrequencyCap._fields))
+    messages, days = _between(1, 1000, int)(found["messages"]), _between(1 / 24, 366, float)(found["days"])
+    conn_id, table = (_text(found[name]).strip() if name in found else None for name in ("conn_id", "table"))
+    return FrequencyCap(int(messages), days, conn_id, table, _flag(found.get("create_table", False)))
+
+
 def _region(value: Any) -> str:
     if value not in _EDGE_OF_REGION:
         raise ValueError
@@ -235,5 +282,10 @@ _READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "bulk_generation": (_matching("comms|classic"), "comms or classic"),
     "alert_template": (_text, "the text of alerts, a Jinja template"),
     "alert_store": (_matching(r"\S+"), "the id of a connection to a database"),
+    "consent": (_consent, '{"conn_id": "warehouse", "table": "opt_outs"}'),
+    "frequency_cap": (
+        _cap,
+        '{"messages": 2, "days": 7}, with conn_id, table and create_table if wanted; days are 1/24 to 366',
+    ),
     "hash_secret": (_matching(r"\S{16,}"), "16 characters or more, without spaces"),
 }

@@ -1,4 +1,4 @@
-"""What may be repeated, and how long to wait: one rule and one policy for both transports.
+"""Retries: what may be repeated, and how long to wait; one rule and one policy for both transports.
 
 Twilio has no idempotency key for messages, so the question behind every retry is whether it may text people
 twice. ``may_repeat`` is the answer; nothing else in the package repeats a request.
@@ -26,7 +26,7 @@ _backoff = wait_random_exponential(multiplier=0.1, max=30)  # full jitter, from 
 
 
 def untouched(error: BaseException) -> bool:
-    """Did Twilio certainly not process the request?
+    """Tell if Twilio certainly did not process the request.
 
     It never left; Twilio itself said 429 ("isn't processed"); or it said 503 and when to come back.
     https://www.twilio.com/docs/api/errors/20429
@@ -39,13 +39,13 @@ def untouched(error: BaseException) -> bool:
 
 
 def may_repeat(call: Call[Any] | Download | Upload, error: BaseException) -> bool:
-    """May the request be made again after this error?
+    """Tell if the request may be made again after this error.
 
     Yes where Twilio did not process it. Where nobody knows, only if doing it twice is the same as once:
     a GET, PUT, DELETE, or a POST that only reads. Never a POST that creates. Twilio's document of the
     Communications API asks not to repeat after a 500: a read that is repeated a few times does no harm.
     """
-    if (getattr(error, "retry_after", None) or 0) > LONGEST:
+    if getattr(error, "exhausted", False) or (getattr(error, "retry_after", None) or 0) > LONGEST:
         return False
     return untouched(error) or (call.repeatable and isinstance(error, TransportFailed | ServerFailed))
 

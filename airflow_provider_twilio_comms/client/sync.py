@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,8 +53,9 @@ class Client:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._courier = RequestBuilder(config)
+        self._builder = RequestBuilder(config)
         self._loop: LoopThread | None = None
+        self._opening = threading.Lock()
         self._timeout = (min(config.timeout, 10.0), config.timeout)
         self._retrying = Retrying(**policy(config.max_attempts))
         self._session, self._process = _session(), os.getpid()
@@ -85,7 +88,8 @@ class Client:
     def _ended(self, group: Group, groups: dict[Group, Waiting]) -> list[Ended]:
         """Those of a group that have ended since the last time; none once all have."""
         self._mind_forks()
-        self._loop = self._loop or LoopThread(self._config)
+        with self._opening:
+            self._loop = self._loop or LoopThread(self._config, self._builder)
         return self._loop.ended(groups.setdefault(group, Waiting(group)))
 
     def _finish(self, groups: dict[Group, Waiting]) -> None:
@@ -96,9 +100,10 @@ class Client:
                 pass
 
     def _mind_forks(self) -> None:
-        """A fork may not share its parent's connections, and has none of its threads."""
+        """A fork may not share its parent's connections, and has none of its threads, nor what they fetch."""
         if self._process != os.getpid():
             self._session, self._process, self._loop = _session(), os.getpid(), None
+            self._builder, self._opening = RequestBuilder(self._config), threading.Lock()
 
     def _perform(self, step: Call[Any] | Pause | Download | Upload | Aside) -> Any:
         if isinstance(step, Pause):
@@ -115,17 +120,30 @@ class Client:
             raise outcome(step, error) from error.__cause__
 
     def _deliver(self, call: Call[T]) -> T:
-        exchange = self._courier.deliver(call)
-        step = advance(exchange)
-        while not isinstance(step, Done):
-            step = advance(exchange, _pause(step) if isinstance(step, Pause) else self._exchange(step))
-        return step.value
+        self._mind_forks()
+        exchange = self._builder.deliver(call)
+        try:
+            step = advance(exchange)
+            while not isinstance(step, Done):
+                try:
+                    answer = self._answer(step)
+                except TwilioError as error:
+                    step = advance(exchange, error=error)
+                else:
+                    step = advance(exchange, answer)
+            return step.value
+        finally:
+            exchange.close()  # others may wait for what it has begun
+
+    def _answer(self, step: Request | Pause | Call[Any] | Future[Any]) -> Any:
+        if isinstance(step, Request):
+            return self._exchange(step)
+        return step.result() if isinstance(step, Future) else self._perform(step)
 
     def _exchange(self, request: Request) -> Reply:
         import requests
         import urllib3
 
-        self._mind_forks()
         body = _Body(request.body) if request.body is not None else None
         prepared = requests.PreparedRequest()
         prepared.prepare(request.method, request.url, dict(request.headers), data=body)

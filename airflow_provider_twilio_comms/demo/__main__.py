@@ -15,14 +15,14 @@ import requests
 
 from airflow_provider_twilio_comms.demo import campaign
 from airflow_provider_twilio_comms.demo.rest import RestFailed
-from airflow_provider_twilio_comms.demo.settings import kept_env
+from airflow_provider_twilio_comms.demo.settings import OWN, kept_env
 from airflow_provider_twilio_comms.demo.stack import Stack, StackFailed
 
 __all__ = ["main"]
 
-# Slow enough to watch the counters, quick enough not to bore; receipts come in last, as Twilio's do.
 # So that a bookmark or a tunnel survives a restart.
 PORTS = (8080, 8081)
+# Slow enough to watch the counters, quick enough not to bore; receipts come in last, as Twilio's do.
 PACE = ["--pace", "12", "--receipts-lag", "3"]
 
 
@@ -114,8 +114,8 @@ def _keep(given: argparse.Namespace) -> int:
             print(
                 f"Kept from your shell: {', '.join(kept)}. A connection to a real account texts real people."
             )
-        if "AIRFLOW_CONN_TWILIO_DEFAULT" in os.environ:
-            print("Not kept: AIRFLOW_CONN_TWILIO_DEFAULT, since twilio_default is the emulator here.")
+        if dropped := sorted(OWN & os.environ.keys()):
+            print(f"Not kept: {', '.join(dropped)}, since that is the emulator here.")
         print(f"Looking for DAGs in {given.dags} ...", flush=True)
         told: set[str] = set()
         while True:

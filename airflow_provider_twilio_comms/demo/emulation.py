@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 
-from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN
+from airflow_provider_twilio_comms.emulator.credentials import ACCOUNT_SID, AUTH_TOKEN, SENDER
 
 __all__ = ["Emulation"]
 
@@ -39,7 +39,7 @@ class Emulation:
                 "conn_type": "twilio",
                 "login": ACCOUNT_SID,
                 "password": AUTH_TOKEN,
-                "extra": {"base_url": f"{self.url}/{{product}}", **extra},
+                "extra": {"base_url": f"{self.url}/{{product}}", "default_sender": SENDER, **extra},
             }
         )
 

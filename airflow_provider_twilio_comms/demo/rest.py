@@ -14,6 +14,7 @@ from airflow_provider_twilio_comms.demo.processes import StackFailed, until
 __all__ = ["Airflow", "RestFailed"]
 
 ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
+COLLIDED = ("Database error", "Database is locked")  # what Airflow on SQLite answers then
 
 
 class RestFailed(StackFailed):
@@ -38,7 +39,8 @@ class Airflow:
     def call(self, method: str, path: str, **options: Any) -> Any:
         """Make a request to ``/api/v2``; the token is fetched at the first, and again when it is refused.
 
-        Airflow on SQLite answers 500 if two writers collide, and has done nothing then: it is asked again.
+        Airflow on SQLite answers 500 or 503 if two writers collide, and has done nothing then: it is asked
+        again.
         """
         url = f"{self.base_url}/api/v2{path}"
         if "Authorization" not in self._session.headers:
@@ -47,7 +49,7 @@ class Airflow:
             reply = self._session.request(method, url, timeout=30, **options)
             if reply.status_code == 401:
                 self._log_in()
-            elif reply.status_code != 500 or "Database error" not in reply.text:
+            elif reply.status_code < 500 or not any(each in reply.text for each in COLLIDED):
                 break
             time.sleep(pause)
         if not reply.ok:

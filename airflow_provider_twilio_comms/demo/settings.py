@@ -29,6 +29,10 @@ __all__ = [
 ]
 
 
+# The connections that the stack sets to the emulator.
+OWN = frozenset({"AIRFLOW_CONN_TWILIO_DEFAULT", "AIRFLOW_CONN_TWILIO_PREVIEW"})
+
+
 def free_port(preferred: int = 0) -> int:
     """Find a free loopback port: the preferred one, or any if that is taken or 0."""
     with socket.socket() as probe:
@@ -44,14 +48,10 @@ def free_port(preferred: int = 0) -> int:
 def kept_env() -> dict[str, str]:
     """Read Airflow's connections and variables from this process's environment.
 
-    ``twilio_default`` is left out: in the demo it is the emulator, and must never be a real account.
+    The stack's own are left out: in the demo they are the emulator, and must never be a real account.
     """
     kept = ("AIRFLOW_CONN_", "AIRFLOW_VAR_")
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith(kept) and name != "AIRFLOW_CONN_TWILIO_DEFAULT"
-    }
+    return {name: value for name, value in os.environ.items() if name.startswith(kept) and name not in OWN}
 
 
 def clean_env() -> dict[str, str]:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, get_args
 
+from airflow_provider_twilio_comms.emulator.credentials import SENDER
 from airflow_provider_twilio_comms.emulator.options import described
 from airflow_provider_twilio_comms.emulator.server import running
 
@@ -58,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         signal.signal(number, lambda *_: done.set())
     with running(**_arguments(arguments)) as emulator:
         print(f"Twilio emulator at {emulator.url}")
-        print(f"AIRFLOW_CONN_TWILIO_DEFAULT={shlex.quote(emulator.connection)}", flush=True)
+        connection = emulator.connection_json(default_sender=SENDER)
+        print(f"AIRFLOW_CONN_TWILIO_DEFAULT={shlex.quote(connection)}", flush=True)
         done.wait()
 
 

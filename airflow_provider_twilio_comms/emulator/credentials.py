@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.routes import Route
     from airflow_provider_twilio_comms.emulator.state import State
 
-__all__ = ["ACCOUNT_SID", "AUTH_TOKEN", "Tokens", "admit"]
+__all__ = ["ACCOUNT_SID", "AUTH_TOKEN", "SENDER", "Tokens", "admit"]
 
 ACCOUNT_SID, AUTH_TOKEN = "AC" + "e0" * 16, "emulator-auth-token"
+SENDER = "+15005550006"  # Twilio's magic number that may send to everybody
 STANDARD_KEY = ("SK" + "a1" * 16, "emulator-standard-secret")
 MAIN_KEY = ("SK" + "b2" * 16, "emulator-main-secret")
 RESTRICTED_KEY = ("SK" + "c3" * 16, "emulator-restricted-secret")

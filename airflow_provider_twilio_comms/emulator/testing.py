@@ -11,11 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from airflow_provider_twilio_comms.emulator.credentials import SENDER
 from airflow_provider_twilio_comms.emulator.server import Running, running
 
 __all__ = ["SENDER", "twilio_emulator"]
-
-SENDER = "+15005550006"  # Twilio's magic number that may send to everybody
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_twilio_comms._core.alerts.alert import Alert, clean_error
+from airflow_provider_twilio_comms.notifications._failed_tasks import FailedTask, failed_tasks
 
 
 def alert_of(context: Mapping[str, Any], severity: str | None = None) -> Alert:
@@ -25,16 +26,23 @@ def alert_of(context: Mapping[str, Any], severity: str | None = None) -> Alert:
     dag_id = str(_of(ti, "dag_id") or _of(run, "dag_id") or _of(context.get("dag"), "dag_id") or "")
     run_id = _of(ti, "run_id") or _of(run, "run_id", "dag_run_id") or context.get("run_id")
     most, index = _of(ti, "max_tries"), _of(ti, "map_index")
+    state = _state(context, ti, run, deadline)
+    error = "" if deadline else _error(context)
+    failed: list[FailedTask] = []
+    if "reason" in context and state == "failed" and run_id:
+        failed, first = failed_tasks(context.get("dag"), dag_id, str(run_id))
+        error = clean_error(_masked(first)) if failed else error
     return Alert(
         dag_id=dag_id,
         task_id=_of(ti, "task_id"),
         map_index=index if isinstance(index, int) else -1,
         run_id=run_id,
         run_type=_word(_of(run, "run_type")),
-        state=_state(context, ti, run, deadline),
+        state=state,
         try_number=_of(ti, "try_number") or None,
         tries=most + 1 if isinstance(most, int) and ti is not None else None,
-        error="" if deadline else _error(context),
+        error=error,
+        failed_tasks=tuple(str(each) for each in failed),
         links=_links(ti, dag_id, run_id),
         severity=severity,
         instance=_setting("instance_name"),

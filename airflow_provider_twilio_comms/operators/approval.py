@@ -13,6 +13,7 @@ from airflow.sdk import XComArg
 from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_twilio_comms._core.xcom_keys import SENT
 from airflow_provider_twilio_comms._tasks.arguments import one_of, seconds
 from airflow_provider_twilio_comms._tasks.operator import (
     INITIAL_DELAY,
@@ -144,6 +145,7 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
         with failing_fast():
             ballot, sids = self._ask(context)
         ti: Any = context["ti"]
+        ti.xcom_push(SENT, sids)
         upsert_hitl_detail(
             ti_id=ti.id,
             options=self.options,
@@ -187,6 +189,7 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
         }
         self.log.info("%s: answered by %s (%s)", option, result["answered_by"], result["via"])
         if option in self.rejects and self.on_reject == "fail":
+            context["ti"].xcom_push("return_value", result)
             raise AirflowFailException(f"{option}: answered by {result['answered_by']} ({result['via']})")
         if option in self.rejects and self.on_reject == "skip":
             context["ti"].xcom_push("return_value", result)

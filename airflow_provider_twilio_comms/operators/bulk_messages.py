@@ -11,25 +11,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 from airflow.sdk import XComArg
 from airflow.sdk.configuration import conf
 
-from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, WaitFor
 from airflow_provider_twilio_comms._core.xcom_keys import SENT
-from airflow_provider_twilio_comms._tasks.arguments import (
-    check_sender,
-    content_of,
-    count_of,
-    one_of,
-    pace_of,
-)
+from airflow_provider_twilio_comms._tasks.arguments import check_sender, count_of, one_of
+from airflow_provider_twilio_comms._tasks.campaigns.operator import TwilioCampaignOperator
 from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
-from airflow_provider_twilio_comms._tasks.send_operator import TwilioSendOperator
 from airflow_provider_twilio_comms.exceptions import (
     InvalidInput,
     SendUncertain,
     TwilioError,
     scrub,
 )
-from airflow_provider_twilio_comms.links.console import KEY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -37,28 +29,28 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms._core.planning.groups import SeenGroup
     from airflow_provider_twilio_comms._core.planning.plan import Plan
     from airflow_provider_twilio_comms._core.recipients.reader import Reader
-    from airflow_provider_twilio_comms._core.sending.ledger import Done, Ledger
+    from airflow_provider_twilio_comms._core.sending.ledger import Done, Ledger, Outline
     from airflow_provider_twilio_comms._tasks.generations.base import Generation
-    from airflow_provider_twilio_comms._tasks.waiting import ClassicTaskWait, OperationsTaskWait
-    from airflow_provider_twilio_comms.api.comms.operations import Stats
+    from airflow_provider_twilio_comms._tasks.waiting import ClassicTaskWait, OperationsTaskWait, WaitResult
     from airflow_provider_twilio_comms.client.config import Config
 
 __all__ = ["TwilioBulkMessageOperator"]
 
-Content = str | Mapping[str, Any]
 MOST_AT_ONCE = 500
 MAX_RECIPIENTS = 10_000  # of one request, as api/comms says, which DAG files need not import
 
 
-class TwilioBulkMessageOperator(TwilioSendOperator):
+class TwilioBulkMessageOperator(TwilioCampaignOperator):
     """Send one message to up to millions of people, each of them once, and wait until it is delivered.
 
     Everything is checked before anything is sent. Recipients go out in requests of up to 10,000; a retry, a
     killed worker, a lost reply or a cleared task continues where the send stopped. Opt-outs that Twilio's
     Advanced Opt-Out keeps for a messaging service do not hold here: the Communications API does not handle
-    them natively, so give them to ``suppress``. Returns
-    ``{"operation_ids", "status", "recipients", "rejected", "stats"}``, where ``status`` is ``ACCEPTED``,
-    ``COMPLETED`` or ``DRY_RUN`` and ``stats`` are Twilio's counters added up, or None without a wait.
+    them natively, so keep them in the table of the connection's ``consent``, or give them to ``suppress``.
+    Returns ``{"operation_ids", "status", "recipients", "rejected", "stats", "codes", "unexplained"}``:
+    ``status`` is ``ACCEPTED``, ``COMPLETED`` or ``DRY_RUN``, ``stats`` are Twilio's counters added up,
+    ``codes`` counts failures by Twilio's code and ``unexplained`` those without; without a wait, these three
+    are None.
 
     .. code-block:: python
 
@@ -102,11 +94,6 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         and the window of Twilio's list in which the messages are
     :param options: with ``classic``, Twilio's other parameters in snake_case: ``validity_period``,
         ``status_callback``, ``shorten_urls`` ...
-    :param messages_per_second: with ``classic``, how many may be given to Twilio in a second; left out, the
-        sender's own rate in segments (1 for a number, 3 toll-free, 100 for a short code, 80 on a channel, the
-        sum of its senders for a service); ``unlimited`` leaves all to Twilio's queue. A 429 makes it slower.
-        Mapped tasks of a run get an equal share each; other runs and DAGs are not reckoned with
-    :param pace_by: count ``messages`` or their ``segments`` for ``messages_per_second``
     :param wait_for: ``accepted``, ``processed``, or ``delivered``. Twilio keeps operations for seven days, so
         a ``send_at`` further than six days ahead (seven, less ``timeout`` if that is shorter than a day) goes
         with ``accepted`` only, save with ``classic``
@@ -121,7 +108,7 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
     """
 
     template_fields: Sequence[str] = (
-        *TwilioSendOperator.template_fields,
+        *TwilioCampaignOperator.template_fields,
         "number_column",
         "sender",
         "tags",
@@ -137,7 +124,6 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         self,
         *,
         recipients: Iterable[Any] | str | XComArg,
-        content: Content | XComArg,
         sender: str | Mapping[str, Any] | None = None,
         twilio_chooses_sender: bool = False,
         number_column: str | None = None,
@@ -145,8 +131,6 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         tags: Mapping[str, str] | None = None,
         generation: Literal["comms", "classic"] | None = None,
         options: Mapping[str, Any] | None = None,
-        messages_per_second: float | Literal["unlimited"] | None = None,
-        pace_by: Literal["messages", "segments"] = "messages",
         wait_for: WaitFor = "processed",
         min_delivered: float | int | None = None,
         max_failed: float | int | None = None,
@@ -158,8 +142,6 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         self.recipients: Hidden[Iterable[Any] | str] = self.hide(
             recipients, rendered=_holds_template(recipients)
         )
-        content = content_of(content, rendered=self.render_content)
-        self.content: Hidden[Content] = self.hide(content, rendered=self.render_content)
         if sender is not None and twilio_chooses_sender:
             fix = "Leave one of them out"
             raise InvalidInput.at("twilio_chooses_sender", "goes without a sender, and one is given", fix)
@@ -180,8 +162,6 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         if generation is not None:
             one_of("generation", generation, "comms", "classic")
         self.options = options
-        self.messages_per_second: float | str | None = pace_of(messages_per_second)
-        self.pace_by: str = one_of("pace_by", pace_by, "messages", "segments")
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         from airflow_provider_twilio_comms._tasks.groups import count_profiles
@@ -198,11 +178,14 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
             groups = self._groups(hook.config)
             with self.planned(request, context, ledger, real) as plan:
                 count_profiles(plan, groups)
+                if not (groups or ledger.begun):  # of a group nobody knows the length
+                    for warning in self.criteria.check_counts(plan.recipients):
+                        self.log.warning("%s", warning)
                 if hook.config.dry_run or not real:
                     self.log.info("Dry run: nothing was sent")
-                    return self._result(context, self._counted(plan, []), "DRY_RUN")
+                    return self._result(context, self._counted(plan, [], split=plan), "DRY_RUN")
                 self._sending = sending = api.sending(context, plan, request, ledger)
-                sent = self._counted(plan, api.run(sending), sending.summary())
+                sent = self._counted(plan, api.run(sending), sending.summary(), plan)
             return self._wait(context, sent, ledger)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
@@ -211,8 +194,8 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
             ledger = self.ledger(context)
             sent = self.sent_before(context) or self._sent(ledger)
             wait = self._task_wait(sent, time.time(), ledger)
-            stats = wait.verdict(event, self.hook)
-        return self._result(context, sent, "COMPLETED", stats)
+            found = wait.verdict(event, self.hook)
+        return self._result(context, sent, "COMPLETED", found)
 
     def _sent(self, ledger: Ledger) -> dict[str, Any]:
         """Read from the ledger what was sent."""
@@ -222,16 +205,22 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
             )
         from airflow_provider_twilio_comms._tasks.generations.classic import sent_of
 
-        return self._counted(ledger.done, ledger.ids, sent_of(self, ledger))
+        outline = ledger.head.outline if ledger.head else None
+        return self._counted(ledger.done, ledger.ids, sent_of(self, ledger), outline)
 
     def _counted(
-        self, of: Plan | Done, operation_ids: list[str], messages: Mapping[str, Any] | None = None
+        self,
+        of: Plan | Done,
+        operation_ids: list[str],
+        messages: Mapping[str, Any] | None = None,
+        split: Plan | Outline | None = None,
     ) -> dict[str, Any]:
         """Ids and counts of the send, as the task keeps them while it waits."""
         sent: dict[str, Any] = {
             "operation_ids": operation_ids,
             "recipients": of.recipients,
             "rejected": of.rejected,
+            **self.split_report(split),
         }
         return sent if messages is None else {**sent, "messages": dict(messages)}
 
@@ -292,30 +281,40 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         self._api.check_last(last, now)
 
     def complete_report(self, report: dict[str, Any], request: Any, context: Context) -> None:
+        super().complete_report(report, request, context)
         self._api.complete_report(report, request, context)
 
-    def schedule(self, send_at: datetime | None) -> Schedule:
-        return Schedule(send_at, self.quiet_hours, self._api.ahead)
+    def per_second(self, context: Context) -> float | None:
+        return self._api.per_second(context)
+
+    @property
+    def soonest(self) -> timedelta:
+        return self._api.ahead
 
     def reader(self, request: Any, config: Config) -> Reader:
         return self._api.reader(request, config)
 
     def _wait(self, context: Context, sent: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
+        from airflow_provider_twilio_comms._tasks.waiting import tell_accepted
+
         context["ti"].xcom_push(SENT, sent)
-        if sent["operation_ids"]:
-            context["ti"].xcom_push(KEY, self.hook.config.messages_page(sent["operation_ids"][0]))
+        if not sent["recipients"]:
+            self.log.warning("Nobody of this send may be texted any more: nothing was sent")
+            return self._result(context, sent, "ACCEPTED")
+        self.leave_link(context, next(iter(sent["operation_ids"]), None))
         if "messages" in sent:
             from airflow_provider_twilio_comms._tasks.generations.classic import check_accepted
 
             check_accepted(sent["messages"])
         if self.criteria.wait_for == "accepted":
+            tell_accepted(_accepted(sent), sent["recipients"], "accepted")
             return self._result(context, sent, "ACCEPTED")
         if not (sent["operation_ids"] or sent.get("messages", {}).get("sent")):
             raise SendUncertain(
                 f"{sent['recipients']:,} recipients were taken as sent, and Twilio's list shows none of "
                 f"their messages: nobody can tell whether they are {self.criteria.wait_for}. A later try "
-                "looks again, and sends nothing again"
+                "looks again, and sends nothing again; wait_for='accepted' goes on without them"
             )
         wait = self._task_wait(sent, ledger.held, ledger)
         outcome: Any = wait.run(self.hook, to_the_end=not self.deferrable)
@@ -359,17 +358,18 @@ class TwilioBulkMessageOperator(TwilioSendOperator):
         context: Context,
         sent: Mapping[str, Any],
         status: str,
-        stats: Stats | Mapping[str, int] | None = None,
+        found: WaitResult | None = None,
     ) -> dict[str, Any]:
         """The result, which events of the task's assets carry too. Of a group Twilio counts the people."""
-        counts = stats if stats is None or isinstance(stats, Mapping) else stats.to_dict()
         result = {
             "operation_ids": sent["operation_ids"],
             "status": status,
-            "recipients": max(sent["recipients"], (counts or {}).get("recipients", 0)),
+            "recipients": max(sent["recipients"], found.stats.get("recipients", 0) if found else 0),
             "rejected": sent["rejected"],
-            "stats": counts and dict(counts),
+            **(found._asdict() if found else dict.fromkeys(("stats", "codes", "unexplained"))),
         }
+        if "campaign" in sent:
+            result["campaign"] = sent["campaign"]
         if "messages" in sent:
             result |= {"generation": "classic", "messages": sent["messages"]}
         self.announce(context, result)
@@ -424,3 +424,9 @@ def _holds_template(recipients: Any) -> bool:
     if isinstance(recipients, list):
         return any(isinstance(given, str) and "{{" in given for given in recipients)
     return isinstance(recipients, str)
+
+
+def _accepted(sent: Mapping[str, Any]) -> int:
+    """Count what Twilio accepted: of a classic send it refuses single recipients."""
+    refused = sum(sent["messages"]["refused"].values()) if "messages" in sent else 0
+    return int(sent["recipients"]) - refused

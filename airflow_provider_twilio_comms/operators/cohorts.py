@@ -277,9 +277,20 @@ class TwilioCohortSnapshotOperator(TwilioOperator):
         check_size(count, self.min_profiles, self.max_profiles)
         result: dict[str, Any] = {"cohort_snapshot_id": snapshot_id, "profile_count": count}
         if self.output_path or self.table:
-            from airflow_provider_twilio_comms.operators._snapshot_output import write_members
-
-            place = (self.output_path, self.sql_conn_id, self.table, self.create_table)
-            result["written"] = write_members(self.hook, snapshot_id, *place)
+            result["written"] = self._write_members(snapshot_id)
             result["output_path" if self.output_path else "table"] = self.output_path or self.table
         return result
+
+    def _write_members(self, snapshot_id: str) -> int:
+        """Write the ids of the snapshot's profiles, several partitions read together; returns how many."""
+        from airflow_provider_twilio_comms._core.profiles.cohorts import Member, read_members
+        from airflow_provider_twilio_comms._tasks.table_files import open_rows
+
+        place = (self.output_path, self.sql_conn_id, self.table, self.create_table)
+        with open_rows(Member, "profile_id", *place) as write:
+
+            def take(ids: list[str]) -> None:
+                if ids:
+                    write([Member(each, snapshot_id) for each in ids])
+
+            return self.hook.run(read_members(snapshot_id, take))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import XComArg
 
+from airflow_provider_twilio_comms._tasks.campaigns.sql_source import TwilioSqlSource
 from airflow_provider_twilio_comms._tasks.operator import failing_fast
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.operators._sql_source import TwilioSqlSource
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["TwilioPreflightOperator"]
 
 
-class TwilioPreflightOperator(TwilioSqlSource):
+class TwilioPreflightOperator(TwilioSqlSource, TwilioBulkMessageOperator):
     """Read, check and count everyone who would be texted, and fail where the send would be refused.
 
     It takes the arguments of the operators that send to a list; give it the same, and let the send follow it.
@@ -43,13 +44,14 @@ class TwilioPreflightOperator(TwilioSqlSource):
     :param recipients: as of the bulk operator; or give ``sql`` and ``sql_conn_id``
     """
 
+    template_fields: Sequence[str] = (*TwilioBulkMessageOperator.template_fields, "sql", "sql_conn_id")
     counts_all = True
     _needs_order = False  # nothing is sent that a retry would have to find again
 
     def __init__(
         self,
         *,
-        content: str | Mapping[str, Any] | XComArg,
+        content: str | Mapping[str, Any] | XComArg | None = None,
         recipients: Iterable[Any] | str | XComArg | None = None,
         sql: str | None = None,
         sql_conn_id: str | None = None,
@@ -72,3 +74,9 @@ class TwilioPreflightOperator(TwilioSqlSource):
             with self.planned(self.request(self.hook.config), context, ledger, real=False) as plan:
                 assert plan.report is not None
                 return plan.report
+
+    def rows(self) -> Iterable[Any]:
+        return super().rows() if self.sql else TwilioBulkMessageOperator.rows(self)
+
+    def lineage_inputs(self) -> Iterable[tuple[str, str]]:
+        return super().lineage_inputs() if self.sql else TwilioBulkMessageOperator.lineage_inputs(self)

@@ -33,8 +33,9 @@ class TwilioReceiptsOperator(TwilioRedacted):
     """Write the outcome of every recipient of bulk sends to a file or a table, a page at a time.
 
     A row is a recipient: operation, message, recipient (as ``redact`` says), channel used, status, Twilio's
-    code and what to do about it (``verdict``), times. Of messages that failed the reason is asked for one by
-    one, a few at a time; ``code``, ``reason``, ``attempts``, ``sid`` and ``attempted_at`` are known of those.
+    code and what to do about it (``verdict``), times. Four operations are read at a time. Of messages that
+    failed the reason is asked for one by one, a few at a time, unless an event has told it; ``code``,
+    ``reason``, ``attempts``, ``sid`` and ``attempted_at`` are known of those.
     A row replaces the one with the same ``message_id``, an operation's in one transaction; a file is replaced
     as a whole, once all receipts are in. Running it again, once the last receipts are in, leaves one row for
     each message of these operations.
@@ -117,15 +118,15 @@ class TwilioReceiptsOperator(TwilioRedacted):
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_twilio_comms._core.waiting.sent_messages import SentMessages
-        from airflow_provider_twilio_comms._tasks.classic_receipts import ClassicReceipts
-        from airflow_provider_twilio_comms._tasks.reading import Receipts, reading
+        from airflow_provider_twilio_comms._tasks.reading import reading
+        from airflow_provider_twilio_comms._tasks.receipts import ClassicReceipts, Receipts
         from airflow_provider_twilio_comms._tasks.receipts_output import copy_receipts
 
         with failing_fast():
             ids, output = named(self.operation_ids), self._output()
             sends = SentMessages.all_in(self.operation_ids)
             with reading(self.hook, self.concurrency) as read:
-                receipts = Receipts(read, self.redaction, self.max_reasons)
+                receipts = Receipts(self.hook, self.redaction, self.max_reasons, self.concurrency)
                 classic = ClassicReceipts(self.hook, read, self.redaction)
                 copied = copy_receipts(receipts, ids, output, classic, sends)
         self._tell_kept(copied, [*ids, *(sent.key for sent in sends)], output)

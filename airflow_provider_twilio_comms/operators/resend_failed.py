@@ -1,15 +1,15 @@
-"""Once more to those whom a send did not reach, where that may help."""
+"""Resend to those whom a send did not reach, where that may help: again, or over another channel."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import XComArg
 
+from airflow_provider_twilio_comms._tasks.arguments import one_of
 from airflow_provider_twilio_comms._tasks.operator import Hidden
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
@@ -19,20 +19,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_twilio_comms._core.sending.bulk import BulkRequest
+    from airflow_provider_twilio_comms._tasks.sql import Query
     from airflow_provider_twilio_comms.client.config import Config
 
 __all__ = ["TwilioResendFailedOperator"]
 
 Receipts = Iterable[Mapping[str, Any]]
+AT_ONCE = 16
+_TABLE = frozenset({"sql", "conn_id", "parameters"})
+_VERDICTS = ("retry", "recipient", "configuration", "unknown")
 
 
 class TwilioResendFailedOperator(TwilioBulkMessageOperator):
     """Text those again whose message failed in a way that may go away, each of them once.
 
-    Whom is read from receipts: the verdict has to be ``retry``. Whoever has any other receipt among them is
-    left alone: reached or still under way, opted out, unreachable, or failed for a reason that nobody knows.
-    This is a send of its own, with a key of its own, so that a retry or a clear of this task sends nothing
-    twice; and to send a third time takes another task.
+    The recipients are read from receipts, by their ``verdicts``: ``retry``, if left out. Whoever has any
+    other receipt among them is left alone, such as one who was reached, is still under way or has opted out.
+    With ``channel`` and ``sender`` it is a fallback to another channel. This is a send of its own, with a key
+    of its own, so that a retry or a clear of this task sends nothing twice; and to send a third time takes
+    another task.
 
     Twilio does not tell the variables that a message had. Give the ``recipients`` of the first send, from
     which those who failed are taken with their variables; that also does for receipts whose numbers are
@@ -50,15 +55,36 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
             max_recipients=500,
         )
 
-    For receipts in a table, ``SqlToTwilioOperator`` does the same by a join with ``verdict = 'retry'``.
+    A text to those whom WhatsApp did not reach, from a table of receipts:
+
+    .. code-block:: python
+
+        TwilioResendFailedOperator(
+            task_id="text_instead",
+            receipts={
+                "sql": "SELECT * FROM sms_receipts WHERE created_at >= '{{ ds }}'",
+                "conn_id": "warehouse",
+            },
+            verdicts=["retry", "recipient"],
+            channel="phone",
+            sender="+15005550006",
+            content="Your table is booked for tonight.",
+        )
+
     Everything else is as with
     :class:`~airflow_provider_twilio_comms.operators.bulk_messages.TwilioBulkMessageOperator`, save that
     ``on_duplicate`` is ``first`` and ``on_empty`` is ``skip`` if left out.
 
-    :param receipts: a file of receipts, or a folder of them: JSON lines or Parquet (a template)
+    :param receipts: a file of receipts, or a folder of them: JSON lines or Parquet; or a table of them,
+        ``{"sql", "conn_id"}`` and ``parameters`` if any, which has to give every receipt of the send, with
+        the columns ``recipient``, ``status`` and ``verdict`` at least (a template)
     :param operation_ids: instead, operations or what a bulk send returned, whose receipts are read now (a
         template). They may be others at a later try, which sends nothing then: with ``snapshot_path`` it
         sends what the first one planned
+    :param verdicts: one or several of ``retry``, ``recipient``, ``configuration`` and ``unknown``, a failure
+        with another is left alone. Nobody who has opted out is texted again
+    :param channel: the recipients' channel of the resend, ``phone`` or ``whatsapp``; left out, that of each
+        receipt, or of the ``recipients``
     :param recipients: the recipients of the first send, as of the bulk operator. Never shown
     :param max_reasons: with ``operation_ids``, ask for the reason of so many failures at most
     :param hash_secret: what keyed the hashes in the receipts (a template); the connection's, if left out.
@@ -75,9 +101,11 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
     def __init__(
         self,
         *,
-        content: str | Mapping[str, Any] | XComArg,
-        receipts: str | None = None,
+        content: str | Mapping[str, Any] | XComArg | None = None,
+        receipts: str | Mapping[str, Any] | None = None,
         operation_ids: Any = None,
+        verdicts: str | Sequence[str] = "retry",
+        channel: str | None = None,
         recipients: Iterable[Any] | str | XComArg | None = None,
         max_reasons: int = 10_000,
         hash_secret: str | None = None,
@@ -87,10 +115,18 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
             raise InvalidInput.at("receipts", "give them or operation_ids", "One of the two, and not both")
         defaults = {"on_duplicate": "first", "on_empty": "skip"}
         super().__init__(
-            **{**defaults, **kwargs}, recipients=() if recipients is None else recipients, content=content
+            **{**defaults, **kwargs},
+            recipients=() if recipients is None else recipients,
+            content=content,
+            channel=channel or "phone",
         )
         self.hash_secret: Hidden[str | None] = self.hide(hash_secret)
+        if isinstance(receipts, Mapping) and not {"sql", "conn_id"} <= receipts.keys() <= _TABLE:
+            fix = "Give {'sql': ..., 'conn_id': ...}, and 'parameters' if any"
+            raise InvalidInput.at("receipts", "are no table", fix)
         self.receipts = receipts
+        self.verdicts: list[str] = _checked(verdicts)
+        self._changes_channel = channel is not None
         self.operation_ids = operation_ids
         self.max_reasons = max_reasons
         self._joins = recipients is not None
@@ -99,8 +135,12 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
         from airflow_provider_twilio_comms._tasks.openlineage import dataset_of_file
 
         first = super().lineage_inputs()
-        if self.receipts:
+        if isinstance(self.receipts, str):
             return [dataset_of_file(self.receipts), *first]
+        if self.receipts is not None:
+            from airflow_provider_twilio_comms._tasks.sql import tables
+
+            return [*tables(self._query(self.receipts)), *first]
         account = f"twilio://{self.hook.config.account_sid}"
         return [*((account, f"operations/{each}") for each in named(self.operation_ids)), *first]
 
@@ -116,18 +156,23 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
         return request
 
     def rows(self) -> Iterator[Any]:
-        from airflow_provider_twilio_comms._core.reporting.resend import chosen, hashed, joined, plain
+        from airflow_provider_twilio_comms._core.reporting import resend
 
         with self._receipts() as receipts:
-            found = chosen(receipts)
-        self.log.info("%s recipients failed in a way that a retry may mend", f"{len(found):,}")
-        if not found or not self._joins:
-            yield from plain(found)
-            return
+            found = resend.choose(receipts, self.verdicts)
+        if isinstance(self.receipts, Mapping):
+            found = dict(sorted(found.items()))  # a table has no order, and a retry sends the same requests
+        told = f"{len(found):,}"
+        self.log.info("%s recipients failed with the verdict %s", told, " or ".join(self.verdicts))
         config = self.hook.config
+        channel = "WHATSAPP" if self.channel.lower() == "whatsapp" else "PHONE"
+        changed = channel if self._changes_channel else None
+        if not found or not self._joins:
+            yield from resend.without_variables(found, changed)
+            return
         reader = self.reader(self.request(config), config)
-        name = self._hashes(config) if hashed(found) else str
-        yield from joined(found, super().rows(), reader, name)
+        name = self._hashes(config) if resend.are_hashed(found) else str
+        yield from resend.join(found, super().rows(), reader, name, changed)
 
     def _hashes(self, config: Config) -> Callable[[str], str | None]:
         from airflow_provider_twilio_comms._core.privacy import Redaction, derived
@@ -137,18 +182,21 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
 
     @contextmanager
     def _receipts(self) -> Iterator[Callable[[], Receipts]]:
-        """The receipts, to be read more than once."""
+        """Open the receipts, to be read more than once."""
         from airflow_provider_twilio_comms._core.recipients.sources import rows_of
         from airflow_provider_twilio_comms._tasks.object_storage import files_at
 
-        if self.receipts is not None:
+        if isinstance(self.receipts, str):
             files = files_at(self.receipts)
             yield lambda: (row for file in files for row in rows_of(file))
             return
         import msgspec
 
         with TemporaryFile() as kept:  # of this process alone, and gone with it
-            self._fetched(kept)
+            if self.receipts is None:
+                self._fetched(kept)
+            else:
+                self._read_table(self.receipts, kept)
 
             def read() -> Receipts:
                 kept.seek(0)
@@ -156,28 +204,60 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
 
             yield read
 
+    def _query(self, table: Mapping[str, Any]) -> Query:
+        from airflow_provider_twilio_comms._tasks.sql import Query
+
+        return Query(str(table["sql"]), str(table["conn_id"]), table.get("parameters"))
+
+    def _read_table(self, table: Mapping[str, Any], kept: Any) -> None:
+        """Write down what counts of the receipts in a table, to be read more than once."""
+        import msgspec
+
+        from airflow_provider_twilio_comms._core.reporting.resend import COLUMNS
+
+        encoder = msgspec.json.Encoder()
+        for rows in self._query(table).batches():
+            names = [name.lower() for name in rows.names]
+            wanted = [(names.index(name), name) for name in COLUMNS if name in names]
+            kept.write(encoder.encode_lines([{name: row[at] for at, name in wanted} for row in rows]))
+
     def _fetched(self, kept: Any) -> None:
         import msgspec
 
         from airflow_provider_twilio_comms._core.privacy import Redaction
-        from airflow_provider_twilio_comms._core.reporting.receipts import Tally
+        from airflow_provider_twilio_comms._core.reporting.receipts import Receipt, Tally
         from airflow_provider_twilio_comms._core.waiting.sent_messages import SentMessages
-        from airflow_provider_twilio_comms._tasks.classic_receipts import ClassicReceipts
-        from airflow_provider_twilio_comms._tasks.reading import Receipts, reading
+        from airflow_provider_twilio_comms._tasks.reading import reading
+        from airflow_provider_twilio_comms._tasks.receipts import ClassicReceipts, Receipts
 
         tally, plain = Tally(), Redaction("none")
-        with reading(self.hook, 16) as read:
+        encoder = msgspec.json.Encoder()
+
+        def keep(rows: Sequence[Receipt]) -> None:
+            kept.write(encoder.encode_lines(rows))
+            tally.add(rows)
+
+        with reading(self.hook, AT_ONCE) as read:
+            receipts = Receipts(self.hook, plain, self.max_reasons, AT_ONCE)
+            receipts.read_all(named(self.operation_ids), keep)
             classic = ClassicReceipts(self.hook, read, plain)
-            sends = SentMessages.all_in(self.operation_ids)
-            for rows in chain(
-                Receipts(read, plain, self.max_reasons).of(named(self.operation_ids)),
-                *map(classic.pages, sends),
-            ):
-                kept.write(msgspec.json.Encoder().encode_lines(rows))
-                tally.add(rows)
+            for sent in SentMessages.all_in(self.operation_ids):
+                for rows in classic.pages(sent):
+                    keep(rows)
         if tally.unexplained:
             self.log.warning(
                 "The reason of %s failures was not asked for (max_reasons=%s): they are left alone",
                 f"{tally.unexplained:,}",
                 f"{self.max_reasons:,}",
             )
+
+
+def _checked(verdicts: str | Sequence[str]) -> list[str]:
+    """The verdicts to resend, as a list. Raises :class:`InvalidInput`."""
+    listed = [verdicts] if isinstance(verdicts, str) else list(verdicts)
+    if "opt-out" in listed:
+        fix = f"Use some of {', '.join(_VERDICTS)}"
+        raise InvalidInput.at("verdicts", "whoever has opted out is not texted again", fix)
+    if not listed:
+        raise InvalidInput.at("verdicts", "are empty", f"Use some of {', '.join(_VERDICTS)}")
+    return [one_of("verdicts", each, *_VERDICTS) for each in listed]

@@ -20,9 +20,9 @@ __all__ = ["TwilioMergeOperator", "merged", "send_each"]
 class TwilioMergeOperator(BaseOperator):
     """Add up the results of sends. It runs unless one failed.
 
-    Returns ``{"sends", "operation_ids", "status", "recipients", "rejected", "stats"}``; ``status`` is the one
-    that all have in common, or ``MIXED``, or ``NONE`` where every send was skipped. Sends of the classic API
-    have ``messages``, a list here, too.
+    Returns ``{"sends", "operation_ids", "status", "recipients", "rejected", "stats", "codes",
+    "unexplained"}``; ``status`` is the one that all have in common, or ``MIXED``, or ``NONE`` where every
+    send was skipped. Sends of the classic API have ``messages``, a list here, too.
 
     :param results: what the sends returned (a template, or the output of a mapped task)
     """
@@ -40,25 +40,29 @@ class TwilioMergeOperator(BaseOperator):
 
 
 def merged(results: Iterable[Mapping[str, Any] | None]) -> dict[str, Any]:
-    """The sum of results; those of skipped tasks are None."""
+    """Add up results; those of skipped tasks are None."""
     done = [result for result in results if result is not None]
-    counts: dict[str, int] = {}
-    for result in done:
-        for name, count in (result.get("stats") or {}).items():
-            counts[name] = counts.get(name, 0) + count
     statuses = {result["status"] for result in done}
     messages = [result["messages"] for result in done if result.get("messages")]
-    messages = [result["messages"] for result in done if result.get("messages")]
     return {
-        **({"messages": messages} if messages else {}),
         "sends": len(done),
         "operation_ids": [each for result in done for each in result["operation_ids"]],
         "status": statuses.pop() if len(statuses) == 1 else "MIXED" if statuses else "NONE",
         "recipients": sum(result["recipients"] for result in done),
         "rejected": sum(result["rejected"] for result in done),
-        "stats": counts or None,
+        "stats": _summed(done, "stats") or None,
+        "codes": _summed(done, "codes"),
+        "unexplained": sum(result.get("unexplained") or 0 for result in done),
         **({"messages": messages} if messages else {}),
     }
+
+
+def _summed(results: Iterable[Mapping[str, Any]], name: str) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for result in results:
+        for key, count in (result.get(name) or {}).items():
+            counts[key] = counts.get(key, 0) + count
+    return counts
 
 
 def send_each(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -14,9 +15,8 @@ from airflow_provider_twilio_comms._core.planning.limits import OnDuplicate
 from airflow_provider_twilio_comms._core.xcom_keys import SENT
 from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
 from airflow_provider_twilio_comms._tasks.send_operator import TwilioSendOperator
-from airflow_provider_twilio_comms.exceptions import InvalidInput, SendUncertain
+from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, SendUncertain
 from airflow_provider_twilio_comms.hooks import _metrics
-from airflow_provider_twilio_comms.links.console import KEY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,9 +31,12 @@ if TYPE_CHECKING:
 
 __all__ = ["TwilioSendMessageOperator"]
 
+# Twilio's codes for a sender that is wrong, missing or somebody else's.
+SENDER_CODES = frozenset({21212, 21601, 21603, 21606, 21607, 21616, 21657, 21659, 21660, 21703, 21704, 63007})
+
 
 class TwilioSendMessageOperator(TwilioSendOperator):
-    """Text one person, or a few, each of them once, and wait until the message is there.
+    """Text one person, or a few, each of them once, and wait until the carrier has the message.
 
     SMS, MMS, WhatsApp and RCS; for many people use
     :class:`~airflow_provider_twilio_comms.operators.bulk_messages.TwilioBulkMessageOperator`.
@@ -50,8 +53,7 @@ class TwilioSendMessageOperator(TwilioSendOperator):
             task_id="tell",
             to="{{ params.on_call }}",
             from_="+15005550006",
-            body="The nightly load failed, please look.",
-            wait_for="delivered",
+            body="The load of {{ ds }} failed, please look.",
         )
 
     A message is found again by recipient, sender, text and time: two tasks that text the same person the same
@@ -61,21 +63,25 @@ class TwilioSendMessageOperator(TwilioSendOperator):
 
     :param to: a number, a channel's address (``whatsapp:+...``), several of them, or a template or XComArg
         that gives them. Never shown
-    :param body: the text, up to 1,600 characters. Not a template unless ``render_content``. Never shown
+    :param body: the text, up to 1,600 characters (a template; with ``render_content=False`` braces are sent
+        as they are). What another task gives is not rendered, but for ``expand_kwargs``. Never shown
     :param from_: the sender: a number, short code, name or ``whatsapp:+...``; else the messaging service
         chooses; without one, the connection's ``default_sender``
     :param messaging_service_sid: the service that sends it; scheduling, RCS and shortened links need one
-    :param media_url: up to ten addresses of files, for MMS and WhatsApp. Never shown, as they may be signed
+    :param media_url: up to ten addresses of files, for MMS and WhatsApp (templates). Never shown, as they may
+        be signed
     :param content_sid: a content template, instead of ``body``; list pickers and quick replies are such
         templates
-    :param content_variables: its variables by name, such as ``{"1": "Ada"}``. Never shown
+    :param content_variables: its variables by name, such as ``{"1": "Ada"}`` (templates, as ``body`` is).
+        Never shown
     :param fallback_from: who sends it as an SMS where RCS does not reach; needs a service with an RCS sender
     :param options: Twilio's other parameters in snake_case: ``validity_period``, ``status_callback``,
         ``provide_feedback``, ``shorten_urls``, ``smart_encoded``, ``content_retention`` ... The old parameter
         of Apple Pay and other channels is ``persistent_action``. ``force_delivery`` is reserved by Twilio,
         which promises no effect; ``max_price`` is taken and has had none since June 2024: use ``max_cost``
-    :param wait_for: ``queued`` (Twilio has it), ``sent`` (the carrier has it) or ``delivered``. Where a
-        carrier gives no receipts, ``delivered`` never comes
+    :param wait_for: ``queued`` (Twilio has it), ``sent`` (the carrier has it) or ``delivered``. With ``sent``
+        and ``delivered`` a message that failed or was not delivered fails the task, with Twilio's code and
+        what it means. Where a carrier gives no receipts, ``delivered`` never comes
     :param cancel_on_kill: where the task is killed or failed from outside, cancel what is still scheduled;
         a later try schedules it again
     """
@@ -98,6 +104,7 @@ class TwilioSendMessageOperator(TwilioSendOperator):
     usual_poll_interval: ClassVar[float] = 15.0
     schedule_ahead: ClassVar[timedelta] = timedelta(minutes=6)  # Twilio's five, and a margin for the request
     usual_duplicates: ClassVar[OnDuplicate] = "first"
+    usual_render: ClassVar[bool] = True  # the classic API has no Liquid
     _sending: MessageSend | None = None
 
     def __init__(
@@ -112,7 +119,7 @@ class TwilioSendMessageOperator(TwilioSendOperator):
         content_variables: Mapping[str, str] | XComArg | None = None,
         fallback_from: str | None = None,
         options: Mapping[str, Any] | None = None,
-        wait_for: Literal["queued", "sent", "delivered"] = "queued",
+        wait_for: Literal["queued", "sent", "delivered"] = "sent",
         cancel_on_kill: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -121,7 +128,7 @@ class TwilioSendMessageOperator(TwilioSendOperator):
         self.from_: Hidden[str | None] = self.hide(from_)
         self.fallback_from: Hidden[str | None] = self.hide(fallback_from)
         self.media_url: Hidden[str | Sequence[str] | None] = self.hide(media_url)
-        self.body: Hidden[str | None] = self.hide(body, rendered=self.render_content)
+        self.body: Hidden[str | None] = self.hide(body, rendered=self.render_content, text=True)
         self.content_variables: Hidden[Mapping[str, str] | None] = self.hide(
             content_variables, rendered=self.render_content
         )
@@ -142,13 +149,29 @@ class TwilioSendMessageOperator(TwilioSendOperator):
             hook = self.hook
             message = self.message(hook.config)
             with self.planned(message, context, ledger, real) as plan:
+                plan.drop_empty()
                 message = message.sent_to(addressees_of(plan))
                 if hook.config.dry_run or not real:
                     self.log.info("Dry run: %d messages were checked, and none was sent", len(message.to))
                     return _result([], "DRY_RUN", {})
                 self._sending = self._message_send(message, plan, ledger, context)
-                sids = hook.run(self._sending.once())
+                with self._naming_sender():
+                    sids = hook.run(self._sending.once())
             return self._wait(context, sids, plan.recipients, ledger)
+
+    @contextmanager
+    def _naming_sender(self) -> Iterator[None]:
+        """Say where the sender comes from, where Twilio does not take it."""
+        try:
+            yield
+        except ApiError as error:
+            if error.code not in SENDER_CODES:
+                raise
+            given = "messaging_service_sid" if self.messaging_service_sid else "from_"
+            known = self.messaging_service_sid or self.from_.value
+            whence = given if known else f"default_sender of the connection {self.twilio_conn_id!r}"
+            carried = {name: getattr(error, name) for name in error.fields}
+            raise type(error)(f"{error.message}. The sender is that of {whence}", **carried) from None
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resume with the trigger's event."""
@@ -224,6 +247,7 @@ class TwilioSendMessageOperator(TwilioSendOperator):
             revive=self.cancel_on_kill,
             schedule=self.schedule(message.options.get("send_at")),
             zones=[chunk.zones for chunk in plan.chunks],
+            chunks=[chunk.number for chunk in plan.chunks],
             rows=plan.rows,
             **self.settings(context, ledger, plan),
         )
@@ -232,17 +256,19 @@ class TwilioSendMessageOperator(TwilioSendOperator):
 
     def _wait(self, context: Context, sids: list[str], recipients: int, ledger: Ledger) -> dict[str, Any]:
         """Wait as asked for, in the triggerer if that takes longer than a look."""
+        from airflow_provider_twilio_comms._tasks.waiting import tell_accepted
+
         context["ti"].xcom_push(SENT, sids)
-        if sids:
-            context["ti"].xcom_push(KEY, self.hook.config.messages_page(sids[0]))
+        self.leave_link(context, sids[0] if sids else None)
         known = self._sending.statuses if self._sending else {}
         if self.wait_for == "queued":
+            tell_accepted(len(sids), recipients, "queued")
             return _result(sids, "ACCEPTED", Counter(known.get(sid, "accepted") for sid in sids))
         if len(sids) < recipients:
             raise SendUncertain(
                 f"{recipients - len(sids)} of {recipients} messages were taken as sent, and Twilio's list "
                 f"does not show them: nobody can tell whether they are {self.wait_for}. A later try looks "
-                "again, and sends nothing again",
+                "again, and sends nothing again; wait_for='queued' goes on without them",
                 operation_ids=sids,
             )
         wait = self._task_wait(sids, max(time.time(), ledger.held))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_twilio_comms._core.waiting.base import Budget, Waiting
     from airflow_provider_twilio_comms._tasks.waiting import TaskWait
+    from airflow_provider_twilio_comms.api.flows import Flow
 
 AGAIN = 20.0  # seconds, at most, between the looks of one poke
 
@@ -61,7 +63,7 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
             self.linked(context)
             if not self.deferrable:
                 return super().execute(context)
-            outcome = self.task_wait.run(self.hook, to_the_end=False)
+            outcome = self._poke_once()
             if outcome is None:
                 self.defer(
                     trigger=self.task_wait.trigger(self.twilio_conn_id),
@@ -74,6 +76,7 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
         with failing_fast():
             outcome = self._poke_again(context) if self.reschedule else self._poke_once()
             if outcome is None or outcome.status == "timeout":  # its time is Airflow's to tell
+                self.task_wait.tell(self._wait, self._pause())
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=self.judged(outcome))
 
@@ -82,8 +85,28 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
         with self.ending():
             return self.judged(event)
 
+    def _get_next_poke_interval(self, started_at: Any, run_duration: Any, poke_count: int) -> float:
+        """Airflow's way to ask for the pause between two pokes."""
+        if self.reschedule or self.exponential_backoff:  # there each poke is a process; or it is Airflow's
+            return float(super()._get_next_poke_interval(started_at, run_duration, poke_count))
+        return self._pause()
+
+    def _pause(self) -> float:
+        """Seconds to the next poke: soon at first, then up to ``poke_interval``."""
+        from airflow_provider_twilio_comms._core.waiting.base import pause_of
+
+        if self.reschedule:
+            return float(self.poke_interval)
+        return pause_of(self.poke_interval, time.time() - self._wait.since)
+
     def linked(self, context: Context) -> None:
         """Leave what the extra link needs, where there is one."""
+
+    def look(self, wait: Any) -> Flow[Any]:
+        """Look once; gives the outcome, if this is the end."""
+        from airflow_provider_twilio_comms._core.waiting.base import polled
+
+        return polled(wait)
 
     @cached_property
     def _wait(self) -> Waiting[Any, Any]:
@@ -93,10 +116,9 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
 
     def _poke_once(self) -> Any:
         """Look once. The connection is read again after a look that failed, since it may be the reason."""
-        from airflow_provider_twilio_comms._core.waiting.base import polled
         from airflow_provider_twilio_comms._tasks.waiting import reread
 
-        outcome = self.hook.run(polled(self._wait))
+        outcome = self.hook.run(self.look(self._wait))
         if self._wait.is_failing:
             self.hook = reread(self.hook)
         return outcome
@@ -127,9 +149,9 @@ class TwilioSensor(TwilioTask, BaseSensorOperator):
             with failing_fast():
                 yield
         except WaitTimedOut as error:
-            raise self._or_skipped(AirflowSensorTimeout(str(error))) from error
+            raise self._or_skipped(AirflowSensorTimeout(str(error))) from None
         except AirflowFailException as error:
-            raise self._or_skipped(error) from error
+            raise self._or_skipped(error) from None
 
     def _or_skipped(self, error: Exception) -> Exception:
         for name in ("soft_fail", "never_fail"):

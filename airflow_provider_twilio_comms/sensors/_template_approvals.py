@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_twilio_comms._core.waiting.results import describe_statuses
 from airflow_provider_twilio_comms._core.waiting.template_approvals import (
     ApprovalOutcome,
     ApprovalWait,
     judge,
 )
-from airflow_provider_twilio_comms._tasks.waiting import TaskWait
+from airflow_provider_twilio_comms._tasks.waiting import TaskWait, tell_ends
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.triggers.template_approvals import TwilioTemplateApprovalTrigger
@@ -31,6 +32,9 @@ class ApprovalTaskWait(TaskWait[ApprovalOutcome]):
     def wait(self) -> ApprovalWait:
         return ApprovalWait(self.sids, self.deadline, self.since)
 
+    def seen(self, wait: ApprovalWait) -> str:
+        return describe_statuses(each.status for each in wait.known.values())
+
     def trigger(self, conn_id: str) -> TwilioTemplateApprovalTrigger:
         from airflow_provider_twilio_comms.triggers.template_approvals import TwilioTemplateApprovalTrigger
 
@@ -47,4 +51,5 @@ class ApprovalTaskWait(TaskWait[ApprovalOutcome]):
         """The status of each template, if all are approved."""
         if not isinstance(outcome, ApprovalOutcome):
             outcome = ApprovalOutcome.from_event(outcome)
+        tell_ends(list(outcome.statuses.values()), "approved", len(self.sids))
         return judge(self.wait(), outcome)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_twilio_comms._tasks.arguments import ids_of
+from airflow_provider_twilio_comms._tasks.arguments import ids_of, wait_for_of
 from airflow_provider_twilio_comms.sensors._base import TwilioSensor
 
 if TYPE_CHECKING:
@@ -28,32 +28,34 @@ class TwilioMessageSensor(TwilioSensor):
 
     .. code-block:: python
 
-        TwilioMessageSensor(task_id="read", sids="{{ ti.xcom_pull('tell')['sids'] }}", until="delivered")
+        TwilioMessageSensor(task_id="read", sids="{{ ti.xcom_pull('tell')['sids'] }}", wait_for="delivered")
 
     https://www.twilio.com/docs/messaging/api/message-resource#message-status-values
 
     :param sids: one SID, several, or a template or XComArg that gives them
-    :param until: ``delivered`` (or read), ``sent`` (or better), or any other status, such as ``canceled``.
-        Where a carrier gives no receipts, ``delivered`` never comes
+    :param wait_for: ``delivered`` (or read), ``sent`` or ``queued`` (or better), or any
+        other status, such as ``canceled``. Where a carrier gives no receipts, ``delivered`` never comes
+    :param until: the old name of ``wait_for``
     :param deferrable: wait in the triggerer; ``[operators] default_deferrable`` if left out
     :param twilio_conn_id: the connection, of type ``twilio``
 
     ``poke_interval`` and ``timeout`` are Airflow's own, in seconds.
     """
 
-    template_fields: Sequence[str] = ("twilio_conn_id", "sids", "until")
+    template_fields: Sequence[str] = ("twilio_conn_id", "sids", "wait_for")
 
     def __init__(
         self,
         *,
         sids: str | Sequence[str],
-        until: MessageStatus = "delivered",
+        wait_for: MessageStatus = "delivered",
+        until: MessageStatus | None = None,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("poke_interval", 15.0)
         super().__init__(**kwargs)
         self.sids = sids
-        self.until = until
+        self.wait_for: str = wait_for_of(wait_for, until, "delivered")
 
     def judged(self, outcome: MessageOutcome | dict[str, Any]) -> dict[str, Any]:
         statuses = self.task_wait.verdict(outcome, self.hook)
@@ -67,7 +69,7 @@ class TwilioMessageSensor(TwilioSensor):
         now = time.time()
         return MessagesTaskWait(
             ids_of("sids", self.sids, "(SM|MM)[0-9a-fA-F]{32}", "SM or MM and 32 hexadecimal digits"),
-            checked_until(self.until),
+            checked_until(self.wait_for),
             now + self.timeout,
             now,
             self.poke_interval,

@@ -8,15 +8,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
-from airflow_provider_twilio_comms._tasks.arguments import ids_of, one_of
-from airflow_provider_twilio_comms.links.console import KEY, TwilioConsoleLink
+from airflow_provider_twilio_comms._tasks.arguments import ids_of, one_of, wait_for_of
+from airflow_provider_twilio_comms.links.console import TwilioConsoleLink
 from airflow_provider_twilio_comms.sensors._base import TwilioSensor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_twilio_comms._core.waiting.operations import Outcome
+    from airflow_provider_twilio_comms._core.waiting.operations import Outcome, Wait
     from airflow_provider_twilio_comms._tasks.waiting import OperationsTaskWait
+    from airflow_provider_twilio_comms.api.flows import Flow
 
 __all__ = ["TwilioOperationSensor"]
 
@@ -24,25 +25,28 @@ __all__ = ["TwilioOperationSensor"]
 class TwilioOperationSensor(TwilioSensor):
     """Wait until operations are processed, or their messages delivered, and judge the result.
 
-    Returns ``{"operation_ids", "status", "stats"}``, the stats added up. Fails at once where what arrived is
-    less than asked for, since waiting longer does not help.
+    Returns ``{"operation_ids", "status", "stats", "codes", "unexplained"}``: the stats added up, failures by
+    Twilio's code, and how many have none. Fails at once where what arrived is less than asked for, since
+    waiting longer does not help; and where Twilio will have forgotten a scheduled operation, seven days after
+    its request, before it is sent.
 
     .. code-block:: python
 
         TwilioOperationSensor(
             task_id="delivered",
             operation_ids="{{ ti.xcom_pull('remind')['operation_ids'] }}",
-            until="delivered",
+            wait_for="delivered",
             min_delivered=0.95,
         )
 
     https://www.twilio.com/docs/bulk-messaging/api/operation-resource
 
     :param operation_ids: one id, several, or a template or XComArg that gives them
-    :param until: ``processed`` or ``delivered``
+    :param wait_for: ``processed`` or ``delivered``
     :param min_delivered: with ``delivered``, the share (0.98) or count (100) that has to arrive; else all
     :param max_failed: the share (0.02) or count (20) that may fail; if left out, 0.05 with
-        ``until="processed"``
+        ``wait_for="processed"``
+    :param until: the old name of ``wait_for``
     :param deferrable: wait in the triggerer; ``[operators] default_deferrable`` if left out
     :param twilio_conn_id: the connection, of type ``twilio``
 
@@ -56,25 +60,32 @@ class TwilioOperationSensor(TwilioSensor):
         self,
         *,
         operation_ids: str | Sequence[str],
-        until: Literal["processed", "delivered"] = "processed",
+        wait_for: Literal["processed", "delivered"] = "processed",
         min_delivered: float | int | None = None,
         max_failed: float | int | None = None,
+        until: Literal["processed", "delivered"] | None = None,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("poke_interval", 30.0)
         super().__init__(**kwargs)
         self.operation_ids = operation_ids
+        wait_for = wait_for_of(wait_for, until, "processed")
         self.criteria: Criteria = Criteria(
-            one_of("until", until, "processed", "delivered"), min_delivered, max_failed
+            one_of("wait_for", wait_for, "processed", "delivered"), min_delivered, max_failed
         )
 
     def linked(self, context: Context) -> None:
-        context["ti"].xcom_push(KEY, self.hook.config.messages_page(self.task_wait.operation_ids[0]))
+        self.leave_link(context, self.task_wait.operation_ids[0])
+
+    def look(self, wait: Wait) -> Flow[Outcome | None]:
+        from airflow_provider_twilio_comms._core.waiting.operations import polled_ahead
+
+        return polled_ahead(wait)
 
     def judged(self, outcome: Outcome | dict[str, Any]) -> dict[str, Any]:
-        stats = self.task_wait.verdict(outcome, self.hook)
+        result = self.task_wait.verdict(outcome, self.hook)
         ids = self.task_wait.operation_ids
-        return {"operation_ids": ids, "status": "COMPLETED", "stats": stats.to_dict()}
+        return {"operation_ids": ids, "status": "COMPLETED", **result._asdict()}
 
     @cached_property
     def task_wait(self) -> OperationsTaskWait:

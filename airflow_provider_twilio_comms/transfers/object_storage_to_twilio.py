@@ -40,7 +40,9 @@ class ObjectStorageToTwilioOperator(TwilioBulkMessageOperator):
 
     template_fields: Sequence[str] = (*TwilioBulkMessageOperator.template_fields, "path")
 
-    def __init__(self, *, path: str, content: str | Mapping[str, Any] | XComArg, **kwargs: Any) -> None:
+    def __init__(
+        self, *, path: str, content: str | Mapping[str, Any] | XComArg | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**{"recipients": (), **kwargs}, content=content)
         self.path = path
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow.sdk import XComArg
 
-from airflow_provider_twilio_comms.operators._sql_source import TwilioSqlSource
+from airflow_provider_twilio_comms._tasks.campaigns.sql_source import TwilioSqlSource
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 
 __all__ = ["SqlToTwilioOperator"]
 
 
-class SqlToTwilioOperator(TwilioSqlSource):
+class SqlToTwilioOperator(TwilioSqlSource, TwilioBulkMessageOperator):
     """Text everyone that a statement finds, each of them once: one column is the number, the others are
     variables of the text.
 
@@ -42,8 +43,15 @@ class SqlToTwilioOperator(TwilioSqlSource):
     ``on_empty`` is ``skip`` if left out: a day without rows is no error.
     """
 
+    template_fields: Sequence[str] = (*TwilioBulkMessageOperator.template_fields, "sql", "sql_conn_id")
+
     def __init__(
-        self, *, sql: str, sql_conn_id: str, content: str | Mapping[str, Any] | XComArg, **kwargs: Any
+        self,
+        *,
+        sql: str,
+        sql_conn_id: str,
+        content: str | Mapping[str, Any] | XComArg | None = None,
+        **kwargs: Any,
     ) -> None:
         values = {"recipients": (), "on_empty": "skip", **kwargs}
         super().__init__(sql=sql, sql_conn_id=sql_conn_id, content=content, **values)

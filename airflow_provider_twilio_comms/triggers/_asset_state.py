@@ -16,7 +16,7 @@ QUIET = 60.0  # seconds by which the watermark may move on without being written
 
 @dataclass
 class WatermarkStore:
-    """What a watcher has told. Times are seconds since 1970.
+    """Record of what a watcher has told. Times are seconds since 1970.
 
     All before the ``watermark`` is told. ``told`` are the dates of what was told since, by its mark. Where
     that would be too many, all before ``settled`` is told but the marks of ``waiting``.

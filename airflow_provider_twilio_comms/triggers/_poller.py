@@ -14,10 +14,12 @@ import contextvars
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Collection, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+
+from typing_extensions import Self
 
 from airflow_provider_twilio_comms._core.waiting.base import Row, is_configuration, retry_after
 from airflow_provider_twilio_comms.api.flows import Flow
@@ -46,7 +48,7 @@ Answers: TypeAlias = "dict[str, T | TwilioError | None]"  # None: Twilio says 40
 
 
 class Source(Protocol[T]):
-    """What is polled: a resource that can be listed and fetched. Keep one of each: identity counts."""
+    """A resource to poll, which can be listed and fetched. Keep one of each: identity counts."""
 
     name: str
     few: int = FEW  # so many are asked for one by one
@@ -63,7 +65,7 @@ class Source(Protocol[T]):
 
 @dataclass(frozen=True, slots=True)
 class Look(Generic[T]):
-    """What is known of a waiter's names: how each was when last seen, and the 404s in a row since then.
+    """Knowledge of a waiter's names: how each was when last seen, and the 404s in a row since then.
 
     ``error`` is one of the last round, if it failed for any of them and was not told yet; ``confirmed`` is
     that of :class:`PolledConnection`.
@@ -77,7 +79,7 @@ class Look(Generic[T]):
 
 @dataclass(eq=False, slots=True)
 class Watch(Generic[T]):
-    """One waiter: what it waits for, and until when (seconds since 1970)."""
+    """One waiter, as long as the block lasts: what it waits for, and until when (seconds since 1970)."""
 
     names: tuple[str, ...]
     deadline: float
@@ -86,8 +88,15 @@ class Watch(Generic[T]):
     _news: bool = False
     _bell: asyncio.Future[None] | None = None
 
+    async def __aenter__(self) -> Self:
+        self._poller._join(self)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._poller._leave(self)
+
     async def look(self) -> Look[T]:
-        """What the poll saw, once there is news, or when time is up. Raises what a bug in the poll raised."""
+        """Get what the poll saw, once there is news or time is up. Raises what a bug in the poll raised."""
         if not self._news:
             self._bell = asyncio.get_running_loop().create_future()
             await self._bell
@@ -97,7 +106,7 @@ class Watch(Generic[T]):
 
     @property
     def crowd(self) -> int:
-        """How many wait along."""
+        """The number of those that wait along."""
         return self._poller.crowd
 
     def wake(self) -> None:
@@ -156,36 +165,25 @@ class Poller(Generic[T]):
     _running: ClassVar[dict[tuple[Any, ...], Any]] = {}
 
     @classmethod
-    @asynccontextmanager
-    async def joined(
+    def joined(
         cls, source: Source[T], conn_id: str, interval: float, names: Collection[str], deadline: float
-    ) -> AsyncIterator[Watch[T]]:
-        """Wait for these along with everyone else, for as long as the block lasts.
+    ) -> Watch[T]:
+        """Wait for these along with everyone else, for as long as the block lasts that it is given to.
 
         ``deadline`` is in seconds since 1970.
         """
-        key = (asyncio.get_running_loop(), source, conn_id, interval)
-        poller: Poller[T] = cls._running.get(key) or cls._running.setdefault(
-            key, cls(source, conn_id, interval)
-        )
-        watch = Watch(tuple(dict.fromkeys(names)), deadline, poller, poller.round)
-        poller._join(watch)
-        try:
-            yield watch
-        finally:
-            poller._leave(watch)
-            if not poller._watches:
-                poller._tell_crowd()
-                del cls._running[key]
-                await poller._end()
+        poller = cls(source, conn_id, interval)
+        poller = cls._running.get(poller._key, poller)
+        # Whose time was up before it joined has one look too, however long that takes.
+        return Watch(tuple(dict.fromkeys(names)), max(deadline, time.time()), poller, poller.round)
 
     @property
     def crowd(self) -> int:
-        """How many wait."""
+        """The number of those that wait."""
         return len(self._watches)
 
     def look_of(self, names: Iterable[str], told: int) -> Look[T]:
-        """What is known of these. Errors only of a round after the one that was ``told``.
+        """Look up what is known of these. Errors only of a round after the one that was ``told``.
 
         Raises what a bug in the poll raised.
         """
@@ -203,7 +201,12 @@ class Poller(Generic[T]):
             error = wanted.error or error
         return Look(seen, absent, error if self.round > told else None, self._confirmed)
 
+    @property
+    def _key(self) -> tuple[Any, ...]:
+        return (asyncio.get_running_loop(), self.source, self.conn_id, self.interval)
+
     def _join(self, watch: Watch[T]) -> None:
+        self._running[self._key] = self
         self._watches.add(watch)
         wanted = [self._wanted.setdefault(name, _Wanted()) for name in watch.names]
         for each in wanted:
@@ -218,17 +221,18 @@ class Poller(Generic[T]):
                 asyncio.create_task, self._poll(), name=f"twilio {self.source.name} of {self.conn_id}"
             )
 
-    def _leave(self, watch: Watch[T]) -> None:
+    async def _leave(self, watch: Watch[T]) -> None:
         self._watches.discard(watch)
         for name in watch.names:
             watches = self._wanted[name].watches
             watches.remove(watch)
             if not watches:
                 del self._wanted[name]
-
-    async def _end(self) -> None:
-        assert self._task is not None
-        await _stop([self._task])
+        if not self._watches:
+            self._tell_crowd()
+            del self._running[self._key]
+            assert self._task is not None
+            await _stop([self._task])
 
     async def _poll(self) -> None:
         try:
@@ -249,13 +253,18 @@ class Poller(Generic[T]):
             await self._wake(set(self._watches))
 
     async def _wait_for_round(self, connection: PolledConnection) -> Answers[T] | None:
-        """A round; whoever's time is long up while it lasts, as in an outage, is told what is known."""
+        """A round; whoever's time is long up while it lasts, as in an outage, is told what is known.
+
+        Each has the time for one look: a deadline may have passed while no triggerer ran.
+        """
         round_ = asyncio.create_task(self._look(connection))
+        began = time.time()
         try:
             while not round_.done():
-                left = min((watch.deadline for watch in self._watches), default=0.0) + LATE - time.time()
+                first = min((watch.deadline for watch in self._watches), default=began)
+                left = max(first, began) + LATE - time.time()
                 await asyncio.wait({round_}, timeout=max(left, GATHER))
-                if not round_.done():
+                if not round_.done() and time.time() >= began + LATE:
                     await self._wake(self._due(time.time() - LATE))
             return round_.result()
         finally:
@@ -348,7 +357,7 @@ class Poller(Generic[T]):
         self._tell_crowd()
 
     def _tell_crowd(self) -> None:
-        """How many wait on this event loop, whatever their interval."""
+        """Report how many wait on this event loop, whatever their interval."""
         loop = asyncio.get_running_loop()
         alike = [
             poller.crowd
@@ -390,12 +399,12 @@ class Poller(Generic[T]):
 
 
 def _is_for_all(error: TwilioError) -> bool:
-    """Whether every other request would be answered alike, and is better not made."""
+    """Tell if every other request would be answered alike, and is better not made."""
     return isinstance(error, RateLimited) or retry_after(error) > 0 or getattr(error, "status", 0) == 401
 
 
 def _is_outage(error: TwilioError) -> bool:
-    """Whether Twilio, or the way to it, is down or overloaded."""
+    """Tell if Twilio, or the way to it, is down or overloaded."""
     return isinstance(error, TransportFailed | RateLimited) or getattr(error, "status", 0) >= 429
 
 

@@ -67,7 +67,7 @@ class WatchingTrigger(BaseEventTrigger, Generic[T]):
     @property
     @abstractmethod
     def since(self) -> float:
-        """How far back this watcher needs a look to reach, in seconds since 1970."""
+        """The time back to which this watcher needs a look to reach, in seconds since 1970."""
 
     @property
     def wants(self) -> str:
@@ -89,7 +89,7 @@ class WatchingTrigger(BaseEventTrigger, Generic[T]):
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing more to watch for."""
+        """True if there is nothing more to watch for."""
         return False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:

@@ -51,13 +51,8 @@ class TwilioCohortOperationsTrigger(WaitingTrigger[SeenOperation]):
         poll_interval: float = 10.0,
         not_before: float = 0.0,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(twilio_conn_id, deadline, since, poll_interval, not_before)
         self.operation_ids = operation_ids
-        self.twilio_conn_id = twilio_conn_id
-        self.deadline = deadline
-        self.since = since
-        self.poll_interval = poll_interval
-        self.not_before = not_before
 
     def waiting(self) -> CohortWait:
         return CohortWait(self.operation_ids, self.deadline, self.since)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from airflow_provider_twilio_comms._core.sending.cancel import canceled
-from airflow_provider_twilio_comms._core.waiting.base import Ending, Until
+from airflow_provider_twilio_comms._core.waiting.base import Until
 from airflow_provider_twilio_comms._core.waiting.messages import MessageWait, Seen, seen
 from airflow_provider_twilio_comms._core.waiting.operations import describe_counts
 from airflow_provider_twilio_comms._core.waiting.sent_messages import (
@@ -90,14 +88,9 @@ class TwilioMessagesTrigger(WaitingTrigger[Seen]):
         not_before: float = 0.0,
         cancel_on_kill: bool = False,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(twilio_conn_id, deadline, since, poll_interval, not_before)
         self.sids = sids
-        self.twilio_conn_id = twilio_conn_id
         self.until = until
-        self.deadline = deadline
-        self.since = since
-        self.poll_interval = poll_interval
-        self.not_before = not_before
         self.cancel_on_kill = cancel_on_kill
 
     async def on_kill(self) -> None:
@@ -178,15 +171,10 @@ class TwilioSentMessagesTrigger(WaitingTrigger[Tally]):
         poll_interval: float = 30.0,
         not_before: float = 0.0,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(twilio_conn_id, deadline, since, poll_interval, not_before)
         self.messages = messages
-        self.twilio_conn_id = twilio_conn_id
         self.until = until
-        self.deadline = deadline
-        self.since = since
         self.enough = enough
-        self.poll_interval = poll_interval
-        self.not_before = not_before
 
     def waiting(self) -> SentWait:
         target = Target(SentMessages.of(self.messages), self.until)
@@ -197,9 +185,3 @@ class TwilioSentMessagesTrigger(WaitingTrigger[Tally]):
 
     def progress(self, known: Mapping[str, Tally]) -> str:
         return ", ".join(describe_counts(tally.stats) for tally in known.values())
-
-    async def _outcome(self) -> Ending:
-        """Leave Twilio alone while it holds scheduled messages: nothing can end before."""
-        until = min(self.waiting().quiet_until, self.deadline)
-        await asyncio.sleep(max(0.0, until - time.time()))
-        return await super()._outcome()

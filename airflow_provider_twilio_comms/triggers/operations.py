@@ -45,7 +45,11 @@ class _Operations:
         call = operations.list(start_date=oldest, end_date=newest, page_size=PAGE)
         while True:
             page = yield from made(call)
-            new = {row.id: row for row in page.items if row.id in known and row.id not in found}
+            new = {
+                row.id: _kept(known[row.id], row)
+                for row in page.items
+                if row.id in known and row.id not in found
+            }
             found.update(new)
             ageless.difference_update(new)
             idle += not new
@@ -65,6 +69,11 @@ class _Operations:
 
     def observed(self, name: str) -> Flow[Operation | None]:
         return observed(name)
+
+
+def _kept(before: Operation | None, now: Operation) -> Operation:
+    """The one that is kept already, where nothing has changed: memory is for one of each, not for two."""
+    return before if before is not None and before == now else now
 
 
 class TwilioOperationsTrigger(WaitingTrigger[Operation]):
@@ -98,15 +107,10 @@ class TwilioOperationsTrigger(WaitingTrigger[Operation]):
         poll_interval: float = 30.0,
         not_before: float = 0.0,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(twilio_conn_id, deadline, since, poll_interval, not_before)
         self.operation_ids = operation_ids
-        self.twilio_conn_id = twilio_conn_id
         self.until = until
-        self.deadline = deadline
-        self.since = since
         self.enough = enough
-        self.poll_interval = poll_interval
-        self.not_before = not_before
 
     def waiting(self) -> Wait:
         return Wait(self.operation_ids, self.until, self.deadline, self.since, self.enough)

@@ -70,13 +70,8 @@ class TwilioTemplateApprovalTrigger(WaitingTrigger[Seen]):
         poll_interval: float = 60.0,
         not_before: float = 0.0,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(twilio_conn_id, deadline, since, poll_interval, not_before)
         self.content_sids = content_sids
-        self.twilio_conn_id = twilio_conn_id
-        self.deadline = deadline
-        self.since = since
-        self.poll_interval = poll_interval
-        self.not_before = not_before
 
     def waiting(self) -> ApprovalWait:
         return ApprovalWait(self.content_sids, self.deadline, self.since)

@@ -59,6 +59,8 @@ class Markdown(Extension):
     """An extension of griffe that rewrites every docstring as it is read."""
 
     def on_instance(self, *, obj: Any, **kwargs: Any) -> None:
+        from docs.hooks.examples import with_imports  # it reads docstrings itself
+
         if obj.docstring is not None:
             value = obj.docstring.value
-            obj.docstring.value = markdown(without_parameters(value) if obj.is_class else value)
+            obj.docstring.value = with_imports(markdown(without_parameters(value) if obj.is_class else value))

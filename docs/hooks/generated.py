@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import textwrap
 from collections.abc import Callable
@@ -13,56 +12,14 @@ from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.provider_info import get_provider_info
-from docs.hooks import deviations
-from docs.hooks.docstrings import markdown
-from docs.hooks.found import API, arguments, calls, classes, functions, template_fields
+from docs.hooks import deviations, figures
+from docs.hooks.found import API, calls, classes
 from docs.hooks.reach import NAME, reached
+from docs.hooks.root import changelog, examples, security
+from docs.hooks.tasks import FAMILIES, TASKS, all_operators, family, imported, page, shared_arguments
 from tests.contract.disagreements import OMITTED, OMITTED_PARAMETERS
 
 __all__ = ["PAGES"]
-
-
-def _class(cls: type[Any]) -> str:
-    path = f"{cls.__module__}.{cls.__name__}"
-    parts = [f"::: {path}\n    options:\n      members: []\n", _import(cls)]
-    rows = [
-        f"| `{name}` | `{kind}` | {default} | {meaning} |" for name, kind, default, meaning in arguments(cls)
-    ]
-    if rows:
-        parts.append("| argument | type | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n")
-    fields = template_fields(cls)
-    if fields:
-        parts.append(f"Template fields: {', '.join(f'`{name}`' for name in fields)}.\n")
-    return "\n".join(parts)
-
-
-def _import(named: Any) -> str:
-    return f"```python\nfrom {named.__module__} import {named.__name__}\n```\n"
-
-
-def _page(title: str, intro: str, kind: str) -> Callable[[], str]:
-    def made() -> str:
-        sections = [_class(each) for each in classes(kind)]
-        for each in functions(kind):
-            # Airflow registers decorators, so nobody imports them.
-            imported = "" if kind == "decorators" else f"\n{_import(each)}"
-            sections.append(f"::: {each.__module__}.{each.__name__}\n{imported}")
-        return f"# {title}\n\n{intro}\n\n{_summary(kind)}" + "\n".join(sections)
-
-    return made
-
-
-def _summary(kind: str) -> str:
-    """A table of a page's classes and functions with the first sentence of each, if there are several."""
-    named = [*classes(kind), *functions(kind)]
-    rows = [f"| [`{each.__name__}`][{each.__module__}.{each.__name__}] | {_first(each)} |" for each in named]
-    return "| name | purpose |\n|---|---|\n" + "\n".join(rows) + "\n\n" if len(rows) > 1 else ""
-
-
-def _first(named: Any) -> str:
-    """The first sentence of a docstring."""
-    text = markdown(inspect.getdoc(named) or "")
-    return re.split(r"(?<=\.)\s|\n\n", text, maxsplit=1)[0].replace("\n", " ")
 
 
 def _coverage() -> str:
@@ -199,25 +156,28 @@ _VERDICTS = {
     "unknown": "The cause is not known, and perhaps not even whether the message was sent.",
 }
 
-_TASKS = "Every task also takes Airflow's own arguments (`retries`, `outlets`, `trigger_rule` ...)."
-
 # Path below docs -> the function that writes the page.
 PAGES: dict[str, Callable[[], str]] = {
-    "reference/operators.md": _page("Operators", _TASKS, "operators"),
-    "reference/sensors.md": _page("Sensors", _TASKS, "sensors"),
-    "reference/transfers.md": _page("Transfers", _TASKS, "transfers"),
-    "reference/triggers.md": _page(
+    "examples.md": examples,
+    "changelog.md": changelog,
+    "security.md": security,
+    "reference/operators.md": all_operators,
+    **{f"reference/{path}.md": family(path) for path in FAMILIES},
+    "reference/arguments.md": shared_arguments,
+    "reference/sensors.md": page("Sensors", TASKS, "sensors"),
+    "reference/transfers.md": page("Transfers", TASKS, "transfers"),
+    "reference/triggers.md": page(
         "Triggers",
         "Two of these are for an `AssetWatcher`; the operators and sensors that wait create the others. "
         "Where you use `common.messaging`, "
         f"`{NAME}.queues.TwilioMessageQueueProvider` makes the inbound one a queue of the scheme `twilio`.",
         "triggers",
     ),
-    "reference/notifier.md": _page("Notifier", "For callbacks and deadlines.", "notifications"),
-    "reference/decorator.md": _page(
+    "reference/notifier.md": page("Notifier", "For callbacks and deadlines.", "notifications"),
+    "reference/decorator.md": page(
         "Decorator", "Registered with Airflow as `@task.twilio_message`.", "decorators"
     ),
-    "reference/hook.md": lambda: f"# Hook\n\n{_import(TwilioHook)}\n::: {NAME}.hooks.twilio.TwilioHook\n",
+    "reference/hook.md": lambda: f"# Hook\n\n{imported(TwilioHook)}\n::: {NAME}.hooks.twilio.TwilioHook\n",
     "reference/coverage.md": _coverage,
     "reference/calls-classic.md": _calls("Calls: the classic API", "classic"),
     "reference/calls-comms.md": _calls("Calls: the Communications API", "comms"),
@@ -233,6 +193,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/calls-people.md": _calls("Calls: stored profiles and cohorts", "memory", "audiences"),
     "reference/connection.md": _connection,
     "reference/errors.md": _errors,
+    "reference/figures.md": figures.page,
     "reference/metrics.md": _metric_table,
     "reference/emulator.md": deviations.page,
 }

@@ -47,7 +47,7 @@ def wait_for(
 def verdict(wait: ClassicTaskWait, event: Any = None) -> dict[str, int]:
     """The verdict after a wait in the worker, or on a trigger's event."""
     hook = TwilioHook()
-    counts = wait.verdict(event or wait.run(hook, to_the_end=True), hook)
+    counts = wait.verdict(event or wait.run(hook, to_the_end=True), hook).stats
     return {name: count for name, count in counts.items() if count}
 
 
@@ -187,3 +187,19 @@ def test_a_set_of_sids_holds_each_in_eight_bytes() -> None:
     assert len(held) == 1_000
     assert all(sid in held for sid in sids)
     assert not any(f"MM{number * 7919 + 1:032x}" in held for number in range(1_000))
+
+
+def test_a_classic_send_shows_the_codes_of_its_list_and_asks_for_none(
+    emulator: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    sids = add_messages(emulator, 8) + add_messages(emulator, 2, to=UNREACHABLE)
+    wait = wait_for(describe(emulator, sids), SidLedger(sids), Criteria("delivered", 0.5))
+    hook = TwilioHook()
+    result = wait.verdict(wait.run(hook, to_the_end=True), hook)
+    assert (result.codes, result.unexplained) == ({"30003": 2}, 0)
+    assert "Failed 2: 2 x 30003 (" in caplog.text
+    assert set(emulator.twilio.journal.counts) == {LIST}
+    red = wait_for(describe(emulator, sids), SidLedger(sids))
+    with pytest.raises(DeliveryFailed, match=r"Reasons: 2 x 30003 \(") as caught:
+        red.verdict(red.run(hook, to_the_end=True), hook)
+    assert caught.value.codes == {"30003": 2}

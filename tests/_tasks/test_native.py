@@ -9,6 +9,7 @@ import pendulum
 import pytest
 from airflow.sdk import DAG
 
+from airflow_provider_twilio_comms.emulator.classic.outbox import Messages
 from airflow_provider_twilio_comms.notifications.twilio import TwilioNotifier
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
 
@@ -36,9 +37,25 @@ def test_a_native_template_leaves_numbers_as_they_are(
         render_template_as_native_obj=True,
         params={"number": NUMBER},
     ) as dag:
-        TwilioSendMessageOperator(task_id="send", to=to, from_=OURS, body="Hello")
+        TwilioSendMessageOperator(task_id="send", to=to, from_=OURS, body="Hello", wait_for="queued")
     assert run_dag(dag).state == "success"
     assert emulator.twilio.ledger.to_dict()["recipients"] == {NUMBER: 1}
+
+
+def test_a_native_body_stays_a_text(emulator: Running, run_dag: Callable[..., DagRun]) -> None:
+    with DAG(
+        "native_body",
+        schedule=None,
+        start_date=START,
+        render_template_as_native_obj=True,
+        params={"code": 1234},
+    ) as dag:
+        TwilioSendMessageOperator(
+            task_id="send", to=NUMBER, from_=OURS, body="{{ params.code }}", wait_for="queued"
+        )
+    assert run_dag(dag).state == "success"
+    (sent,) = emulator.twilio.part(Messages).by_sid.values()
+    assert sent.body == "1234"
 
 
 def test_a_native_alert_goes_to_a_number(emulator: Running, run_dag: Callable[..., DagRun]) -> None:

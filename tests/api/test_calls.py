@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
 import msgspec
 import pytest
 
@@ -55,3 +59,17 @@ def test_an_empty_text_clears_a_setting() -> None:
 def test_a_path_value_cannot_leave_its_place() -> None:
     call = look_up("+1 (415) 555-2671")
     assert call.target(WORLD.account) == "/v2/PhoneNumbers/%2B1%20%28415%29%20555-2671"
+
+
+@pytest.mark.parametrize("text", ["".join(map(chr, range(1, 0x250))), "50 % off? A+B & C/D = €5 ~ 🎉", ""])
+def test_a_message_of_a_series_is_encoded_as_one_alone(text: str) -> None:
+    given: dict[str, Any] = {"from_": "+15005550006"}
+    one = messages.series(**given)("whatsapp:+12025550100", text, None)
+    assert (
+        one.content()[1]
+        == urlencode({"From": "+15005550006", "To": "whatsapp:+12025550100", "Body": text}).encode()
+    )
+    variables = {"1": text}
+    templated = messages.series(**given, content_sid="HX" + "0" * 32)("+12025550100", None, variables)
+    (encoded,) = parse_qs((templated.content()[1] or b"").decode())["ContentVariables"]
+    assert json.loads(encoded) == variables

@@ -1,4 +1,4 @@
-"""``python -m tests.bench [name ...]``: all measurements, or the named ones."""
+"""``python -m tests.bench [name ...]``: all measurements or the named ones, kept in ``docs/figures.json``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 
+from docs.hooks.figures import keep
 from tests.bench import (
     approvals,
     bulk,
@@ -56,6 +57,7 @@ def main() -> None:
     print()
     for name, value in lines.items():
         print(f"bench: {name}={value}")
+    keep(lines, machine())
 
 
 if __name__ == "__main__":

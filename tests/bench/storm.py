@@ -1,7 +1,8 @@
 """A storm of 1,000 alerts at once on a real Airflow with PostgreSQL: how many texts, and how long each waits.
 
-Eight task processes, under two schedulers with four workers each as on two hosts, tell of 125 failures
-each. The store is Airflow's Variables, then a database.
+Eight task processes tell of 125 failures each. Two schedulers run them, with eight workers each as on two
+hosts: fewer might not run them together, since a scheduler of Airflow 3.3 queues more tasks than it has
+workers. The store is Airflow's Variables, then a database.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tests.bench.measure import report
 __all__ = ["run"]
 
 ALERTS = 1000
+PROCESSES = 8
 LIMIT = 6  # texts in an hour: one of the storm with one key, five of those with forty
 
 
@@ -35,7 +37,7 @@ class Storm(NamedTuple):
 
 
 class Field(NamedTuple):
-    """Where storms are let loose."""
+    """The stack and the database that storms are let loose on."""
 
     stack: Any
     postgres: Any
@@ -87,7 +89,11 @@ def run() -> dict[str, float]:
         shutil.copy(Path(__file__).parent / "dags" / "bench_storm.py", dags)
         postgres.create_database("alerts")
         server = f"postgres@127.0.0.1:{postgres.port}"
-        env = {"BENCH_STORM": str(folder), "AIRFLOW_CONN_ALERTS": f"postgres://{server}/alerts"}
+        env = {
+            "AIRFLOW__CORE__PARALLELISM": str(PROCESSES),
+            "AIRFLOW_CONN_ALERTS": f"postgres://{server}/alerts",
+            "BENCH_STORM": str(folder),
+        }
         with Stack(
             dags,
             env=env,
@@ -102,7 +108,7 @@ def run() -> dict[str, float]:
             table = field.storm("table", 4, alert_store="alerts")
             table_hour = field.storm("table-hour", 5, keys=40, alert_store="alerts")
     report(
-        f"Storm: {ALERTS} alerts from 8 task processes of two schedulers, on an API server with PostgreSQL",
+        f"Storm: {ALERTS} alerts from {PROCESSES} task processes of two schedulers, with PostgreSQL",
         f"one key, then forty, of which max_per_hour={LIMIT} lets {LIMIT - 1} more through",
         {
             "Variables, at once": str(variables),
@@ -116,10 +122,12 @@ def run() -> dict[str, float]:
     assert hour.texts == table_hour.texts == LIMIT - 1
     return {
         "storm_1000_texts": variables.texts,
-        "storm_1000_slowest_s": round(max(variables.seconds), 1),
+        "storm_1000_slowest_s": round(max(variables.seconds + hour.seconds), 1),
         "storm_ops_per_alert": round(alone.operations, 2),
         "storm_shared_ops_per_alert": round(variables.operations, 2),
+        "storm_hour_ops_per_alert": round(hour.operations, 2),
         "storm_database_1000_texts": table.texts,
-        "storm_database_1000_slowest_s": round(max(table.seconds), 1),
+        "storm_database_1000_slowest_s": round(max(table.seconds + table_hour.seconds), 1),
         "storm_database_ops_per_alert": round(table.operations, 2),
+        "storm_database_hour_ops_per_alert": round(table_hour.operations, 2),
     }

@@ -1,5 +1,7 @@
 """One real Airflow for all of these, with users of every role, and Debian's Chromium to look at it.
 
+Everything is tried twice: under Airflow's simple auth manager, and under FAB's, which knows rights per DAG.
+
 With ``TWILIO_SCREENSHOTS=1`` what the tests see is written to ``docs/images``, for the documentation.
 """
 
@@ -8,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from airflow_provider_twilio_comms.demo.settings import copy_template_database
 from airflow_provider_twilio_comms.demo.stack import Stack
 
 if TYPE_CHECKING:
@@ -23,16 +28,33 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 DAGS = Path(__file__).with_name("dags")
-ROLES = {"ann": "admin", "vic": "viewer", "olaf": "op", "nina": ""}
+# Users by the auth manager, and their roles in it. The simple one has one role a user, for all DAGs.
+ROLES: dict[str, dict[str, list[str]]] = {
+    "simple": {"ann": ["admin"], "vic": ["viewer"], "olaf": ["op"], "nina": [""]},
+    "fab": {
+        "ann": ["Admin"],
+        "vic": ["Viewer", "reads plugins"],
+        "vera": ["Viewer"],
+        "olaf": ["Op"],
+        "nina": ["no rights"],
+        "tim": ["reads one DAG", "reads plugins"],
+        "kim": ["reads one DAG without XComs"],
+        "joe": ["reads one DAG without tasks"],
+        "zoe": ["reads XComs of no DAG"],
+    },
+}
 SIZE = {"width": 1200, "height": 800}
 
 
 class Site:
-    """Airflow as its users see it. ``asked`` holds the hosts of everything that a page has asked for."""
+    """Airflow as its users see it. ``asked`` holds the hosts of everything that a page has asked for.
 
-    def __init__(self, stack: Stack, browser: Browser) -> None:
+    ``manager`` is the auth manager, a key of ``ROLES``.
+    """
+
+    def __init__(self, stack: Stack, browser: Browser, manager: str) -> None:
         assert stack.emulator is not None
-        self.stack, self.browser, self.url = stack, browser, stack.url
+        self.stack, self.browser, self.url, self.manager = stack, browser, stack.url, manager
         self.outbox = stack.emulator.url
         self.asked: set[str] = set()
         self._tokens: dict[str, str] = {}
@@ -78,20 +100,64 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
+@pytest.fixture(scope="package", params=ROLES)
+def site(
+    request: pytest.FixtureRequest, browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    manager, home = str(request.param), tmp_path_factory.mktemp("airflow")
+    made = {"simple": simple_auth, "fab": fab_auth}[manager](home)
+    with made as stack:
+        yield Site(stack, browser, manager)
+
+
 @pytest.fixture(scope="package")
-def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    passwords = tmp_path_factory.mktemp("users") / "passwords.json"
-    passwords.write_text(json.dumps({name: name for name in ROLES}))
+def run(site: Site) -> str:
+    """A run of two sends, one of which failed, and a thousand operations of another DAG besides."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.orm import Session
+
+    from tests.plugins.seeds import Seeds, now
+
+    airflow = site.stack.airflow
+    for dag in ("browser_sends", "campaigns"):
+        airflow.wait_for_dag(dag)
+    run_id = airflow.trigger("browser_sends")
+    engine = create_engine(site.stack.sql_alchemy_conn, connect_args={"timeout": 60})
+    with Session(engine) as session, session.begin():
+        Seeds(session).campaigns("campaigns", now())
+    engine.dispose()
+    assert airflow.wait_for_run("browser_sends", run_id) == "failed"
+    return run_id
+
+
+def simple_auth(home: Path) -> Stack:
+    """An Airflow with the simple auth manager, each user's password being their name."""
+    users = ROLES["simple"]
+    passwords = home / "passwords.json"
+    passwords.write_text(json.dumps({name: name for name in users}))
     env = {
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
-            f"{name}:{role}" for name, role in ROLES.items()
-        ),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, (role,) in users.items()),
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
     }
-    with Stack(DAGS, env=env) as stack:
-        yield Site(stack, browser)
+    return _stack(home, env)
+
+
+def fab_auth(home: Path) -> Stack:
+    """An Airflow with FAB's auth manager, each user's password being their name."""
+    stack = _stack(
+        home, {"CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"}
+    )
+    copy_template_database(home)
+    command = [sys.executable, "-m", "tests.browser.fab_users", json.dumps(ROLES["fab"])]
+    done = subprocess.run(command, env=stack.env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return stack
+
+
+def _stack(home: Path, env: dict[str, str]) -> Stack:
+    options = {"CORE__TEST_CONNECTION": "Enabled", **env}
+    return Stack(DAGS, home=home, env={f"AIRFLOW__{name}": value for name, value in options.items()})
 
 
 def pictured(page: Page, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong on the way, carried out on the socket: both runners do the same about it."""
+"""Faults of the network and of Twilio, on real sockets: both runners do the same about them."""
 
 from __future__ import annotations
 

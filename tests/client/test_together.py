@@ -202,7 +202,7 @@ def test_429_slows_the_others_down(runner: Runner, server: Running) -> None:
 
 
 def clock(pace: Pace, weights: list[float], tell: Callable[[float], None] = lambda time: None) -> list[float]:
-    """When each begins, as whoever keeps to the pace begins them."""
+    """The times at which they begin, where the pace is kept."""
     at, begun = 0.0, []
     for weight in weights:
         at += pace.delay(at)

@@ -1,4 +1,4 @@
-"""What is really on the wire, and what never is: other hosts, other credentials, a second of anything."""
+"""Requests on the wire, and what never is there: other hosts, other credentials, a second of anything."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ def test_connections_and_variables_of_the_shell_reach_the_stack(tmp_path: Path) 
         "AIRFLOW_CONN_SHOP": "http://shop",
         "AIRFLOW_VAR_REGION": "south",
         "AIRFLOW_CONN_TWILIO_DEFAULT": "twilio://a-real-account",
+        "AIRFLOW_CONN_TWILIO_PREVIEW": "twilio://a-real-account",
         "AIRFLOW__CORE__PARALLELISM": "99",
     }
     with environment(**shell):
@@ -37,6 +38,8 @@ def test_connections_and_variables_of_the_shell_reach_the_stack(tmp_path: Path) 
     assert stack.env["AIRFLOW_VAR_REGION"] == "south"
     assert stack.emulator is not None
     assert stack.env["AIRFLOW_CONN_TWILIO_DEFAULT"] == stack.emulator.connection(), "real people were texted"
+    preview = stack.emulator.connection(comms_version="preview")
+    assert stack.env["AIRFLOW_CONN_TWILIO_PREVIEW"] == preview, "real people were texted"
     assert stack.env["AIRFLOW__CORE__PARALLELISM"] == "4"
 
 

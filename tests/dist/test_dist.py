@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.dist.build import Built, build, complaints
+from tests.dist.beside import EXTRAS, Beside
+from tests.dist.build import DISTRIBUTION, ROOT, Built, build, complaints
 from tests.dist.installed import Installed, installed
+from tests.dist.matrix import AIRFLOWS
 
 pytestmark = pytest.mark.dist
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "example_dags"
+EXAMPLES = ROOT / "example_dags"
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +55,19 @@ def test_the_wheel_alone_texts_25_000_people(there: Installed) -> None:
         "demo: recipients=25000 rejected=62 requests=3 operations=3 delivered=24138 undelivered=390 "
         "failed=170 unaddressable=240 duplicates=0 lost=0"
     )
+
+
+@pytest.mark.parametrize("airflow", AIRFLOWS)
+def test_an_airflow_keeps_every_version_that_it_has(airflow: str, built: Built, tmp_path: Path) -> None:
+    place = Beside(airflow, tmp_path / "env")
+    there = place.installed()
+    assert there["apache-airflow"].startswith(f"{airflow}.")
+    changes = place.changes(built.wheel)
+    assert {DISTRIBUTION, "python-liquid", "phonenumbers", "pyarrow"} <= set(changes)
+    assert {name: version for name, version in changes.items() if name in there} == {}
+
+
+def test_every_extra_is_installed() -> None:
+    pyproject = (ROOT / "pyproject.toml").read_text()
+    extras = pyproject.partition("[project.optional-dependencies]\n")[2].partition("\n\n")[0]
+    assert EXTRAS.split(",") == sorted(line.partition(" = ")[0] for line in extras.splitlines())

@@ -12,12 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import airflow.sdk
 import pytest
+import yaml
 from airflow.sdk import DAG
 
 from airflow_provider_twilio_comms.provider_info import get_provider_info
 from tests.conftest import environment
-from tests.docs.blocks import ROOT, Block, blocks
+from tests.dist.build import NAME, VERSION
+from tests.docs.blocks import PAGES, ROOT, Block, blocks
+from tests.warehouse import SECRET
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -25,10 +29,12 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
     from tests.postgres import Postgres
 
-PYTHON = blocks("python", "py")
+# Airflow has retry policies from 3.3 on.
+LATER = ("retry_policy import",) if not hasattr(airflow.sdk, "RetryPolicy") else ()
+PYTHON = [block for block in blocks("python", "py") if not any(imported in block.text for imported in LATER)]
 DAGS = [block for block in PYTHON if re.search(r"^with DAG\(", block.text, re.M) and block.only != "parsed"]
 BOOKINGS = "phone,name,time\n+12025550101,Ines,19:30\n+12025550102,,20:00\n"
-LANGUAGES = {"python", "py", "bash", "json", "ini", "sql", "text", ""}
+LANGUAGES = {"python", "py", "bash", "json", "ini", "sql", "text", "dockerfile", "yaml", "csv", ""}
 
 
 def test_every_block_is_in_a_language_that_is_looked_at() -> None:
@@ -63,7 +69,9 @@ def imported(block: Block, folder: Path) -> list[DAG]:
     assert code != text
     file = folder / f"{Path(block.page).stem}_{block.line}.py"  # Airflow keeps a DAG's source
     file.write_text(code)
-    exec(compile(code, str(file), "exec"), {"DAG": Kept})
+    for data in blocks("csv"):
+        (folder / Path(data.title).name).write_text(data.text)
+    exec(compile(code, str(file), "exec"), {"DAG": Kept, "__file__": str(file)})
     return made
 
 
@@ -76,7 +84,7 @@ def test_a_dag_runs(
     (tmp_path / "bookings" / "people.csv").write_text(BOOKINGS)
     if "sql_conn_id" in block.text:
         tables(request.getfixturevalue("postgres"))
-    connection = emulator.connection_json(default_sender="+15005550006")
+    connection = emulator.connection_json(default_sender="+15005550006", hash_secret=SECRET)
     with environment(AIRFLOW_CONN_TWILIO_DEFAULT=connection):
         made = imported(block, tmp_path)
         assert made
@@ -159,12 +167,47 @@ def _python(arguments: list[str]) -> None:
 
 
 def _pip(arguments: list[str]) -> None:
-    assert arguments[0] == "install"
+    assert arguments[0] in {"install", "wheel"}
     for name in arguments:
-        if name.endswith(".txt"):
-            assert (ROOT / name).is_file()
+        assert not name.endswith("constraints.txt"), "it would replace the Airflow of whoever reads this"
+        _package(name)
+
+
+def _package(name: str) -> None:
+    """The wheel that a page names is the one that is built, and has the extra."""
+    if found := re.search(r"[\w.-]+\.whl", name):
+        assert found[0] == f"{NAME}-{VERSION}-py3-none-any.whl"
         if extra := re.search(r"\[(\w+)\]", name):
             assert f"{extra[1]} = [" in (ROOT / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize("block", blocks("dockerfile"), ids=str)
+def test_an_image_installs_the_wheel_that_is_built(block: Block) -> None:
+    assert re.match(r"FROM \S+:3\.[23]\S*\n", block.text)
+    lines = block.text.splitlines()
+    assert {line.split()[0] for line in lines} <= {"FROM", "COPY", "RUN"}
+    assert any(".whl" in line for line in lines)
+    for word in " ".join(lines).split():
+        _package(word)
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_yaml_parses(block: Block) -> None:
+    assert yaml.safe_load(block.text)
+
+
+def test_a_requirements_file_names_airflows_constraints_and_the_wheel() -> None:
+    (block,) = [each for each in blocks("text") if each.title == "requirements.txt"]
+    assert "raw.githubusercontent.com/apache/airflow/constraints-" in block.text
+    for line in block.text.splitlines():
+        _package(line)
+
+
+def test_no_page_for_users_suggests_our_constraints() -> None:
+    """Somebody's Airflow would be replaced by ours: only what to do in a clone names the file."""
+    for path in PAGES:
+        if path.name not in ("CONTRIBUTING.md", "install.md"):
+            assert "constraints.txt" not in path.read_text(), path.name
 
 
 def _airflow(arguments: list[str]) -> None:

@@ -52,7 +52,8 @@ def test_the_first_dag_is_run_by_hand(project: Path) -> None:
 
 def test_what_the_task_returns_is_shown() -> None:
     (shown,) = [json.loads(block.text) for block in blocks("json") if "operation_ids" in block.text]
-    assert list(shown) == ["operation_ids", "status", "recipients", "rejected", "stats"]
+    names = ["operation_ids", "status", "recipients", "rejected", "stats", "codes", "unexplained"]
+    assert list(shown) == names
     assert list(shown["stats"]) == list(Stats().to_dict())
 
 

@@ -20,9 +20,11 @@ if importlib.util.find_spec("griffe") is None:
     pytest.skip("the documentation's tools are not installed (group docs)", allow_module_level=True)
 
 from docs.hooks.docstrings import markdown
+from docs.hooks.examples import with_imports
 from docs.hooks.found import KINDS, arguments, calls, classes, functions
 from docs.hooks.generated import PAGES
 from docs.hooks.reach import NAME, reached
+from docs.hooks.tasks import FAMILIES
 
 API = f"{NAME}.api"
 ALL = [each for kind in KINDS for each in classes(kind)]
@@ -72,6 +74,56 @@ def test_every_class_and_function_shows_its_import(pages: dict[str, str]) -> Non
             assert f"\nfrom {each.__module__} import {each.__name__}\n" in text
 
 
+@pytest.mark.parametrize("cls", ALL)
+def test_an_example_imports_what_it_names(cls: type) -> None:
+    for code in re.findall(
+        r"^```python\n(.*?)^```", with_imports(markdown(inspect.getdoc(cls) or "")), re.M | re.S
+    ):
+        assert f"from {cls.__module__} import {cls.__name__}\n" in code
+        imports = [each for each in ast.parse(code).body if isinstance(each, ast.ImportFrom)]
+        exec(compile(ast.Module(list(imports), []), cls.__name__, "exec"), {})
+
+
+def test_a_family_begins_with_a_summary(pages: dict[str, str]) -> None:
+    shown = []
+    for path in FAMILIES:
+        text = pages[f"reference/{path}.md"]
+        before, _, entries = text.partition("\n::: ")
+        shown += re.findall(r"^\| \[`(\w+)`\]", before, re.M)
+        assert len(re.findall(r"^::: ", f"::: {entries}", re.M)) == len(re.findall(r"^\| \[", before, re.M))
+    assert sorted(shown) == sorted(each.__name__ for each in (*classes("operators"), *functions("operators")))
+    listed = re.findall(r"^\| \[`(\w+)`\]", pages["reference/operators.md"], re.M)
+    assert sorted(listed) == sorted(shown)
+
+
+def test_an_argument_is_described_once_and_linked_from_every_other_entry(pages: dict[str, str]) -> None:
+    text = "".join(page for path, page in pages.items() if "notifier" not in path)
+    for name in ("quiet_hours", "suppress", "max_cost", "on_backfill", "recipients_per_request"):
+        (described,) = re.findall(rf"^\| `{name}`{{ #([\w-]+) }} \|", text, re.M)
+        assert not re.search(rf"^\| `{name}` \|", text, re.M)
+        takes = [cls for cls in ALL if name in {each for each, *_ in arguments(cls)}]
+        assert text.count(f"#{described})") >= len(takes) - 1 > 2
+
+
+def test_every_link_to_a_shared_argument_leads_somewhere(pages: dict[str, str]) -> None:
+    for text in pages.values():
+        for page, anchor in re.findall(r"\]\(([\w-]+\.md)#((?:task|send|bulk)-\w+)\)", text):
+            assert f"{{ #{anchor} }}" in pages[f"reference/{page}"]
+
+
+def test_the_table_of_names_holds_arguments_that_exist(pages: dict[str, str]) -> None:
+    table = pages["reference/arguments.md"].partition("## Bulk, single, sensor")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.*)\|$", table, re.M)
+    head, *lines = [[cell.strip() for cell in row.split("|")] for row in rows]
+    by_name = {each.__name__: each for each in (*ALL, *classes("notifications"))}
+    owners = [by_name[re.findall(r"`(Twilio\w+)`", cell)[0]] for cell in head[1:]]
+    airflows = {"timeout", "poke_interval"}
+    for line in lines:
+        for owner, cell in zip(owners, line[1:], strict=False):
+            named = set(re.findall(r"(?:^|, )`([a-z_]+)`", cell))
+            assert named <= {each for each, *_ in arguments(owner)} | airflows, (owner.__name__, cell)
+
+
 def test_links_to_the_code_name_what_exists(pages: dict[str, str]) -> None:
     targets = {target for text in pages.values() for target in re.findall(rf"\]\[({NAME}[\w.]+)\]", text)}
     assert len(targets) > 50
@@ -86,7 +138,10 @@ def test_every_argument_has_a_meaning(cls: type) -> None:
 
 
 def test_choices_are_written_out() -> None:
-    kinds = {name: kind for cls in ALL for name, kind, *_ in arguments(cls)}
+    kinds: dict[str, str] = {}
+    for cls in sorted(ALL, key=lambda each: each.__name__):  # the bulk operator's before the sensors'
+        for name, kind, *_ in arguments(cls):
+            kinds.setdefault(name, kind)
     assert kinds["wait_for"] == "Literal['accepted', 'processed', 'delivered']"
     assert kinds["redact"] == "Literal['none', 'numbers', 'text', 'all']"
 

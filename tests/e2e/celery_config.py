@@ -13,11 +13,13 @@ __all__ = ["CONFIG"]
 PRELOADED = (
     "airflow.dag_processing.bundles.manager",
     "airflow.dag_processing.dagbag",
+    "airflow.providers.standard.operators.hitl",
     "airflow.providers.standard.operators.python",
     "airflow.sdk.execution_time.task_runner",
     "airflow_provider_twilio_comms.client.sync",
     "airflow_provider_twilio_comms.operators.bulk_messages",
     "airflow_provider_twilio_comms.operators.send_message",
+    "airflow_provider_twilio_comms.sensors.operations",
     "airflow_provider_twilio_comms._tasks.task_state",
     "airflow_provider_twilio_comms._tasks.waiting",
     "airflow_provider_twilio_comms.transfers.object_storage_to_twilio",

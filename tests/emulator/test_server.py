@@ -26,6 +26,7 @@ from airflow_provider_twilio_comms.emulator.credentials import (
     AUTH_TOKEN,
     CLIENT_ID,
     CLIENT_SECRET,
+    SENDER,
 )
 from airflow_provider_twilio_comms.emulator.server import Running, running
 from tests.emulator.callers import message, phone
@@ -267,6 +268,7 @@ def test_the_command_prints_a_connection_and_ends_on_a_signal() -> None:
         name, _, value = setting.partition("=")
         connection = json.loads(value)
         assert (name, connection["conn_type"]) == ("AIRFLOW_CONN_TWILIO_DEFAULT", "twilio")
+        assert connection["extra"]["default_sender"] == SENDER
         base = connection["extra"]["base_url"].replace("{product}", "comms")
         assert base.startswith(url)
         auth = (connection["login"], connection["password"])

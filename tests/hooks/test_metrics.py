@@ -161,7 +161,7 @@ def test_a_sensor_counts_too(emulator: Running, told: Told) -> None:
     sent = bulk(people(2)).execute(context(MemoryStore()))
     assert sent
     sensor = TwilioOperationSensor(
-        task_id="wait", operation_ids=sent["operation_ids"], until="delivered", deferrable=True
+        task_id="wait", operation_ids=sent["operation_ids"], wait_for="delivered", deferrable=True
     )
     sensor.execute(context())
     settle(told, "twilio.messages.delivered", 2, **BULK)

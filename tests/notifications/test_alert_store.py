@@ -100,7 +100,7 @@ def test_many_at_once_who_also_make_the_table_are_one_text(
 
     def enter(number: int) -> None:
         with closing(Client(TwilioHook().config)) as client:
-            found = client.run(TableStore(HookDatabase("alerts")).enter(gates, lambda: 1))
+            found = client.run(TableStore(HookDatabase("alerts")).enter(gates, lambda shut: 1))
         entered.append(found is not None)
 
     with ThreadPoolExecutor(16) as pool:

@@ -18,6 +18,7 @@ from airflow_provider_twilio_comms.api.messaging import services
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.notifications.twilio import TwilioNotifier
+from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 from tests.conftest import environment
 
 if TYPE_CHECKING:
@@ -111,6 +112,27 @@ def test_a_serialized_dag_in_the_context_does_not_stop_the_alert(emulator: Runni
     dag = DagSerialization.from_dict(DagSerialization.to_dict(DAG("nightly", schedule=None)))
     alert(text="{{ run_id }} failed")({"dag": dag, "run_id": "monday", "reason": "task_failure"})
     assert sent() == ["monday failed"]
+
+
+def test_an_alert_about_a_run_names_its_failed_tasks_and_the_first_error(
+    emulator: Running, run_dag: Callable[..., DagRun]
+) -> None:
+    tell = alert(severity="critical")
+    listed = alert(to=EVE, text="{{ alert.failed_tasks | join(' ') }}: {{ alert.error }}")
+    with DAG("checks", schedule=None, on_failure_callback=[tell, listed]) as dag:
+
+        @task
+        def check(number: int) -> None:
+            if number:
+                raise ValueError("duplicates")
+
+        TwilioBulkMessageOperator(task_id="text", recipients=["2025550101"], content="Hi", sender=FROM)
+        check.expand(number=[0, 1]) >> check.override(task_id="never")(0)
+    run_dag(dag)
+    (got,), (names,) = sent(), sent(EVE)
+    assert got.startswith("CRITICAL: checks failed\ntext, check[1]: InvalidInput: 1 of 1 recipients are")
+    assert names.startswith("text check[1]: InvalidInput: 1 of 1 recipients are invalid")
+    assert "2025550101" not in got + names
 
 
 def test_texts_numbers_and_all_else_are_templates(emulator: Running) -> None:

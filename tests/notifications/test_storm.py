@@ -21,7 +21,6 @@ from airflow_provider_twilio_comms._core.alerts.store import (
     AlertStore,
     Gate,
     StoreFailed,
-    count_one,
     new_id,
     scope,
 )
@@ -225,6 +224,52 @@ def test_a_storm_over_many_keys_keeps_to_what_the_connection_may_send_in_an_hour
     assert texts(client)[-1] == "orders.load failed, 35 held back"
 
 
+def test_alerts_of_one_process_that_have_a_gate_in_common_ask_only_until_it_is_shut(
+    client: Client, tmp_path: Path
+) -> None:
+    """Each of 40 keys may be told, but only 5 in an hour; who has to wait is held back with whoever asked."""
+    count, limit, board = 40, 5, FolderBoard(tmp_path)
+    hour = Gate(scope("connection", "c"), 3600.0, limit=limit)
+    start = threading.Barrier(count)
+
+    def fail(number: int) -> int:
+        start.wait()
+        gates = [Gate(scope("key", str(number)), 3600.0), hour]
+        return client.run(send_alert(order(gates=gates), NameStore(board)))
+
+    with ThreadPoolExecutor(count) as pool:
+        assert sum(pool.map(fail, range(count))) == limit
+    held = [path.name for path in tmp_path.iterdir() if ".held." in path.name]
+    assert len(held) <= limit  # else each of them has asked
+    wider = Gate(hour.scope, 3600.0, limit=limit + 1)
+    gates = [Gate(scope("key", "new"), 60.0), wider]
+    assert client.run(send_alert(order(gates=gates), NameStore(board))) == 1
+    assert texts(client)[-1] == "orders.load failed, 35 held back"
+
+
+def test_whoever_waits_at_a_gate_hears_that_the_store_does_not_answer(client: Client, tmp_path: Path) -> None:
+    """Few ask, however many there are: each of them may have to wait until the request is given up."""
+    count = 40
+
+    class Silent(FolderBoard):
+        def _wait(self) -> None:
+            super()._wait()
+            time.sleep(0.3)
+            raise StoreFailed("no answer")
+
+    board, hour = Silent(tmp_path), Gate(scope("connection", "c"), 3600.0, limit=5)
+    start = threading.Barrier(count)
+
+    def fail(number: int) -> int:
+        start.wait()
+        gates = [Gate(scope("key", str(number)), 3600.0), hour]
+        return client.run(send_alert(order(gates=gates, without_store="hold"), NameStore(board)))
+
+    with ThreadPoolExecutor(count) as pool:
+        assert sum(pool.map(fail, range(count))) == 0
+    assert board.asked <= 5
+
+
 def test_without_a_window_each_is_sent_and_nobody_waits_for_another(
     emulator: Running, client: Client, tmp_path: Path
 ) -> None:
@@ -239,7 +284,7 @@ def test_without_a_window_each_is_sent_and_nobody_waits_for_another(
 def test_a_claim_of_the_dead_lapses_and_the_next_alert_is_sent(
     client: Client, ahead: Ahead, another: Callable[[], AlertStore]
 ) -> None:
-    assert client.run(another().enter(order().gates, count_one)) is not None  # and dies before it sends
+    assert client.run(another().enter(order().gates, lambda shut: 1)) is not None  # and dies before it sends
     assert client.run(send_alert(order(), another())) == 0
     ahead.seconds = 0.9 * alert_store.LEASE
     assert ahead.run(send_alert(order(), another())) == 0
@@ -281,7 +326,7 @@ def test_a_claim_is_renewed_while_the_message_takes_its_time(
     client: Client, another: Callable[[], AlertStore], lease: Callable[[float], None]
 ) -> None:
     store = another()
-    permit = client.run(store.enter(order().gates, count_one))
+    permit = client.run(store.enter(order().gates, lambda shut: 1))
     assert permit is not None
     began = permit.since
     lease(1000.0)
@@ -298,7 +343,7 @@ def test_a_store_that_forgets_is_noticed(client: Client, tmp_path: Path) -> None
             pass
 
     with pytest.raises(StoreFailed):
-        client.run(NameStore(Forgetful(tmp_path)).enter(order().gates, count_one))
+        client.run(NameStore(Forgetful(tmp_path)).enter(order().gates, lambda shut: 1))
 
 
 def test_a_message_that_failed_leaves_its_place_to_the_next(

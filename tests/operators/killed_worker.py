@@ -11,12 +11,14 @@ import logging
 import os
 import re
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.fakes import MemoryStore, context
 
-__all__ = ["FileStore", "attempt"]
+__all__ = ["FileStore", "attempt", "killed_at"]
 
 
 class FileStore(MemoryStore):
@@ -37,13 +39,27 @@ class FileStore(MemoryStore):
 
 
 class _Killer(logging.Handler):
-    def __init__(self, moment: str) -> None:
+    def __init__(self, moment: str, skip: int) -> None:
         super().__init__()
         self._moment = re.compile(moment)
+        self._skip = skip
 
     def emit(self, record: logging.LogRecord) -> None:
         if self._moment.search(record.getMessage()):
-            os.kill(os.getpid(), signal.SIGKILL)
+            self._skip -= 1
+            if self._skip < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def killed_at(moment: str, skip: int = 0) -> Iterator[None]:
+    """Die at a log message, not at the first ones of its kind where some are to be skipped."""
+    root, killer = logging.getLogger(), _Killer(moment, skip)
+    root.addHandler(killer)
+    try:
+        yield
+    finally:
+        root.removeHandler(killer)
 
 
 def attempt(
@@ -53,13 +69,8 @@ def attempt(
     from tests.operators.bulk_sends import bulk, people
 
     os.environ["AIRFLOW_CONN_TWILIO_DEFAULT"] = connection
-    root = logging.getLogger()
-    root.setLevel(logging.INFO)
-    killer = _Killer(moment)
-    root.addHandler(killer)
+    logging.getLogger().setLevel(logging.INFO)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.DEBUG)
-    try:
+    with killed_at(moment):
         store = FileStore(Path(ledger)) if ledger else None
         return bulk(people(count), **kwargs).execute(context(store, try_number=try_number))
-    finally:
-        root.removeHandler(killer)

@@ -1,4 +1,4 @@
-"""A single message for tests: the operator, waiting in the worker and looking often."""
+"""A single message for tests: the operator, not waiting, or in the worker and looking often."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def message(**kwargs: Any) -> TwilioSendMessageOperator:
         "to": ADA,
         "from_": FROM,
         "body": BODY,
+        "wait_for": "queued",
         "deferrable": False,
         "poll_interval": 0.1,
         "unknown_after": 1.0,

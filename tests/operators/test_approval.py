@@ -391,8 +391,10 @@ def test_what_a_no_does_to_an_approval(emulator: Running, airflow: Airflow) -> N
         "sid": "SM1",
         "responded_by_user": None,
     }
+    given = context(MemoryStore(), task_id="approve")
     with pytest.raises(AirflowFailException, match="NO: answered by Ada"):
-        done(operator(on_reject="fail"), payload)
+        operator(on_reject="fail").execute_complete(given, payload)
+    assert given["ti"].xcoms["return_value"]["via"] == "text"
     with DAG("approval_skips", schedule=None):
         task = operator()
         task >> BaseOperator(task_id="next")

@@ -25,7 +25,7 @@ def refused(emulator: Running, recipients: Any, **kwargs: Any) -> str:
     """The message of the refusal, when the DAG is parsed or the task runs; nothing reached the emulator."""
     with pytest.raises((AirflowFailException, InvalidInput)) as caught:
         bulk(recipients, **kwargs).execute(context(MemoryStore()))
-    assert isinstance(caught.value, InvalidInput) or isinstance(caught.value.__cause__, InvalidInput)
+    assert isinstance(caught.value, InvalidInput) or isinstance(caught.value.__context__, InvalidInput)
     assert not any(route.startswith("POST") for route in emulator.twilio.journal.to_dict()["counts"])
     return str(caught.value)
 
@@ -34,11 +34,11 @@ def refused(emulator: Running, recipients: Any, **kwargs: Any) -> str:
     ("recipients", "said"),
     [
         ([], ["recipients: there are none", "skip the task"]),
-        (["12"], ["row 1, recipient", "on_invalid_recipient='skip'"]),
+        ([GOOD, "12"], ["row 2, recipient", "on_invalid_recipient='skip'"]),
         ([GOOD, "not a number"], ["1 of 2", "row 2, recipient: is not a phone number"]),
         ([GOOD, ""], ["row 2, recipient: is empty"]),
         ([GOOD, None], ["row 2, recipient: is empty"]),
-        ([GOOD, 12025550101], ["row 2, recipient: is a int, not text"]),
+        ([GOOD, 12025550101], ["row 2, recipient: is an int, not text"]),
         (["+1202555"], ["row 1", "too short"]),
         (["2025550101"], ["row 1", "has no country code"]),
         (["+120255501O1"], ["row 1, recipient: is not a phone number"]),
@@ -50,7 +50,7 @@ def refused(emulator: Running, recipients: Any, **kwargs: Any) -> str:
         ([{"address": GOOD, "channel": "PHONE", "variables": {"x": "y" * 10_000_000}}], ["row 1", "Shorten"]),
         ("", ["recipients: the path is empty"]),
         ({"phone": GOOD}, ["recipients: is a dict", "Give a list"]),
-        (7, ["recipients: is a int"]),
+        (7, ["recipients: is an int"]),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -158,9 +158,9 @@ def test_what_can_be_seen_when_the_dag_is_parsed_is_said_then(kwargs: dict[str, 
         ("people.jsonl", b'{"phone": "+12025550101"}\nrubbish\n', ["row 2, recipients: is no JSON object"]),
         ("people.jsonl", b"[1]\n", ["row 1, recipients: is no JSON object"]),
         ("people.parquet", b"rubbish", ["recipients: is no Parquet file"]),
-        ("people.csv.gz", b"rubbish", ["recipients: the file cannot be read"]),
+        ("people.csv.gz", b"rubbish", ["people.csv.gz cannot be read"]),
         ("people.xlsx", b"", ["recipients: the file's kind (.xlsx) is not known", ".parquet"]),
-        ("missing.csv", None, ["recipients: the file cannot be read", "No such file"]),
+        ("missing.csv", None, ["missing.csv cannot be read", "No such file"]),
     ],
     ids=lambda value: str(value)[:30],
 )

@@ -12,7 +12,7 @@ import pendulum
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
-from airflow_provider_twilio_comms.exceptions import WaitTimedOut
+from airflow_provider_twilio_comms.exceptions import InvalidInput, WaitTimedOut
 from tests.fakes import MemoryStore, context
 from tests.operators.bulk_sends import bulk, people
 
@@ -41,7 +41,8 @@ def test_the_result_is_small_and_the_same_in_every_mode(emulator: Running) -> No
     emulator.twilio.change(pace=0.3)
     accepted = send(people(12))
     delivered = send(people(12, first=100), wait_for="delivered")
-    assert set(accepted) == set(delivered) == {"operation_ids", "status", "recipients", "rejected", "stats"}
+    names = {"operation_ids", "status", "recipients", "rejected", "stats", "codes", "unexplained"}
+    assert set(accepted) == set(delivered) == names
     assert (accepted["status"], accepted["stats"]) == ("ACCEPTED", None)
     assert (delivered["status"], delivered["recipients"]) == ("COMPLETED", 12)
     assert delivered["stats"]["delivered"] == 12
@@ -117,7 +118,8 @@ def test_the_invalid_are_skipped_counted_and_written(emulator: Running, tmp_path
 def test_dry_run_checks_everything_and_sends_nothing(emulator: Running, monkeypatch: Any) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_TWILIO_DEFAULT", emulator.connection_json(dry_run=True))
     result = send([*NUMBERS, "12"], on_invalid_recipient="skip", wait_for="delivered")
-    assert result == {"operation_ids": [], "status": "DRY_RUN", "recipients": 2, "rejected": 1, "stats": None}
+    counts = dict.fromkeys(("stats", "codes", "unexplained"))
+    assert result == {"operation_ids": [], "status": "DRY_RUN", "recipients": 2, "rejected": 1, **counts}
     with pytest.raises(AirflowFailException):
         send([*NUMBERS, "12"])
     assert received(emulator) == []
@@ -215,6 +217,19 @@ def test_one_in_twenty_may_fail_where_the_author_says_nothing_and_the_log_says_s
     )
 
 
+def test_a_red_send_says_the_same(emulator: Running, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(AirflowFailException):
+        send(["+12025550101", "+12025559003"], wait_for="delivered")
+    (line,) = [each for each in caplog.records if each.getMessage().startswith("Delivered")]
+    assert line.levelname == "WARNING"
+    assert line.getMessage().startswith("Delivered 1 of 2 (50.0 %; asked for all). Failed 1: 1 x 30003")
+
+
+def test_a_send_that_nobody_waits_for_says_so(emulator: Running, caplog: pytest.LogCaptureFixture) -> None:
+    send(people(3), wait_for="accepted")
+    assert "Twilio has accepted 3 of 3 messages. With wait_for='accepted'" in caplog.text
+
+
 def test_a_send_that_went_well_says_so(emulator: Running, caplog: pytest.LogCaptureFixture) -> None:
     send(people(3), wait_for="delivered", min_delivered=0.9)
     (line,) = [each for each in caplog.records if each.getMessage().startswith("Delivered")]
@@ -227,6 +242,8 @@ def test_a_send_that_went_well_says_so(emulator: Running, caplog: pytest.LogCapt
     [
         ("Hi {{ nmae }}", "no recipient has the variable nmae.*Correct the name"),
         ("Hi {{ name }}, today is {{ ds }}", "no recipient has the variable ds.*render_content=True"),
+        ("Hi {{ params.name }}", "no recipient has the variable params.*params: Airflow fills it in"),
+        ("{{ dag_run.conf.x | upcase }}{{ var.value.y }}", "dag_run, var: Airflow fills it in"),
     ],
 )
 def test_a_variable_that_nobody_has_is_an_error(emulator: Running, content: str, told: str) -> None:
@@ -239,6 +256,27 @@ def test_a_variable_that_nobody_has_is_an_error(emulator: Running, content: str,
 def test_a_variable_that_some_lack_is_a_warning(emulator: Running) -> None:
     rows: list[dict[str, str]] = [{"phone": "+12025550101", "name": "Ada"}, {"phone": "+12025550102"}]
     assert send(rows, content="Hi {{ name }}")["recipients"] == 2
+
+
+@pytest.mark.parametrize(
+    ("criteria", "told"),
+    [
+        ({"wait_for": "delivered", "min_delivered": 95}, "95 is a count.*only 3 recipients.*such as 0.95"),
+        ({"wait_for": "processed", "max_failed": 4}, "4 is a count.*only 3 recipients.*such as 0.04"),
+    ],
+    ids=str,
+)
+def test_a_count_above_the_length_of_the_list_is_refused(
+    emulator: Running, criteria: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=told):
+        send(people(3), **criteria)
+    assert emulator.twilio.ledger.to_dict()["recipients"] == {}
+
+
+def test_a_count_that_looks_like_per_cent_is_warned_of(emulator: Running, capsys: Any) -> None:
+    send(people(4), wait_for="delivered", min_delivered=2)
+    assert "min_delivered=2 is a count: 2 of 4 recipients, 50.0 %" in capsys.readouterr().out
 
 
 def test_a_receipt_that_never_comes_ends_with_the_time(emulator: Running) -> None:
@@ -269,6 +307,11 @@ def test_content_is_jinja_only_when_asked() -> None:
 
 
 def test_a_naive_time_never_goes_out(emulator: Running) -> None:
-    with pytest.raises(AirflowFailException, match="send_at: the datetime has no time zone"):
+    told = "send_at: the datetime has no time zone"
+    with pytest.raises(InvalidInput, match=told):  # when the DAG is parsed
         send(NUMBERS, send_at=datetime(2027, 1, 1))
+    templated = bulk(NUMBERS, send_at="{{ params.at }}")
+    templated.send_at = "2027-01-01T09:00:00"  # as it is rendered
+    with pytest.raises(AirflowFailException, match=told):
+        templated.execute(context(MemoryStore()))
     assert received(emulator) == []

@@ -53,6 +53,8 @@ def test_everybody_gets_their_own_text_and_the_result_is_small(emulator: Running
         "recipients": 3,
         "rejected": 0,
         "stats": None,
+        "codes": None,
+        "unexplained": None,
         "generation": "classic",
     }
     assert (messages["sent"], messages["refused"], messages["assumed"]) == (3, {}, 0)
@@ -148,7 +150,10 @@ def test_files_go_the_same_way(emulator: Running, tmp_path: Path) -> None:
         ({"quiet_hours": "21:00-08:00"}, "quiet_hours: only a messaging service"),
         ({"options": {"validity": 3}}, "validity: there is no such argument"),
         ({"options": {"shorten_urls": True}}, "shorten_urls: needs a messaging service"),
-        ({"generation": "comms", "messages_per_second": 3}, "messages_per_second: is of the classic API"),
+        ({"generation": "comms", "messages_per_second": 3, "pace_by": "segments"}, "pace_by: is of the"),
+        ({"generation": "comms", "messages_per_second": 3, "spread_over": 60}, "and spread_over both say"),
+        ({"spread_over": 60}, "spread_over: only a messaging service"),
+        ({"send_at_local": "09:00"}, "send_at_local: only a messaging service"),
         ({"generation": "comms", "options": {"attempt": 1}}, "options: is of the classic API"),
     ],
     ids=str,

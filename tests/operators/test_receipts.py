@@ -17,8 +17,8 @@ from airflow.sdk.exceptions import AirflowFailException
 from pyarrow import parquet
 
 from airflow_provider_twilio_comms._core.privacy import Redaction
-from airflow_provider_twilio_comms._core.reporting.receipts import Receipt
-from airflow_provider_twilio_comms._tasks.reading import Receipts, reading
+from airflow_provider_twilio_comms._core.reporting.read_receipts import OPEN, ReceiptsReader
+from airflow_provider_twilio_comms._tasks.receipts import Receipts
 from airflow_provider_twilio_comms._tasks.receipts_output import ReceiptsFile, ReceiptsTable, copy_receipts
 from airflow_provider_twilio_comms.api.comms.operations import Operation
 from airflow_provider_twilio_comms.emulator.faults import Fault
@@ -314,9 +314,9 @@ def test_an_operation_that_is_forgotten_while_it_is_read_changes_nothing(
     emulator: Running, tmp_path: Path, database: Path, place: str
 ) -> None:
     class Late(Receipts):
-        def pages(self, operation: Operation) -> Iterator[list[Receipt]]:
+        def read(self, known: Any, take: Any) -> None:
             emulator.twilio.clock.advance(WEEK)
-            return super().pages(operation)
+            super().read(known, take)
 
     path = tmp_path / "all.jsonl"
     ids = sent(emulator, people(1500))
@@ -324,8 +324,8 @@ def test_an_operation_that_is_forgotten_while_it_is_read_changes_nothing(
     task.execute(context())
     before = path.read_bytes() if place == "file" else table(database)
     output = ReceiptsFile(str(path)) if place == "file" else ReceiptsTable("warehouse", "receipts", False)
-    with reading(TwilioHook(), 4) as read, pytest.raises(OperationGone, match="seven days"):
-        copy_receipts(Late(read, Redaction("all", "key"), 10), ids, output)
+    with pytest.raises(OperationGone, match="seven days"):
+        copy_receipts(Late(TwilioHook(), Redaction("all", "key"), 10, 4), ids, output)
     assert (path.read_bytes() if place == "file" else table(database)) == before
 
 
@@ -346,7 +346,7 @@ def test_an_operation_is_in_a_table_whole_or_not_at_all(emulator: Running, datab
     fault = Fault(kind="error_before", method="GET", path="/Messages$", skip=4, times=5)
     emulator.twilio.faults.add(fault)
     with pytest.raises(ServerFailed):
-        to_table(ids).execute(context())
+        to_table(ids, concurrency=1).execute(context())  # so that what came before the fault is known
     assert dict(table(database, "SELECT operation_id, count(*) FROM receipts GROUP BY 1")) == {ids[0]: 2500}
 
 
@@ -408,3 +408,34 @@ def test_what_the_database_says_is_told_without_the_rows(emulator: Running, data
         task.execute(context())
     assert "+1202" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_operations_are_written_in_their_order_though_one_takes_its_time(
+    emulator: Running, tmp_path: Path
+) -> None:
+    ids = sent(emulator, [*people(90), *UNLUCKY], recipients_per_request=12)
+    path = tmp_path / "all.jsonl"
+    emulator.twilio.faults.add(Fault(kind="slow", method="GET", path="/Messages$", seconds=0.5))
+    receipts(ids, output_path=str(path), redact="none").execute(context())
+    rows = lines(path)
+    assert len(rows) == 96
+    assert list(dict.fromkeys(row["operation_id"] for row in rows)) == ids
+
+
+def test_a_few_operations_are_read_at_a_time_and_no_more(emulator: Running) -> None:
+    known = [Operation(f"comms_operation_{n}", "COMPLETED") for n in range(OPEN + 2)]
+    flow = ReceiptsReader(Redaction("none"), {}, 10, 16).read(known, lambda rows: None)
+    group: Any = next(flow)
+    work = iter(group.work)
+    begun: list[Any] = [next(work) for _ in range(OPEN + 1)]
+    asked = [dict(each[1].query)["operationId"] for each in begun[:OPEN]]
+    assert asked == [operation.id for operation in known[:OPEN]]
+    assert begun[OPEN] is None
+
+
+def test_hashes_are_hmacs_of_the_number_whatever_the_secret() -> None:
+    for secret in ("s", "a-secret-of-the-house", "x" * 64, "y" * 65, "geheim-\u00fc"):
+        for _ in range(2):
+            assert Redaction("numbers", secret).number("whatsapp:+12025550100") == hashed(
+                "+12025550100", secret
+            )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +14,10 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_provider_twilio_comms.emulator.comms.outbox import Outbox
 from airflow_provider_twilio_comms.emulator.faults import Fault
-from airflow_provider_twilio_comms.exceptions import InvalidInput, SendUncertain
+from airflow_provider_twilio_comms.exceptions import InvalidInput, RateLimited, SendUncertain
 from airflow_provider_twilio_comms.operators.receipts import TwilioReceiptsOperator
 from airflow_provider_twilio_comms.operators.resend_failed import TwilioResendFailedOperator
+from tests.conftest import environment
 from tests.fakes import MemoryStore, context
 from tests.operators.bulk_sends import bulk, people
 
@@ -158,3 +161,125 @@ def test_reasons_nobody_asked_for_are_no_reason_to_text(emulator: Running) -> No
     ids = first(emulator, AGAIN)
     with pytest.raises(AirflowSkipException):
         again(operation_ids=ids, max_reasons=0).execute(context())
+
+
+GONE = "+12035559337"  # has no WhatsApp
+
+
+def by_whatsapp(emulator: Running, **kwargs: Any) -> dict[str, Any]:
+    """A send over WhatsApp, which does not reach one of them, and whom another has blocked."""
+    blocked = {"match": "0009$", "status": "FAILED", "code": 63014}
+    emulator.twilio.change(pace=0.0, outcomes=[blocked])
+    defaults = {"channel": "whatsapp", "sender": "whatsapp:+14155238886", "content": "Hi {{ name }}"}
+    rows = [{"phone": number, "name": "Ada"} for number in ("+12025550101", GONE, "+12025550009")]
+    result = bulk(rows, number_column="phone", **{**defaults, **kwargs}).execute(context(run_id="first"))
+    assert result
+    emulator.twilio.ledger.recipients.clear()
+    return result
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[str]:
+    path = tmp_path / "warehouse.db"
+    with environment(AIRFLOW_CONN_WAREHOUSE=json.dumps({"conn_type": "sqlite", "host": str(path)})):
+        yield "warehouse"
+
+
+def in_a_table(ids: Any, conn_id: str, redact: Any = "none") -> dict[str, str]:
+    """The receipts in a table; returns what gives them in any order."""
+    task = TwilioReceiptsOperator(
+        task_id="receipts",
+        operation_ids=ids,
+        sql_conn_id=conn_id,
+        table="receipts",
+        create_table=True,
+        redact=redact,
+    )
+    task.execute(context())
+    return {"sql": "SELECT * FROM receipts ORDER BY RANDOM()", "conn_id": conn_id}
+
+
+@pytest.mark.parametrize("source", ["file", "table", "operations"])
+@pytest.mark.parametrize("generation", ["comms", "classic"])
+def test_a_text_goes_to_those_whom_whatsapp_did_not_reach(
+    emulator: Running, tmp_path: Path, database: str, generation: str, source: str
+) -> None:
+    sent = by_whatsapp(emulator, generation=generation)
+    given: dict[str, Any] = {"operation_ids": sent}
+    if source == "file":
+        path = tmp_path / "r.jsonl"
+        TwilioReceiptsOperator(
+            task_id="receipts", operation_ids=sent, output_path=str(path), redact="none"
+        ).execute(context())
+        given = {"receipts": str(path)}
+    if source == "table":
+        given = {"receipts": in_a_table(sent, database)}
+    fallback = {"channel": "phone", "verdicts": ["recipient", "retry"], "generation": generation, **given}
+    result = again(**fallback).execute(context(MemoryStore()))
+    assert result
+    assert result["recipients"] == 1
+    assert texted(emulator) == Counter([GONE])
+
+
+def test_a_fallback_takes_variables_from_recipients_of_the_other_channel(emulator: Running) -> None:
+    ids = by_whatsapp(emulator)["operation_ids"]
+    rows = [
+        {"address": number, "channel": "WHATSAPP", "variables": {"name": "Ada"}}
+        for number in ("+12025550101", GONE)
+    ]
+    assert again(
+        operation_ids=ids, verdicts="recipient", channel="phone", recipients=rows, content="Hi {{ name }}"
+    ).execute(context(MemoryStore()))
+    newest = emulator.twilio.part(Outbox).newest_first()[0]
+    assert newest.recipients.parties(0)[0].channel == "PHONE"
+    assert newest.recipients.variables(0) == {"name": "Ada"}
+    assert texted(emulator) == Counter([GONE])
+
+
+def test_verdicts_are_those_that_the_author_names(emulator: Running) -> None:
+    ids = first(emulator)
+    for verdicts, wanted in (
+        ("recipient", ["+12025559005", "+12025559006"]),
+        (["configuration", "unknown"], ["+12025559034", "+12025559410"]),
+    ):
+        emulator.twilio.ledger.recipients.clear()
+        again(operation_ids=ids, verdicts=verdicts, task_id=f"again_{len(verdicts)}").execute(context())
+        assert set(texted(emulator)) <= set(wanted)  # a landline is taken, and no message goes out
+        assert texted(emulator).keys() & set(wanted)
+
+
+def test_a_table_in_any_order_is_texted_once_by_all_tries(emulator: Running, database: str) -> None:
+    numbers = [f"+1{area}5559003" for area in range(200, 230)]
+    table = in_a_table(first(emulator, numbers), database)
+    store, options = MemoryStore(), {"recipients_per_request": 4, "requests_at_once": 1}
+    emulator.twilio.faults.add(Fault(kind="rate_limited", skip=3, method="POST", path="/Messages$"))
+    hasty = emulator.connection_json(max_attempts=1)
+    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=hasty), pytest.raises(RateLimited):
+        again(receipts=table, **options).execute(context(store))
+    assert again(receipts=table, **options).execute(context(store, try_number=2))
+    assert texted(emulator) == Counter(numbers)
+
+
+def test_hashes_in_a_table_are_looked_up_in_the_recipients(emulator: Running, database: str) -> None:
+    table = in_a_table(first(emulator), database, "all")
+    again(receipts=table, recipients=[*AGAIN, *NEVER]).execute(context(MemoryStore()))
+    assert texted(emulator) == Counter(AGAIN)
+
+
+def test_what_is_no_table_and_no_verdict_is_told_when_the_dag_is_parsed(
+    emulator: Running, database: str
+) -> None:
+    for wrong, problem in (
+        ({"receipts": {"sql": "SELECT 1"}}, "conn_id"),
+        ({"receipts": {"sql": "SELECT 1", "conn_id": "x", "table": "y"}}, "no table"),
+        ({"receipts": "r.jsonl", "verdicts": "opt-out"}, "opted out"),
+        ({"receipts": "r.jsonl", "verdicts": ["retry", "recipients"]}, "unknown"),
+        ({"receipts": "r.jsonl", "verdicts": []}, "empty"),
+    ):
+        with pytest.raises(InvalidInput, match=problem):
+            again(**wrong)
+    in_a_table(first(emulator), database)
+    table = {"sql": "SELECT recipient, status FROM receipts", "conn_id": database}
+    with pytest.raises(AirflowFailException, match="a row lacks"):
+        again(receipts=table).execute(context())
+    assert not texted(emulator)

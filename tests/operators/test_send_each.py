@@ -181,6 +181,8 @@ def test_results_that_differ_are_said_to() -> None:
         "recipients": 0,
         "rejected": 0,
         "stats": None,
+        "codes": {},
+        "unexplained": 0,
     }
 
 

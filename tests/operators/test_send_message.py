@@ -12,10 +12,10 @@ import pytest
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_twilio_comms._core.xcom_keys import MARK
 from airflow_provider_twilio_comms.client.config import Config
 from airflow_provider_twilio_comms.emulator.classic.outbox import Message, Messages
 from airflow_provider_twilio_comms.exceptions import InvalidInput, WaitTimedOut
-from airflow_provider_twilio_comms.links.console import KEY
 from airflow_provider_twilio_comms.operators.messaging_services import TwilioMessagingServiceOperator
 from airflow_provider_twilio_comms.operators.send_message import TwilioSendMessageOperator
 from tests.conftest import environment
@@ -53,7 +53,7 @@ def test_one_message_is_sent_and_delivered(emulator: Running) -> None:
 def test_a_person_finds_it_at_twilio(emulator: Running) -> None:
     values = context(MemoryStore())
     (sid,) = message().execute(values)["sids"]
-    assert values["ti"].xcoms[KEY] == f"{emulator.url}/?search={sid}"
+    assert values["ti"].xcoms[MARK] == f"{emulator.url}/?search={sid}"
     console = Config("AC" + "0" * 32, "AC" + "0" * 32, "secret").messages_page(sid)
     assert console == f"https://www.twilio.com/console/sms/logs/{sid}"
 
@@ -148,7 +148,7 @@ SOON = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds
 def test_bad_input_is_refused_before_anything_is_sent(
     emulator: Running, field: str, given: dict[str, Any]
 ) -> None:
-    with pytest.raises(AirflowFailException, match=rf"\b{re.escape(field)}\b") as caught:
+    with pytest.raises((AirflowFailException, InvalidInput), match=rf"\b{re.escape(field)}\b") as caught:
         message(**given).execute(context(MemoryStore()))
     assert not emulator.twilio.journal.counts
     assert "5550123" not in str(caught.value)
@@ -160,12 +160,75 @@ def test_a_wrong_choice_is_told_when_the_dag_is_read(field: str) -> None:
         message(**{field: "maybe"})
 
 
+@pytest.mark.parametrize("send_at", ["2030-01-01T09:00:00", datetime.datetime(2030, 1, 1), "tomorrow"])
+def test_a_time_that_is_none_is_told_when_the_dag_is_read(send_at: Any) -> None:
+    with pytest.raises(InvalidInput, match="send_at"):
+        message(send_at=send_at)
+    message(send_at="{{ data_interval_end }}")
+
+
+@pytest.mark.parametrize("field", ["timeout", "poll_interval", "initial_delay", "unknown_after", "max_age"])
+def test_a_negative_duration_is_told_when_the_dag_is_read(field: str) -> None:
+    with pytest.raises(InvalidInput, match=f"{field}: -1 is no duration"):
+        message(**{field: -1})
+
+
+def test_a_wait_says_that_it_waits_and_what_it_sees(
+    emulator: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.twilio.change(pace=0.5)
+    message(wait_for="delivered").execute(context(MemoryStore()))
+    told = [line for _, line in lines(caplog) if line.startswith("Waiting")]
+    assert told
+    assert all("Seen so far: " in line and "the next look is in" in line for line in told)
+    assert len(set(told)) == len(told), "a look that shows nothing new is not told"
+
+
 def test_what_did_not_arrive_fails_the_task_with_the_reason(emulator: Running) -> None:
     emulator.twilio.change(pace=0.2, outcomes=[{"match": EVE[1:], "status": "UNDELIVERED", "code": 30003}])
     with pytest.raises(AirflowFailException) as caught:
         message(to=[ADA, EVE], wait_for="delivered").execute(context(MemoryStore()))
     assert "1 of 2 messages" in str(caught.value)
     assert "30003 (handset unreachable" in str(caught.value)
+
+
+SINGLE: dict[str, Any] = {"task_id": "send", "from_": FROM, "body": BODY, "deferrable": False}
+
+
+def test_a_message_that_fails_is_red_where_the_author_says_nothing(
+    emulator: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.twilio.change(pace=0.2, outcomes=[{"match": EVE[1:], "status": "FAILED", "code": 30003}])
+    with pytest.raises(AirflowFailException, match=r"without being sent.*30003 \(handset unreachable"):
+        TwilioSendMessageOperator(to=EVE, poll_interval=0.1, **SINGLE).execute(context(MemoryStore()))
+    (line,) = [each for each in caplog.records if each.getMessage().startswith("Sent ")]
+    assert (line.levelname, line.getMessage()) == (
+        "WARNING",
+        "Sent 0 of 1 (0.0 %; asked for all). Failed 1: 1 x 30003 (handset unreachable or switched off; "
+        "retry).",
+    )
+
+
+def test_a_message_that_the_carrier_has_is_enough_where_the_author_says_nothing(
+    emulator: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.twilio.change(pace=0)
+    sent = TwilioSendMessageOperator(to=[ADA, EVE], **SINGLE)
+    assert sent.execute(context(MemoryStore()))["status"] == "COMPLETED"
+    assert ("INFO", "Sent 2 of 2 (100.0 %; asked for all).") in lines(caplog)
+
+
+def test_a_send_that_does_not_wait_says_so(emulator: Running, caplog: pytest.LogCaptureFixture) -> None:
+    message(to=[ADA, EVE]).execute(context(MemoryStore()))
+    assert lines(caplog)[-1] == (
+        "INFO",
+        "Twilio has accepted 2 of 2 messages. With wait_for='queued' the task does not look at what becomes "
+        "of them",
+    )
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    return [(each.levelname, each.getMessage()) for each in caplog.records]
 
 
 def test_a_carrier_without_receipts_is_waited_for_until_time_is_up(emulator: Running) -> None:
@@ -219,15 +282,15 @@ def test_numbers_and_texts_are_shown_nowhere(
         sent = message(
             task_id="tell",
             to=on_call(),
-            body="Hello {{ run_id }}",
-            media_url="https://example.com/a.png?signature=secret",
+            body="Hello {{ 'Gra' ~ 'ce' }}",
+            media_url="https://example.com/a.png?signature={{ 'se' ~ 'cret' }}",
             wait_for="delivered",
             deferrable=True,
             initial_delay=0,
         )
     run = run_dag(dag)
     assert run.state == "success"
-    assert outbox(emulator)[0].body == "Hello {{ run_id }}"
+    assert outbox(emulator)[0].body == "Hello Grace"
     ti = next(each for each in run.get_task_instances() if each.task_id == "tell")
     result = ti.xcom_pull(task_ids="tell")
     assert result["statuses"] == {"delivered": 1}
@@ -239,34 +302,37 @@ def test_numbers_and_texts_are_shown_nowhere(
     logged = "".join(capfd.readouterr()) + caplog.text
     assert "Twilio accepted message 1" in logged
     everything = json.dumps([result, rendered, DagSerialization.to_dict(dag), ti.next_kwargs], default=str)
-    for private in (ADA, ADA[2:], FROM, "Hello {{", "secret"):
+    for private in (ADA, ADA[2:], FROM, "Hello", "secret"):
         assert private not in everything
         assert private not in logged
     assert sent.to.value is not None
 
 
 def test_each_of_a_mapped_task_gets_its_own(emulator: Running, run_dag: Any) -> None:
-    with DAG("mapped", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
+    params = {"ada": "Ada"}  # Airflow renders what expand_kwargs is given
+    with DAG("mapped", schedule=None, start_date=pendulum.datetime(2026, 1, 1), params=params) as dag:
 
         @task
         def people() -> list[dict[str, str]]:
-            return [{"to": ADA, "body": "To Ada in {{ run_id }}"}, {"to": EVE, "body": "To Eve"}]
+            return [{"to": ADA, "body": "To {{ params.ada }}"}, {"to": EVE, "body": "To Eve"}]
 
         TwilioSendMessageOperator.partial(
-            task_id="tell", from_=FROM, send_key="{{ run_id }} {{ ti.map_index }}"
+            task_id="tell", from_=FROM, wait_for="queued", send_key="{{ run_id }} {{ ti.map_index }}"
         ).expand_kwargs(people())
     assert run_dag(dag).state == "success"
-    assert {sent.to: sent.body for sent in outbox(emulator)} == {ADA: "To Ada in {{ run_id }}", EVE: "To Eve"}
+    assert {sent.to: sent.body for sent in outbox(emulator)} == {ADA: "To Ada", EVE: "To Eve"}
 
 
-@pytest.mark.parametrize(("render", "body"), [(True, "Run r1"), (False, "Run {{ params.name }}")])
-def test_content_is_rendered_where_the_author_says_so(
-    emulator: Running, run_dag: Any, render: bool, body: str
+@pytest.mark.parametrize(
+    ("given", "body"), [({}, "Run r1"), ({"render_content": False}, "Run {{ params.name }}")], ids=str
+)
+def test_the_body_is_a_template_unless_the_author_says_otherwise(
+    emulator: Running, run_dag: Any, given: dict[str, Any], body: str
 ) -> None:
     with DAG(
         "rendered", schedule=None, start_date=pendulum.datetime(2026, 1, 1), params={"name": "r1"}
     ) as dag:
-        message(to="{{ '" + ADA + "' }}", body="Run {{ params.name }}", render_content=render)
+        message(to="{{ '" + ADA + "' }}", body="Run {{ params.name }}", **given)
     assert run_dag(dag).state == "success"
     assert [(sent.to, sent.body) for sent in outbox(emulator)] == [(ADA, body)]
 

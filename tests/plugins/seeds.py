@@ -37,6 +37,12 @@ def entry(state: str, count: int, number: int | None = None) -> dict[str, Any]:
     return {"state": state, "fingerprint": "f", "count": count, **identity}
 
 
+def head(parts: int, at: datetime) -> dict[str, Any]:
+    """The head of a ledger, as of a send that is not complete."""
+    outline = {"content": "c", "people": "p", "plan": "p", "parts": parts, "recipients": parts}
+    return {"a slot": {"name": LEDGER, "max_tries": 0, "outline": outline, "since": at.timestamp()}}
+
+
 class Seeds:
     """Runs and task instances of DAGs; ``known`` writes the DAG itself too."""
 
@@ -70,7 +76,7 @@ class Seeds:
         notes: Mapping[str, Any] | None = None,
         operator: str = "TwilioBulkMessageOperator",
     ) -> None:
-        """A task instance. ``notes`` of the ledger, by their last name, are written a second apart."""
+        """A task instance. ``notes`` of the ledger, by place or ``head``, are written a second apart."""
         run = self._run(dag_id, run_id, at)
         ended = at + lasted if state in ("success", "failed", "skipped") else None
         same = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
@@ -83,7 +89,7 @@ class Seeds:
             )
         for place, (key, value) in enumerate((notes or {}).items()):
             written = {"value": json.dumps(value), "updated_at": at + timedelta(seconds=place)}
-            name = f"twilio.{LEDGER}.{key}"
+            name = "twilio.ledger" if key == "head" else f"twilio.{LEDGER}.{key}"
             self.session.execute(
                 insert(TaskStateStoreModel).values(dag_run_id=run, **same, key=name, **written)
             )
@@ -119,10 +125,10 @@ class Seeds:
                 counts = stats(people, failed=failed, unaddressable=each)
                 xcoms["return_value"] = {**sent, "status": "COMPLETED", "stats": counts}
             parts = {str(place): entry("accepted", 1_000, run * each + place) for place in range(each)}
-            notes = {"begun": {"parts": each, "since": at.timestamp()}, **parts}
+            notes = {"head": head(each, at), **parts}
             self.task(dag_id, f"manual__{run:03d}", "send", at, state, xcoms=xcoms, notes=notes)
         at = now - timedelta(hours=3)
-        notes = {"begun": {"parts": 3, "since": at.timestamp()}, "0": entry("accepted", 1_000, 990_001)}
+        notes = {"head": head(3, at), "0": entry("accepted", 1_000, 990_001)}
         notes["1"] = entry("sending", 1_000)
         self.task(dag_id, "manual__uncertain", "send", at, "failed", notes=notes)
 

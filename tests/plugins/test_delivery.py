@@ -8,8 +8,10 @@ from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 
+from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger, Outline
 from airflow_provider_twilio_comms.api.comms.operations import Stats
 from airflow_provider_twilio_comms.api.error_codes import Verdict
 from airflow_provider_twilio_comms.plugins.delivery import charts, pages
@@ -41,6 +43,14 @@ def note(name: str, value: Any, seconds: int = 0, ledger: str = "ab" * 10) -> No
     return Note(f"twilio.{ledger}.{name}", json.dumps(value), AT + timedelta(seconds=seconds))
 
 
+def head(parts: int = 1, since: float = 0.0, ledger: str = "ab" * 10) -> dict[str, Any]:
+    return {"name": ledger, "max_tries": 0, "outline": {"parts": parts}, "since": since}
+
+
+def heads(*each: Any) -> Note:
+    return Note("twilio.ledger", json.dumps({str(slot): value for slot, value in enumerate(each)}), AT)
+
+
 def send(**values: Any) -> Send:
     return Send(**{"key": KEY, "kind": "operations", "phase": "done", "began": AT, **values})
 
@@ -62,6 +72,15 @@ def test_a_bulk_send_is_read() -> None:
     assert not one.in_flight
 
 
+def test_the_codes_of_a_green_send_are_read_and_are_a_sample_only_if_they_do_not_add_up() -> None:
+    stats = {"total": 10, "failed": 1, "undelivered": 2, "delivered": 7}
+    for codes, sampled in (({"30003": 2, "30005": 1}, False), ({"30003": 2}, True), ({}, True)):
+        one = read(found(**BULK, return_value={"operation_ids": [ONE], "stats": stats, "codes": codes}))
+        assert one
+        assert dict(one.codes) == {int(code): count for code, count in codes.items()}
+        assert one.sampled == sampled
+
+
 def test_single_messages_are_read() -> None:
     statuses = {"delivered": 2, "failed": 1, "accepted": 1}
     ids = [SID + each for each in "0123"]
@@ -71,7 +90,34 @@ def test_single_messages_are_read() -> None:
     assert counters_of(one) == Counters(2, 1, 1)
     failed = read(found("failed", twilio_sent=ids, twilio_outcome={"stats": statuses, "codes": {"30003": 1}}))
     assert failed
-    assert (counters_of(failed), failed.codes, failed.sampled) == (Counters(2, 1, 1), ((30003, 1),), True)
+    assert (counters_of(failed), failed.codes, failed.sampled) == (Counters(2, 1, 1), ((30003, 1),), False)
+
+
+def test_an_answered_question_has_nothing_open() -> None:
+    ids = [SID + each for each in "01"]
+    asked = read(found("deferred", twilio_sent=ids))
+    assert asked
+    assert counters_of(asked) == Counters(open=2)
+    for via, delivered, words in (
+        ("text", 1, "2 messages, answered by text"),
+        ("airflow", 0, "2 messages, answered in Airflow"),
+    ):
+        answered = read(found(twilio_sent=ids, return_value={"option": "YES", "via": via}))
+        assert answered
+        assert (answered.phase, counters_of(answered)) == ("done", Counters(delivered))
+        assert pages.words(answered) == words
+
+
+def test_a_task_that_failed_before_it_sent_is_read_with_its_error() -> None:
+    error = f"InvalidInput: row 1, phone: {NUMBER} has no country code\nand more"
+    for state, phase in (("failed", "failed"), ("up_for_retry", "resumable")):
+        refused = read(found(state, twilio_outcome={"error": error}))
+        assert refused
+        assert (refused.kind, refused.phase) == ("nothing", phase)
+        assert refused.error == "InvalidInput: row 1, phone: <number> has no country code"
+        told = overview([refused])
+        assert (told.sends, told.counters, told.failures) == ([refused], Counters(), [])
+        assert pages.words(refused) == "sent nothing"
 
 
 def test_a_sensor_and_receipts_are_read_and_other_tasks_are_not() -> None:
@@ -102,14 +148,14 @@ def test_a_sensor_and_receipts_are_read_and_other_tasks_are_not() -> None:
     ],
 )
 def test_the_phase_follows_the_tasks_state(state: str | None, sent: bool, phase: str) -> None:
-    one = read(found(state, (note("begun", {"parts": 1, "since": 0.0}),), **(BULK if sent else {})))
+    one = read(found(state, (heads(head()),), **(BULK if sent else {})))
     assert one
     assert one.phase == phase
 
 
 def test_the_ledger_tells_of_requests_that_came_back_and_of_one_that_did_not() -> None:
     notes = (
-        note("begun", {"parts": 3, "since": AT.timestamp() - 60}, 0),
+        heads(head(7, 1.0, "cd" * 10), head(3, AT.timestamp() - 60), "no head", {"name": TEXT}),
         note("1", {"state": "sending", "count": 50, "since": 1.0}, 9),
         note("0", {"state": "accepted", "count": 100, "operation_id": ONE}, 5),
         note("0", {"state": "accepted", "count": 7, "operation_id": TWO}, 1, "cd" * 10),  # of a send before
@@ -127,6 +173,45 @@ def test_the_ledger_tells_of_requests_that_came_back_and_of_one_that_did_not() -
     assert going.uncertain == 0
 
 
+def test_what_the_ledger_writes_is_read() -> None:
+    stored: dict[str, Any] = {}
+
+    class Store:
+        def get(self, key: str, default: Any = None) -> Any:
+            return stored.get(key, default)
+
+        def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+            stored[key] = value
+
+    def seen(**xcoms: Any) -> Send:
+        notes = tuple(Note(key, json.dumps(value), AT) for key, value in stored.items())
+        one = read(found("running", notes, **xcoms))
+        assert one
+        return one
+
+    ledger = Ledger(Store(), "a send", retried=False, slot="a slot")
+    ledger.begin(Outline("content", "people", "plan", parts=3, recipients=250), AT.timestamp())
+    assert (seen().kind, seen().phase, seen().planned, seen().began) == ("operations", "sending", 3, AT)
+    entry = ledger.sending(Entry("sending", "f", 100), "chunk 1")
+    ledger.settled(msgspec.structs.replace(entry, state="accepted", operation_id=ONE))
+    ledger.sending(Entry("sending", "g", 100, part=1), "chunk 2")
+    assert [(part.number, part.state, part.people) for part in seen().parts] == [
+        (0, "accepted", 100),
+        (1, "sending", 100),
+    ]
+    assert (seen().ids, seen().recipients) == ((ONE,), 100)
+
+    stored.clear()
+    ledger = Ledger(Store(), "a classic send", retried=False, noun="batch")
+    ledger.begin(Outline("content", "people", "plan", parts=1, recipients=5), AT.timestamp())
+    entry = ledger.sending(Entry("sending", "f", 5), "batch 1")
+    places = [SID + "1", SID + "2", "21211", "~", ""]
+    ledger.settled(msgspec.structs.replace(entry, state="accepted", messages=places))
+    one = seen()
+    assert (one.kind, one.recipients, one.ids) == ("messages", 3, ())
+    assert pages.words(one) == "3 messages"
+
+
 NUMBER, TEXT = "+12025550101", "Hello Zoë"
 
 
@@ -137,7 +222,8 @@ NUMBER, TEXT = "+12025550101", "Hello Zoë"
         [NUMBER, TEXT],
         {"operation_ids": [NUMBER, ONE + TEXT], "recipients": NUMBER, "stats": {NUMBER: 1, "total": TEXT}},
         {"operation_ids": NUMBER, "stats": [TEXT], "codes": {NUMBER: 1, TEXT: 2, "30003": -1}},
-        {"statuses": {TEXT: True}, "codes": [NUMBER]},
+        {"statuses": {TEXT: True}, "codes": [NUMBER], "error": [TEXT], "via": TEXT},
+        {"error": f"to {NUMBER}: password={TEXT.replace(' ', '')}"},
         None,
         7,
     ],
@@ -145,14 +231,24 @@ NUMBER, TEXT = "+12025550101", "Hello Zoë"
 )
 def test_what_an_author_puts_into_our_xcoms_is_not_shown(value: Any) -> None:
     xcoms = dict.fromkeys(("twilio_sent", "twilio_outcome", "return_value", "twilio_messages_url"), value)
-    one = read(found(notes=(note("begun", value), note("0", value), note("1", TEXT)), **xcoms))
+    one = read(
+        found(
+            notes=(
+                heads(value, head()),
+                Note("twilio.ledger", json.dumps(value), AT),
+                note("0", value),
+                note("1", TEXT),
+            ),
+            **xcoms,
+        )
+    )
     shown = repr(one) + repr(overview([one] if one else []))
     assert NUMBER not in shown
     assert TEXT not in shown
 
 
 def test_notes_that_are_no_json_are_left_alone() -> None:
-    one = read(found(notes=(note("begun", {}), Note(f"twilio.{'ab' * 10}.0", "{", AT))))
+    one = read(found(notes=(heads(head()), Note(f"twilio.{'ab' * 10}.0", "{", AT))))
     assert one
     assert one.parts == ()
 
@@ -251,8 +347,20 @@ def test_pictures_have_a_text_and_no_style_of_their_own() -> None:
 def test_the_last_column_has_its_date(count: int) -> None:
     buckets = [Bucket(AT + timedelta(days=day), Counters(1, 0, 0)) for day in range(count)]
     ticks = charts.columns(buckets, "x").split('<div class="ticks"')[1]
-    assert 4 <= ticks.count("<time") <= 6
+    assert 4 <= ticks.count("<time") <= 8
     assert f">{buckets[-1].start:%d %b}</time></span></div>" in ticks
+
+
+@pytest.mark.parametrize(
+    ("width", "count", "named"),
+    [
+        (1, 24, ["12:00", "16:00", "20:00", "00:00", "04:00", "11:00"]),
+        (6, 28, [*(f"{day} Nov" for day in range(21, 27)), "27 Nov"]),
+    ],
+)
+def test_columns_are_named_at_round_times(width: int, count: int, named: list[str]) -> None:
+    buckets = [Bucket(AT + timedelta(hours=width) * place, Counters(1, 0, 0)) for place in range(count)]
+    assert re.findall(r">([^<>]+)</time>", charts.columns(buckets, "x")) == named
 
 
 def test_ends_of_one_minute_differ_by_their_seconds() -> None:

@@ -22,7 +22,7 @@ from sqlalchemy.engine import Engine
 from airflow_provider_twilio_comms.plugins.delivery.app import FOLDER
 from airflow_provider_twilio_comms.plugins.delivery.plugin import PREFIX, TwilioDeliveryPlugin
 from tests.conftest import environment
-from tests.plugins.seeds import Seeds, entry, now, operation, stats
+from tests.plugins.seeds import Seeds, entry, head, now, operation, stats
 from tests.plugins.test_webhook import Answer, ask
 
 ROLES = {"ann": "admin", "vic": "viewer", "olaf": "op", "tim": "viewer", "nina": "", "xena": "viewer"}
@@ -104,7 +104,7 @@ def statements() -> Iterator[list[str]]:
 
 
 def rows(answer: Answer, table: str) -> list[str]:
-    found = re.search(rf'<table id="{table}">.*?<tbody>(.*?)</tbody>', answer.body.decode(), re.DOTALL)
+    found = re.search(rf'<table id="{table}"[^>]*>.*?<tbody>(.*?)</tbody>', answer.body.decode(), re.DOTALL)
     assert found, answer.body.decode()[:2000]
     return found[1].split("<tr>")[1:]
 
@@ -160,8 +160,11 @@ async def test_of_very_many_tasks_the_newest_are_shown_a_page_at_a_time(view: An
 async def test_an_empty_overview_is_a_sentence(view: Any) -> None:
     answer = await get(view, "/?days=1&dag_id=no_such_dag")
     assert answer.status == 200
-    assert b'id="empty"' in answer.body
+    sentence = re.search(r'<p class="note card" id="empty">(.*?)</p>', answer.body.decode(), re.DOTALL)
+    assert sentence
+    assert sentence[1] == "No task of a DAG that you may read has sent anything through Twilio in this time."
     assert b"<svg" not in answer.body
+    assert b"<table" not in answer.body
 
 
 async def test_tasks_are_filtered_by_state(view: Any) -> None:
@@ -238,6 +241,23 @@ async def test_receipts_of_another_run_explain_a_tasks_failures(view: Any) -> No
     assert re.findall(r"docs/api/errors/(\d+)", answer.body.decode()) == ["30003", "30007"]
 
 
+async def test_receipts_that_a_hidden_dag_has_read_explain_nothing(view: Any) -> None:
+    with create_session(scoped=False) as session:
+        seeds, at = Seeds(session), now() - timedelta(hours=2)
+        xcoms = sent(66, {"stats": stats(10, failed=4)})
+        seeds.task("seen", "hidden receipts", "send", at, xcoms=xcoms)
+        told = {"operation_ids": xcoms["twilio_sent"]["operation_ids"], "codes": {"30008": 4}}
+        seeds.task("campaigns", "hidden receipts", "receipts", now(), xcoms={"twilio_outcome": told})
+    task = "/task?dag_id=seen&run_id=hidden+receipts&task_id=send"
+    for path in ("/", task):
+        assert b"errors/30008" in (await get(view, path, "vic")).body
+        answer = await get(view, path, "tim")
+        assert answer.status == 200
+        assert b"errors/30008" not in answer.body
+    with create_session(scoped=False) as session:
+        Seeds(session).forget(runs="hidden receipts")
+
+
 async def test_tiles_chart_table_and_label_count_the_same(view: Any) -> None:
     with create_session(scoped=False) as session:
         seeds, at = Seeds(session), now() - timedelta(hours=2)
@@ -273,8 +293,45 @@ async def test_a_task_that_sends_nothing_is_told_so(view: Any) -> None:
     assert (await get(view, "/elsewhere")).status == 404
 
 
+async def test_a_task_that_failed_before_it_sent_is_shown_with_its_error(view: Any) -> None:
+    error = "InvalidInput: row 1, phone: has no country code. Write +1202..., or set default_region"
+    with create_session(scoped=False) as session:
+        xcoms = {"twilio_outcome": {"error": error}}
+        Seeds(session).task("seen", "r 6", "refused", now(), "failed", xcoms=xcoms)
+    (row,) = [
+        each for each in rows(await get(view, "/?dag_id=seen&state=failed"), "sends") if "refused" in each
+    ]
+    assert error in row
+    assert "sent nothing" in row
+    answer = await get(view, "/task?dag_id=seen&run_id=r+6&task_id=refused")
+    assert error in answer.body.decode()
+    assert b"<svg" not in answer.body
+    with create_session(scoped=False) as session:
+        Seeds(session).forget(runs="r 6")
+
+
+async def test_an_answered_question_is_done(view: Any) -> None:
+    asked = {"twilio_sent": ["SM" + "1" * 32, "SM" + "2" * 32]}
+    with create_session(scoped=False) as session:
+        seeds = Seeds(session)
+        seeds.task("seen", "r 7", "asked", now(), "deferred", xcoms=asked)
+        answer = {"option": "NO", "via": "text", "answered_by": "Ada"}
+        seeds.task("seen", "r 7", "answered", now(), xcoms={**asked, "return_value": answer})
+        seeds.task("seen", "r 7", "rejected", now(), "failed", xcoms={**asked, "return_value": answer})
+    found = {
+        re.search(r"seen / (\w+)", row)[1]: row for row in rows(await get(view, "/?dag_id=seen"), "sends")
+    }  # type: ignore[index]
+    assert "2 messages<" in found["asked"]
+    for name, phase in (("answered", "done"), ("rejected", "failed")):
+        assert "2 messages, answered by text" in found[name]
+        assert f'class="state {phase}"' in found[name]
+        assert re.search(r'data-name="Open">0<', found[name])
+    with create_session(scoped=False) as session:
+        Seeds(session).forget(runs="r 7")
+
+
 async def test_a_mapped_task_and_a_ledger_alone_are_shown(view: Any) -> None:
-    notes = {"begun": {"parts": 2, "since": now().timestamp()}, "0": entry("accepted", 10, 5)}
+    notes = {"head": head(2, now()), "0": entry("accepted", 10, 5)}
     with create_session(scoped=False) as session:
         Seeds(session).task("seen", "r 4", "send", now(), "running", map_index=4, notes=notes)
     answer = await get(view, "/task?dag_id=seen&run_id=r+4&task_id=send&map_index=4")

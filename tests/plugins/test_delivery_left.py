@@ -43,7 +43,7 @@ def left(emulator: Running, run_dag: Callable[..., DagRun], tmp_path: Path) -> d
         accepted >> TwilioOperationSensor(
             task_id="sensed",
             operation_ids="{{ ti.xcom_pull('accepted')['operation_ids'] }}",
-            until="delivered",
+            wait_for="delivered",
             deferrable=True,
             initial_delay=0,
             poke_interval=0.2,
@@ -60,6 +60,7 @@ def left(emulator: Running, run_dag: Callable[..., DagRun], tmp_path: Path) -> d
         TwilioSendMessageOperator(
             task_id="single", to=BAD[0], from_=FROM, body="Booked.", wait_for="delivered", **WAIT
         )
+        TwilioBulkMessageOperator(task_id="refused", recipients=[GOOD[0][1:]], **bulk)
     run = run_dag(dag)
     began = pendulum.now("UTC") - timedelta(minutes=10)
     with create_session(scoped=False) as session:
@@ -80,7 +81,12 @@ def test_everything_that_tasks_leave_is_read(left: dict[str, Send]) -> None:
         "lenient": ("operations", "done"),
         "receipts": ("receipts", "done"),
         "single": ("messages", "failed"),
+        "refused": ("nothing", "failed"),
     }
+    assert left["refused"].error.startswith(
+        "InvalidInput: 1 of 1 recipients are invalid, and nothing was sent"
+    )
+    assert left["fails"].error.startswith("DeliveryFailed: ")
     assert counters_of(left["accepted"]) == Counters(open=4)
     assert counters_of(left["sensed"]) == Counters(delivered=4)
     assert left["sensed"].ids == left["accepted"].ids

@@ -6,10 +6,17 @@ import asyncio
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
+
+pytest.importorskip("airflow.models.task_state_store", reason="Airflow before 3.3 has no state store to seed")
+
+from sqlalchemy import event as event_of_sql
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
 
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria
 from airflow_provider_twilio_comms._core.waiting.messages import MessageOutcome
@@ -29,9 +36,7 @@ from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTr
 from tests.conftest import environment
 from tests.plugins.seeds import Seeds, now
 from tests.plugins.test_settings import GIVEN
-from tests.plugins.test_webhook import PUBLIC, STORED, app, post, webhooks_of
-
-pytestmark = STORED
+from tests.plugins.test_webhook import PUBLIC, app, post, webhooks_of
 
 COMPLETED = "com.twilio.comms-api.operation.completed"
 MESSAGE = "com.twilio.comms-api.message."
@@ -135,6 +140,22 @@ async def test_a_status_webhook_wakes_the_task_that_waits_without_asking_twilio(
     assert emulator.twilio.journal.counts == {}
 
 
+async def test_a_webhook_that_comes_alone_is_worked_off_at_once(
+    emulator: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_twilio_comms.plugins.webhooks import waking
+
+    monkeypatch.setattr(waking, "GATHER", 3600.0)
+    one = sid()
+    waits = park(of_sids(one))
+    await post(app(wakes=True), status(one, "delivered"))
+    for _ in range(600):
+        if woken(waits):
+            break
+        await asyncio.sleep(0.1)
+    assert MessageOutcome.from_event(woken(waits)).status == "done"
+
+
 async def test_the_event_of_an_operation_wakes_the_task_with_what_twilio_counts(emulator: Running) -> None:
     emulator.twilio.change(pace=0)
     (one,) = sent()
@@ -218,6 +239,57 @@ async def test_several_api_servers_wake_a_task_once(emulator: Running) -> None:
     event = MessageOutcome("done", {one: "delivered"}).to_event()
     counts = await asyncio.gather(*(asyncio.to_thread(parked.resume, {number: event}) for _ in range(5)))
     assert sum(counts) == 1
+
+
+@contextmanager
+def statements(failing: str = "") -> Iterator[list[str]]:
+    """Note what the database is asked for; the first statement that begins so fails, as in a deadlock."""
+    asked: list[str] = []
+    left = [failing] if failing else []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        asked.append(statement)
+        if left and statement.startswith(left[0]):
+            left.clear()
+            raise OperationalError(statement, None, Exception("deadlock detected"))
+
+    event_of_sql.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event_of_sql.remove(Engine, "before_cursor_execute", note)
+
+
+def parked_operations(count: int) -> tuple[list[str], dict[int, dict[str, Any]]]:
+    """Have tasks wait for an operation each; returns their runs, and an event for each of their triggers."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    runs = [park(of_operations(f"comms_operation_{place}")) for place in range(count)]
+    with create_session() as session:
+        waiting = select(TaskInstance.trigger_id).where(TaskInstance.run_id.in_(runs))
+        return runs, {int(number): {"status": "done"} for number in session.scalars(waiting) if number}
+
+
+def test_many_tasks_are_resumed_with_few_statements(emulator: Running) -> None:
+    from airflow_provider_twilio_comms.plugins.webhooks import parked
+
+    runs, events = parked_operations(60)
+    with statements() as asked:
+        assert parked.resume(events) == 60
+    assert len(asked) < 2 * 60
+    assert [woken(run) for run in runs] == [{"status": "done"}] * 60
+    assert parked.resume(events) == 0
+
+
+def test_a_deadlock_leaves_nobody_waiting(emulator: Running) -> None:
+    from airflow_provider_twilio_comms.plugins.webhooks import parked
+
+    runs, events = parked_operations(5)
+    with statements(failing="UPDATE task_instance"):
+        assert parked.resume(events) == 5
+    assert [woken(run) for run in runs] == [{"status": "done"}] * 5
 
 
 @pytest.mark.parametrize("state", ["running", "success", "failed", "scheduled"])

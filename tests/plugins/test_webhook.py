@@ -328,10 +328,10 @@ async def test_a_webhook_that_cannot_be_stored_takes_no_others_with_it() -> None
     store, bad = webhooks._core, "SM" + secrets.token_hex(16)
 
     class Picky:
-        def taken(self, things: Any) -> int:
+        def taken(self, things: Any, **options: Any) -> int:
             if any(thing.extra["sid"] == bad for thing in things):
                 raise ValueError("this one")
-            return int(store.taken(things))
+            return int(store.taken(things, **options))
 
     webhooks._core = Picky()
     pairs = [("From", "+12025550101"), ("Body", "Hi")]

@@ -35,7 +35,7 @@ def test_a_sensor_waits_for_what_another_task_sent(
         wait = TwilioOperationSensor(
             task_id="wait",
             operation_ids="{{ ti.xcom_pull('send')['operation_ids'] }}",
-            until="delivered",
+            wait_for="delivered",
             deferrable=True,
             initial_delay=0,
             poke_interval=0.2,

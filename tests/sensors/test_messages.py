@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from airflow.exceptions import AirflowProviderDeprecationWarning
 from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowRescheduleException,
@@ -16,6 +17,7 @@ from airflow.sdk.exceptions import (
 
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.emulator.server import Running
+from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.sensors.messages import TwilioMessageSensor
 from airflow_provider_twilio_comms.triggers.messages import TwilioMessagesTrigger
@@ -65,11 +67,46 @@ def test_a_bad_end_fails_at_once_or_is_a_skip(deferrable: bool) -> None:
         run(sensor(sid, deferrable=deferrable, soft_fail=True))
 
 
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_its_log_ends_with_the_result(deferrable: bool, caplog: pytest.LogCaptureFixture) -> None:
+    run(sensor(sent(), sent("+12025550101"), deferrable=deferrable))
+    with pytest.raises(AirflowFailException):
+        run(sensor(sent(), sent(UNREACHABLE), deferrable=deferrable))
+    lines = [(each.levelname, each.getMessage()) for each in caplog.records]
+    assert [line for line in lines if "asked for" in line[1]] == [
+        ("INFO", "Delivered 2 of 2 (100.0 %; asked for all)."),
+        (
+            "WARNING",
+            "Delivered 1 of 2 (50.0 %; asked for all). Failed 1: 1 x 30003 (handset unreachable or switched "
+            "off; retry).",
+        ),
+    ]
+
+
+def test_the_old_name_of_wait_for_still_counts_with_a_warning() -> None:
+    with pytest.warns(AirflowProviderDeprecationWarning, match="until of sensors is wait_for now"):
+        old = sensor(UNKNOWN, until="sent")
+    assert old.wait_for == "sent"
+    with pytest.raises(InvalidInput, match="until: is the old name of wait_for, and both are given"):
+        sensor(UNKNOWN, until="sent", wait_for="sent")
+
+
+def test_its_words_are_those_of_the_operators() -> None:
+    assert run(sensor(sent(), wait_for="queued"))["statuses"] == {"delivered": 1}
+
+
+def test_a_poking_sensor_looks_soon_at_first_and_a_rescheduled_one_at_its_interval() -> None:
+    task = sensor(UNKNOWN, poke_interval=60)
+    assert task._get_next_poke_interval(0.0, lambda: 0.0, 1) == 2.0
+    late = sensor(UNKNOWN, poke_interval=60, mode="reschedule")
+    assert late._get_next_poke_interval(0.0, lambda: 0.0, 1) == 60.0
+
+
 def test_what_is_not_at_its_end_is_deferred(twilio: Running) -> None:
     twilio.twilio.change(pace=60)
     sid = sent()
     with pytest.raises(TaskDeferred) as deferred:
-        run(sensor(sid, deferrable=True, until="sent"))
+        run(sensor(sid, deferrable=True, wait_for="sent"))
     trigger = deferred.value.trigger
     assert isinstance(trigger, TwilioMessagesTrigger)
     assert (trigger.sids, trigger.until, trigger.cancel_on_kill) == ([sid], "sent", False)
@@ -83,7 +120,7 @@ def test_a_rescheduled_sensor_notices_that_a_message_is_gone() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"sids": "x"}, {"sids": []}, {"sids": ["+12025550100"]}, {"until": "teleported"}]
+    "options", [{"sids": "x"}, {"sids": []}, {"sids": ["+12025550100"]}, {"wait_for": "teleported"}]
 )
 def test_bad_input_fails_at_once(options: dict[str, Any], twilio: Running) -> None:
     with pytest.raises(AirflowFailException) as caught:

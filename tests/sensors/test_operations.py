@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from airflow.exceptions import AirflowProviderDeprecationWarning
 from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowRescheduleException,
@@ -102,7 +103,7 @@ def test_a_time_out_is_airflows(twilio: Running) -> None:
 @pytest.mark.parametrize("mode", ["poke", "reschedule"])
 def test_delivered_waits_for_receipts(twilio: Running, mode: str) -> None:
     twilio.twilio.change(receipts_lag=30)
-    task = sensor(sent(), until="delivered", mode=mode)
+    task = sensor(sent(), wait_for="delivered", mode=mode)
     assert not task.poke({"ti": Rescheduled()}).is_done  # type: ignore[typeddict-item]
     assert sensor(*task.operation_ids).poke({"ti": Rescheduled()}).is_done  # type: ignore[typeddict-item]
     twilio.twilio.clock.advance(30)
@@ -116,6 +117,42 @@ def test_rescheduling_frees_the_worker(twilio: Running) -> None:
         run(sensor(operation, mode="reschedule"), Rescheduled())
     twilio.twilio.clock.advance(60)
     assert run(sensor(operation, mode="reschedule"), Rescheduled(60))["stats"]["delivered"] == 1
+
+
+def scheduled(twilio: Running, **ahead: float) -> str:
+    to = [{"address": GOOD, "channel": "PHONE"}]
+    when = datetime.fromtimestamp(twilio.twilio.clock.now(), timezone.utc) + timedelta(**ahead)
+    return str(TwilioHook().run(messages.send(to, "Hello", sender="+15005550006", send_at=when)).operation_id)
+
+
+@pytest.mark.parametrize("changes", [{}, {"mode": "reschedule"}, {"deferrable": True}], ids=str)
+def test_what_is_sent_after_twilio_has_forgotten_it_is_told_at_once(twilio: Running, changes: Any) -> None:
+    """Not by an operation that is gone, a week later."""
+    operation = scheduled(twilio, days=8)
+    why = (
+        rf"operation_ids: {operation} is scheduled for \S+ \S+ UTC, and Twilio forgets it and its results on"
+    )
+    with pytest.raises(AirflowFailException, match=why):
+        run(sensor(operation, timeout=20 * 86400, **changes), Rescheduled())
+    with pytest.raises(AirflowSkipException, match="soft_fail is set"):
+        run(sensor(operation, timeout=20 * 86400, soft_fail=True, **changes), Rescheduled())
+    assert twilio.twilio.ledger.messages == 1
+
+
+def test_what_is_sent_before_twilio_forgets_it_is_waited_for(twilio: Running) -> None:
+    operation = scheduled(twilio, days=6, hours=23)
+    task = sensor(operation, timeout=20 * 86400)
+    for _ in range(3):
+        assert not task.poke({"ti": Rescheduled()}).is_done  # type: ignore[typeddict-item]
+    assert twilio.twilio.journal.counts["GET /comms/v1/Messages"] == 1
+    twilio.twilio.clock.advance(6 * 86400 + 23 * 3600)
+    assert run(task)["stats"]["delivered"] == 1
+
+
+def test_a_schedule_that_cannot_be_read_ends_no_wait(twilio: Running) -> None:
+    twilio.twilio.faults.add(Fault(kind="error_before", method="GET", path=r"/Messages\b(?!/)", times=None))
+    with pytest.raises(TaskDeferred):
+        run(sensor(scheduled(twilio, days=8), deferrable=True))
 
 
 def test_an_operation_that_is_gone_is_told_in_every_mode() -> None:
@@ -182,12 +219,12 @@ ENDS: list[tuple[tuple[str, ...], dict[str, Any], str | None]] = [
     ((GOOD, UNREACHABLE), {"max_failed": 0}, "1 of 2 failed, and max_failed=0 allows 0"),
     ((GOOD, UNREACHABLE), {"max_failed": 0.5}, None),
     ((GOOD, GOOD, UNREACHABLE), {"max_failed": 0.3}, "1 of 3 failed, and max_failed=0.3 allows 0"),
-    ((GOOD, UNREACHABLE), {"until": "delivered"}, "1 of 2 were delivered, and all asks for 2"),
-    ((GOOD, GOOD), {"until": "delivered"}, None),
-    ((GOOD, UNREACHABLE), {"until": "delivered", "min_delivered": 0.5}, None),
-    ((GOOD, GOOD, UNREACHABLE), {"until": "delivered", "min_delivered": 0.7}, "asks for 3"),
-    ((GOOD, UNREACHABLE), {"until": "delivered", "min_delivered": 1}, None),
-    ((GOOD, UNREACHABLE), {"until": "delivered", "min_delivered": 2}, "min_delivered=2 asks for 2"),
+    ((GOOD, UNREACHABLE), {"wait_for": "delivered"}, "1 of 2 were delivered, and all asks for 2"),
+    ((GOOD, GOOD), {"wait_for": "delivered"}, None),
+    ((GOOD, UNREACHABLE), {"wait_for": "delivered", "min_delivered": 0.5}, None),
+    ((GOOD, GOOD, UNREACHABLE), {"wait_for": "delivered", "min_delivered": 0.7}, "asks for 3"),
+    ((GOOD, UNREACHABLE), {"wait_for": "delivered", "min_delivered": 1}, None),
+    ((GOOD, UNREACHABLE), {"wait_for": "delivered", "min_delivered": 2}, "min_delivered=2 asks for 2"),
 ]
 
 
@@ -217,7 +254,7 @@ def test_what_is_not_at_its_end_is_deferred(twilio: Running) -> None:
     twilio.twilio.change(pace=60)
     operation = sent()
     task = sensor(
-        operation, deferrable=True, until="delivered", min_delivered=0.9, timeout=100, initial_delay=7
+        operation, deferrable=True, wait_for="delivered", min_delivered=0.9, timeout=100, initial_delay=7
     )
     with pytest.raises(TaskDeferred) as deferred:
         run(task)
@@ -282,10 +319,10 @@ def test_bad_ids_fail_at_once(given: Any, deferrable: bool, twilio: Running) -> 
 @pytest.mark.parametrize(
     ("options", "field"),
     [
-        ({"until": "accepted"}, "until"),
-        ({"until": "read"}, "until"),
+        ({"wait_for": "accepted"}, "wait_for"),
+        ({"wait_for": "read"}, "wait_for"),
         ({"min_delivered": 0.5}, "min_delivered"),
-        ({"until": "delivered", "min_delivered": 1.5}, "min_delivered"),
+        ({"wait_for": "delivered", "min_delivered": 1.5}, "min_delivered"),
         ({"max_failed": -1}, "max_failed"),
         ({"max_failed": True}, "max_failed"),
     ],
@@ -294,6 +331,11 @@ def test_bad_options_break_the_dag_not_the_task(options: dict[str, Any], field: 
     with pytest.raises(InvalidInput) as caught:
         sensor(UNKNOWN, **options)
     assert caught.value.field == field
+
+
+def test_the_old_name_of_wait_for_still_counts_with_a_warning() -> None:
+    with pytest.warns(AirflowProviderDeprecationWarning, match="until of sensors is wait_for now"):
+        assert sensor(UNKNOWN, until="delivered").criteria.wait_for == "delivered"
 
 
 @pytest.mark.parametrize("deferrable", [False, True])

@@ -1,4 +1,4 @@
-"""What an alert on a real Airflow leaves: texts at Twilio, and lines in the triggerers' logs."""
+"""Traces of an alert on a real Airflow: texts at Twilio, and lines in the triggerers' logs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BEGUN = re.compile(r"trigger ID (\d+) starting")
 
 
 def texts(twilio: Emulation | None, to: str) -> list[str]:
-    """What this number got, oldest first."""
+    """Texts that this number got, oldest first."""
     assert twilio is not None
     client = Client(config(f"{twilio.url}/{{product}}"))
     try:

@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_twilio_comms.demo.rest import Airflow, RestFailed
 
 LOCKED = (500, b'{"detail": {"reason": "Database error"}}')
+BUSY = (503, b'{"detail": "Database is locked. Backfill creation is not supported on SQLite"}')
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -43,7 +44,7 @@ def airflow() -> Iterator[Airflow]:
 
 
 def test_two_writers_that_meet_in_sqlite_are_asked_again(airflow: Airflow) -> None:
-    Answers.left = [LOCKED, (401, b""), (200, b'{"state": "success"}')]
+    Answers.left = [LOCKED, (401, b""), BUSY, (200, b'{"state": "success"}')]
     assert airflow.call("PATCH", "/x") == {"state": "success"}
 
 

@@ -108,7 +108,7 @@ def test_sqlite_will_do(emulator: Running, tmp_path: Path) -> None:
         ("SELECT 'x' AS name ORDER BY 1", "'phone' is no column of the statement (it has name)"),
         ("SELECT 'x' AS phone, 1 AS a, 2 AS a ORDER BY 1", "gives 'a' twice"),
         ("SELECT 'x' AS phone ORDER BY 1", "row 1, phone: is not a phone number"),
-        ("SELECT 12025550101 AS phone ORDER BY 1", "row 1, phone: is a int, not text"),
+        ("SELECT 12025550101 AS phone ORDER BY 1", "row 1, phone: is an int, not text"),
         ("SELECT NULL AS phone ORDER BY 1", "row 1, phone: is empty"),
         (" ", "sql: is empty"),
     ],

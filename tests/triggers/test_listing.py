@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from copy import copy
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -69,6 +70,15 @@ def test_ten_thousand_of_any_age_take_a_page_for_each_thousand() -> None:
         account.pages = 0
         assert len(account.listed(known)) == 10_000
         assert account.pages <= 11
+
+
+def test_a_row_that_has_not_changed_is_kept_and_not_a_second_one_beside_it() -> None:
+    account = Account(*(float(age) for age in range(20)))
+    known = {name: copy(row) for name, row in account.by_name.items()}
+    known["op7"] = Operation("op7", "PROCESSING", created_at=known["op7"].created_at)
+    found = account.listed(known)
+    assert [name for name in known if found[name] is not known[name]] == ["op7"]
+    assert found["op7"].status == "COMPLETED"
 
 
 def test_what_lies_between_those_that_are_wanted_is_jumped_over() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from sys import intern
 from typing import Any
 
 import pytest
@@ -118,7 +119,9 @@ async def test_the_last_look_may_find_the_end(twilio: Running) -> None:
 
 
 async def test_a_deadline_long_past_still_has_one_look(twilio: Running) -> None:
-    assert (await outcome(sent(), deadline=0)).status == "done"
+    operation = sent()
+    twilio.twilio.faults.add(Fault(kind="slow", path=OPERATIONS, seconds=0.5))
+    assert (await outcome(operation, deadline=0)).status == "done"
 
 
 async def test_time_is_up_in_the_middle_of_an_outage(
@@ -268,3 +271,12 @@ async def test_progress_is_logged_once_per_change(
     told = re.findall(r"\d+ of \d+ operations processed.*failed", capsys.readouterr().out)
     assert told[0] == "0 of 1 operations processed: 0 of 1 messages delivered, 1 under way, 0 failed"
     assert 1 <= len(told) == len(set(told))
+
+
+async def test_triggers_that_wait_share_what_they_log_with(twilio: Running) -> None:
+    """Thousands wait at a time, and Airflow makes a logger for whoever asks for its own."""
+    twilio.twilio.change(pace=0.5)
+    waiting = [trigger(sent("+12025550100"), poll_interval=0.02) for _ in range(3)]
+    await asyncio.gather(*(fired(each) for each in waiting))
+    assert all(each._told and intern(f"{each._told} "[:-1]) is each._told for each in waiting)
+    assert not any("_log" in vars(each) for each in waiting)

@@ -1,13 +1,16 @@
-"""What counts as the end of a wait: the flows of polling, driven by hand."""
+"""The end of a wait: the flows of polling, driven by hand."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timezone
+from itertools import islice
 from typing import Any
 
 import pytest
 
 from airflow_provider_twilio_comms._core.waiting.base import (
+    FIRST,
     FLAKY,
     GRACE,
     HOPELESS,
@@ -16,6 +19,7 @@ from airflow_provider_twilio_comms._core.waiting.base import (
     Row,
     Waiting,
     finished,
+    pause_of,
     polled,
 )
 from airflow_provider_twilio_comms._core.waiting.operations import Outcome, Wait, observed
@@ -72,6 +76,14 @@ class World:
         return outcome
 
 
+def look_times(began: float, every: float) -> Iterator[float]:
+    """The moments of a wait's looks: soon at first, then at the interval."""
+    time = began
+    while True:
+        yield time
+        time += pause_of(every, time - began)
+
+
 def test_an_operation_that_is_not_there_is_none() -> None:
     assert World(NOT_FOUND).run(observed(ONE)) is None
     with pytest.raises(ServerFailed):
@@ -83,7 +95,7 @@ def test_what_is_settled_is_not_asked_again() -> None:
     world = World(operation(ONE), operation(TWO, "PROCESSING"), operation(TWO))
     outcome = world.finish(wait, every=5)
     assert world.asked == [ONE, TWO, TWO]
-    assert (outcome.status, sorted(outcome.operations), world.time) == ("done", [ONE, TWO], 1005.0)
+    assert (outcome.status, sorted(outcome.operations), world.time) == ("done", [ONE, TWO], 1000.0 + FIRST)
 
 
 def test_receipts_are_waited_for_where_delivery_is_asked_for() -> None:
@@ -104,9 +116,11 @@ def test_enough_ends_a_wait_for_delivery_early(enough: float | None, polls: int)
 def test_a_fresh_operation_may_be_unknown_for_a_minute() -> None:
     world = World(*[NOT_FOUND] * 5, operation())
     assert world.finish(Wait([ONE], deadline=2000, since=1000), every=10).status == "done"
-    gone = World(*[NOT_FOUND] * 9)
+    gone = World(*[NOT_FOUND] * 99)
     outcome = gone.finish(Wait([ONE, TWO], deadline=2000, since=1000), every=30)
-    assert (outcome.status, outcome.missing, gone.time) == ("gone", (ONE, TWO), 1060.0)
+    looks = look_times(1000, every=30)
+    assert (outcome.status, outcome.missing) == ("gone", (ONE, TWO))
+    assert gone.time == next(time for time in looks if time >= 1060), "the first look after the minute"
 
 
 def test_a_404_alone_is_never_believed() -> None:
@@ -130,7 +144,7 @@ def test_a_404_after_seven_days_is_the_end_sooner() -> None:
     week = 7 * 24 * 3600.0
     world = World(operation(status="PROCESSING", made=1000), *[NOT_FOUND] * 30, time=1000 + week)
     assert world.finish(Wait([ONE], deadline=2e9), every=5).status == "gone"
-    assert world.time == 1000 + week + 5 * LEAST
+    assert world.time == 1000 + week + FIRST * LEAST
 
 
 def test_what_expired_is_judged_by_its_last_counts_and_the_others_are_waited_for() -> None:
@@ -151,7 +165,7 @@ def test_a_404_on_what_has_settled_does_not_matter() -> None:
 
 
 def test_the_deadline_is_kept_with_a_last_look() -> None:
-    world = World(*[operation(status="PROCESSING", total=1)] * 3)
+    world = World(*[operation(status="PROCESSING", total=1)] * 6)
     outcome = world.finish(Wait([ONE], deadline=1012), every=10)
     assert (outcome.status, world.time, outcome.operations[ONE].stats.total) == ("timeout", 1012.0, 1)
 
@@ -176,9 +190,10 @@ def test_beyond_its_budget_in_seconds_the_error_ends_the_wait(
     error: Exception, seconds: float, every: float
 ) -> None:
     world = World(operation(status="PROCESSING"), *[error] * 999)
-    outcome = world.finish(Wait([ONE], deadline=90000), every)
-    first = 1000 + every
-    assert (outcome.status, world.time) == ("error", first + max(seconds, (LEAST - 1) * every))
+    outcome = world.finish(Wait([ONE], deadline=90000, since=1000), every)
+    first, *others = islice(look_times(1000, every), 1, 999)
+    end = next(time for time in others[LEAST - 2 :] if time >= first + seconds)
+    assert (outcome.status, world.time) == ("error", end)
     assert outcome.error == error.to_dict()  # type: ignore[attr-defined]
     assert list(outcome.operations) == [ONE]
 

@@ -10,6 +10,7 @@ from airflow_provider_twilio_comms._core.alerts.segments import cut, fits, plain
 from airflow_provider_twilio_comms.exceptions import scrub
 
 ROOM = 40  # characters of an error that say more than a longer link does
+NAMED = 3  # failed tasks that an alert about a run names
 _WORDS = {
     "up_for_retry": "failed, to be tried again",
     "deadline": "missed its deadline",
@@ -35,6 +36,7 @@ def clean_error(text: str) -> str:
 class Alert:
     """An alert, as templates know it under the name ``alert``.
 
+    ``failed_tasks`` are those of the run that the alert is about, and ``error`` is the first that they left;
     ``state`` is Airflow's word (``failed``, ``up_for_retry``, ``success`` ...), or ``deadline``; ``tries`` is
     how many there are at most; ``links`` are addresses to look at, the most telling first; ``held_back`` is
     how many alerts the storm control has kept back since the last message; ``instance`` is what ``[api]
@@ -50,6 +52,7 @@ class Alert:
     try_number: int | None = None
     tries: int | None = None
     error: str = ""
+    failed_tasks: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
     severity: str | None = None
     instance: str = ""
@@ -94,9 +97,16 @@ class Alert:
         return (f"{self.severity.upper()}: " if self.severity else "") + ", ".join(parts)
 
     @property
+    def detail(self) -> str:
+        """The tasks of a run that failed, a few of them by name, and the first error; of a task its error."""
+        shown, more = ", ".join(self.failed_tasks[:NAMED]), len(self.failed_tasks) - NAMED
+        names = f"{shown} and {more:,} more" if more > 0 else shown
+        return ": ".join(part for part in (names, self.error) if part)
+
+    @property
     def text(self) -> str:
         """A text of one segment: the headline, the error, and the most telling link that leaves it room."""
-        head, error = plain(self.headline), plain("" if self.recovered else self.error)
+        head, error = plain(self.headline), plain("" if self.recovered else self.detail)
         body = f"{head}\n{error}" if error else head
         needed = len(head) + 1 + min(len(error), ROOM)
         for link in self.links:

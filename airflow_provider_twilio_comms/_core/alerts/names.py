@@ -128,12 +128,12 @@ class NameStore:
     def name(self) -> str:
         return self.board.name
 
-    def enter(self, gates: Sequence[Gate], holding: Callable[[], int]) -> Flow[Permit | None]:
+    def enter(self, gates: Sequence[Gate], holding: Callable[[Gate], int]) -> Flow[Permit | None]:
         looks: dict[str, _Seen] = {}
         for gate in gates:
             seen = looks[gate.scope] = yield from self._look(gate)
             if seen.shut(gate):
-                yield from self._hold(gate, holding(), seen.newest)
+                yield from self._hold(gate, holding(gate), seen.newest)
                 return None
         if not self.board.writable:
             log.warning("%s can only be read here: this alert will not hold others back", self.name)
@@ -151,7 +151,7 @@ class NameStore:
                 shut = refusing
                 break
             log.warning("%s took too long to let this alert through, so it tries again", self.name)
-        yield from self._hold(shut, holding(), looks[shut.scope].newest)
+        yield from self._hold(shut, holding(shut), looks[shut.scope].newest)
         return None
 
     def enter_recovery(self, gate: Gate) -> Flow[Permit | None]:

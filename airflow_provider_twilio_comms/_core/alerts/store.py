@@ -85,10 +85,10 @@ class AlertStore(Protocol):
     @property
     def name(self) -> str: ...
 
-    def enter(self, gates: Sequence[Gate], holding: Callable[[], int]) -> Flow[Permit | None]:
+    def enter(self, gates: Sequence[Gate], holding: Callable[[Gate], int]) -> Flow[Permit | None]:
         """Get the right to send through all gates, or None: one is shut, or others are about to shut it.
 
-        Then as many alerts as ``holding`` says are counted as held back there.
+        Then as many alerts as ``holding`` says of that gate are counted as held back there.
         """
 
     def enter_recovery(self, gate: Gate) -> Flow[Permit | None]:
@@ -105,11 +105,6 @@ class AlertStore(Protocol):
 
     def release(self, permit: Permit) -> Flow[None]:
         """Give a permit back: nothing was sent, and the next alert may be."""
-
-
-def count_one() -> int:
-    """Count the alert that asks, and no other."""
-    return 1
 
 
 def new_id(moment: float) -> str:

@@ -103,7 +103,7 @@ class _Rows:
         return gate.span > 0 and len(sent) + len(self.claimed()) >= gate.limit
 
     def untold(self) -> Mapping[int, int]:
-        """How many were held back, by row, but those that a message under way tells of."""
+        """Count those held back, by row, but not those that a message under way tells of."""
         since = max((row.number for row in self.claimed()), default=0)
         return {row.number: row.held for row in self.rows if row.held > row.told and row.number >= since}
 
@@ -129,7 +129,7 @@ class TableStore:
     def name(self) -> str:
         return self.database.name
 
-    def enter(self, gates: Sequence[Gate], holding: Callable[[], int]) -> Flow[Permit | None]:
+    def enter(self, gates: Sequence[Gate], holding: Callable[[Gate], int]) -> Flow[Permit | None]:
         moment = yield from now()
         permit = Permit(new_id(moment), gates=gates)
         return (yield from aside(lambda: self._enter(permit, moment, holding)))
@@ -186,7 +186,7 @@ class TableStore:
         if permit.claims:
             yield from aside(do)
 
-    def _enter(self, permit: Permit, moment: float, holding: Callable[[], int]) -> Permit | None:
+    def _enter(self, permit: Permit, moment: float, holding: Callable[[Gate], int]) -> Permit | None:
         with self.database.session() as session:
             found = self._look(session, {gate.scope for gate in permit.gates}, moment)
             shut = next((gate for gate in permit.gates if found[gate.scope].shut(gate)), None)
@@ -199,7 +199,7 @@ class TableStore:
                 return permit
             try:
                 self._free(session, permit)
-                self._hold(session, shut, holding(), found[shut.scope].last, moment)
+                self._hold(session, shut, holding(shut), found[shut.scope].last, moment)
             except StoreFailed as error:  # that it is held back does not hang on it
                 self._uncounted(error)
             return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import chain, islice
 from typing import Any, Protocol, TypeVar
 
@@ -32,7 +32,7 @@ class _Chunk(Protocol):
     def count(self) -> int: ...
 
     @property
-    def zones(self) -> tuple[str, ...]: ...
+    def section(self) -> Hashable: ...
 
 
 C = TypeVar("C", bound=_Chunk)
@@ -69,10 +69,10 @@ class EqualRows:
         self.differing = 0  # rows with the number of an earlier one and other values
         self._parts = [array("q") for _ in range(PARTS)]
         self._add = [part.append for part in self._parts]
-        self._rows: dict[tuple[str, ...], list[Sequence[int]]] = {}
+        self._rows: dict[Hashable, list[Sequence[int]]] = {}
 
-    def add(self, zones: tuple[str, ...], recipients: Sequence[Any], rows: Sequence[int]) -> None:
-        """Add recipients in the order in which they go to the chunks of these zones."""
+    def add(self, section: Hashable, recipients: Sequence[Any], rows: Sequence[int]) -> None:
+        """Add recipients in the order in which they go to the chunks of this section."""
         if set(map(type, recipients)) == {Address}:
             numbers = [recipient.address for recipient in recipients]
         else:
@@ -80,7 +80,7 @@ class EqualRows:
         add = self._add
         for key in map(hash, numbers):
             add[key & (PARTS - 1)](key)
-        self._rows.setdefault(zones, []).append(rows if isinstance(rows, range) else array("Q", rows))
+        self._rows.setdefault(section, []).append(rows if isinstance(rows, range) else array("Q", rows))
 
     def count(self) -> int:
         """Count the different numbers so far."""
@@ -93,11 +93,11 @@ class EqualRows:
         twice = self._twice()
         if not twice:
             return chunks
-        rows = {zones: chain.from_iterable(listed) for zones, listed in self._rows.items()}
+        rows = {section: chain.from_iterable(listed) for section, listed in self._rows.items()}
         seen = NumberSet()
         found: list[C] = []
         for chunk in chunks:
-            own_rows = list(islice(rows[chunk.zones], chunk.count))
+            own_rows = list(islice(rows[chunk.section], chunk.count))
             body = b"[" + spool.read(chunk) + b"]"
             people = msgspec.json.decode(body, type=list[_Encoded])
             raw = msgspec.json.decode(body, type=list[msgspec.Raw])

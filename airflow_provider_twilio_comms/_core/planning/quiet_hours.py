@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta, timezone
-from functools import lru_cache
-from typing import NamedTuple
-from zoneinfo import ZoneInfo
+from functools import cached_property
+from typing import NamedTuple, Protocol
 
+from airflow_provider_twilio_comms._core.campaigns.local_time import (
+    Holidays,
+    IfPassed,
+    LocalTime,
+    OpenHours,
+    Window,
+    is_later_day,
+    zone_of,
+)
+from airflow_provider_twilio_comms._core.campaigns.sections import Placed, Section
 from airflow_provider_twilio_comms.exceptions import InvalidInput
+
+
+class Timed(Placed, Protocol):
+    """A part of a send, ``after`` so many seconds of open hours since its beginning."""
+
+    @property
+    def after(self) -> float: ...
 
 
 class QuietHours(NamedTuple):
@@ -31,7 +47,7 @@ class QuietHours(NamedTuple):
         try:
             start, end = (time.fromisoformat(part) for part in re.split(r"[-\u2013]", clock))
             if zone:
-                _zone(zone)
+                zone_of(zone)
         except (ValueError, TypeError, KeyError, OSError):
             start = end = time()
         if start == end or start.tzinfo or end.tzinfo:
@@ -44,67 +60,70 @@ class QuietHours(NamedTuple):
 
         Raises :class:`InvalidInput` where it is always quiet in one of them.
         """
-        zones = (self.zone,) if self.zone else zones
-        latest = moment + timedelta(days=3)
-        found = moment
-        while found <= latest:
-            ends = [self._end(found, zone) for zone in zones]
-            later = max((end for end in ends if end), default=None)
-            if later is None:
-                return found
-            found = later
-        raise InvalidInput.at(
-            "quiet_hours",
-            f"some numbers can be in {', '.join(zones)}, and it is always quiet in one of these",
-            "Shorten the quiet hours, or suppress numbers without a place",
-        )
-
-    def _end(self, moment: datetime, zone: str) -> datetime | None:
-        """The end of the quiet hours, if it is quiet at this moment."""
-        local = moment.astimezone(_zone(zone))
-        clock, day = local.time(), local.date()
-        if self.start < self.end:
-            if not self.start <= clock < self.end:
-                return None
-        elif self.end <= clock < self.start:
-            return None
-        elif clock >= self.start:
-            day += timedelta(days=1)
-        end = datetime.combine(day, self.end, _zone(zone))
-        if end.astimezone(timezone.utc) <= moment:  # the clocks went back, and show this hour again
-            end = end.replace(fold=1)
-        return end.astimezone(timezone.utc)
+        return OpenHours(quiet=self).next_open(moment, Section(tuple(zones)))
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The times at which a send goes out: at once, at ``send_at``, or at the end of each part's quiet hours.
+    """The times at which a send goes out, part by part.
 
-    ``ahead`` is how long before a message Twilio has to know of it: whoever would be woken for less gets the
-    message after that.
+    The send begins at ``send_at``, or where that is None at ``start`` (seconds since 1970): when the first
+    try began, so that every try computes the same. A part goes out at the ``local`` time of its recipients,
+    and the length of its rung later, in the hours that are open to them; ``if_passed`` says what to do where
+    that is over for the day. ``ahead`` is how long before a message Twilio has to know of it: what is nearer
+    goes out after that.
     """
 
     send_at: datetime | None = None
     quiet_hours: QuietHours | None = None
     ahead: timedelta = timedelta()
+    start: float | None = None
+    local: LocalTime | None = None
+    windows: tuple[Window, ...] = ()
+    holidays: Holidays | None = None
+    if_passed: IfPassed = "tomorrow"
 
-    def check(self, zones: Iterable[tuple[str, ...]], now: float) -> datetime | None:
+    @cached_property
+    def hours(self) -> OpenHours:
+        """The hours in which it may go out."""
+        return OpenHours(self.windows, self.quiet_hours, self.holidays)
+
+    @property
+    def by_zone(self) -> bool:
+        """Tell whether recipients in different time zones get it at different times."""
+        return self.local is not None or self.hours.by_zone
+
+    def check(self, parts: Iterable[Timed], now: float) -> datetime | None:
         """The time at which the last part goes out; None is at once.
 
-        Raises :class:`InvalidInput` where it is always quiet for somebody, before anything is sent.
+        Raises :class:`InvalidInput` where it is always closed for somebody, before anything is sent.
         """
-        return max(filter(None, (self.at(each, now) for each in set(zones))), default=None)
+        each = {(part.zones, part.country, part.after): part for part in parts}
+        return max(filter(None, (self.at(part, now) for part in each.values())), default=None)
 
-    def at(self, zones: tuple[str, ...], now: float) -> datetime | None:
-        """The time at which a part goes out to recipients in these time zones; None is at once."""
-        if self.quiet_hours is None:
+    def at(self, part: Timed, now: float) -> datetime | None:
+        """The time at which a part goes out; None is at once, since its time has come or is over."""
+        if self.start is None and not (self.hours or self.local or part.after):
             return self.send_at
         present = datetime.fromtimestamp(now, timezone.utc)
-        moment = self.send_at or present
-        later = self.quiet_hours.over(moment, zones)
-        return max(later, present + self.ahead) if later > moment else self.send_at
+        due = self.hours.after(self.base(part, now), timedelta(seconds=part.after), part)
+        for _ in range(2):
+            due = max(due, present + self.ahead) if due > present else present
+            due = self.hours.next_open(due, part)
+        return None if due <= present else due
 
+    def base(self, where: Placed, now: float) -> datetime:
+        """The time of the first part to such recipients, whatever hours are open then."""
+        start = now if self.start is None else self.start
+        moment = self.send_at or datetime.fromtimestamp(start, timezone.utc)
+        if self.local is None:
+            return moment
+        return self.local.moment(moment, where, self.hours, self.if_passed)
 
-@lru_cache(maxsize=500)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
+    def passed(self, where: Placed, now: float) -> bool:
+        """Tell whether it is too late for such recipients, where the author wants them left out then."""
+        if self.if_passed != "skip":
+            return False
+        begin = replace(self, local=None).base(where, now)
+        moment = self.hours.next_open(self.base(where, now), where)
+        return is_later_day(moment, begin, self.local.day if self.local else None, where.zones)

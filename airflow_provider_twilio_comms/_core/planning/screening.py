@@ -8,11 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from airflow_provider_twilio_comms._core.campaigns.sections import Section
+from airflow_provider_twilio_comms._core.campaigns.variants import Assignment
 from airflow_provider_twilio_comms._core.planning.duplicates import EqualRows
 from airflow_provider_twilio_comms._core.planning.limits import Limits, OnDuplicate
 from airflow_provider_twilio_comms._core.planning.texts import Text
 from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet, key_of, keys_of, numbers_of
-from airflow_provider_twilio_comms._core.recipients.phone_numbers import UNKNOWN, Countries, zones_of
+from airflow_provider_twilio_comms._core.recipients.phone_numbers import (
+    UNKNOWN,
+    Countries,
+    zone_kind_of,
+    zones_of,
+)
 from airflow_provider_twilio_comms._core.recipients.reader import (
     Address,
     Members,
@@ -21,6 +28,7 @@ from airflow_provider_twilio_comms._core.recipients.reader import (
     Reject,
 )
 from airflow_provider_twilio_comms.api.sms_encoding import segments
+from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 # https://help.twilio.com/articles/223179808: Twilio's numbers send MMS to these.
 MMS = ("US", "CA")
@@ -34,6 +42,7 @@ class Counts:
     """Recipients and segments of each country, and the kinds of texts."""
 
     text: Text
+    text_of: Callable[[Any], Text] | None = None  # of a recipient, where not everybody gets the same
     countries: Countries = field(default_factory=Countries)
     recipients: Counter[str] = field(default_factory=Counter)
     segments: Counter[str] = field(default_factory=Counter)
@@ -49,6 +58,8 @@ class Counts:
         if self.text.constant and render:
             constant = segments(render({}))
         for recipient in recipients:
+            if self.text_of and render is not None:
+                render = self.text_of(recipient).render or render
             where = country(numbers_of(recipient)[0])
             self.recipients[where] += 1
             if render is None:
@@ -70,7 +81,8 @@ class Counts:
         where = self.countries.of(numbers_of(recipient)[0])
         self.recipients[where] -= 1
         if self.text.render is not None:
-            count, wide = segments(self.text.render(recipient.variables or {}))
+            text = self.text_of(recipient) if self.text_of else self.text
+            count, wide = segments((text.render or self.text.render)(recipient.variables or {}))
             self.segments[where] -= count
             self.ucs2 -= wide
 
@@ -109,8 +121,11 @@ class Counts:
 class Screening:
     """The rules by which recipients are left out, counted and grouped.
 
-    ``suppressed`` are numbers not to text; ``allows`` says whom to text at all; ``counts`` is what to count;
-    ``by_zone`` whether recipients in different time zones go in different requests.
+    ``suppressed`` are numbers not to text; ``allows`` says whom to text at all; ``counts`` is what to count.
+    ``by_zone`` names the arguments for which recipients in different time zones go in different requests,
+    ``by_country`` says that those of different countries do, and ``zone_column`` is the variable that names a
+    recipient's zone. ``assignment`` gives each a variant or holds them out; ``passed`` says whether it is too
+    late to send to a section.
     """
 
     duplicates: OnDuplicate = "keep"
@@ -118,11 +133,18 @@ class Screening:
     allows: Callable[[str], Any] | None = None
     limits: Limits = field(default_factory=Limits)
     counts: Counts | None = None
-    by_zone: bool = False
+    by_zone: Sequence[str] = ()
+    by_country: bool = False
+    zone_column: str | None = None
+    assignment: Assignment | None = None
+    passed: Callable[[Section], bool] | None = None
     unseen: int = 0  # recipients whose numbers Twilio holds, so that no guard can look at them
     _seen: NumberSet = field(default_factory=NumberSet)
     _equal: EqualRows | None = None
     _checked: int = 0
+    _held_out: NumberSet = field(default_factory=NumberSet)
+    _late: dict[Section, bool] = field(default_factory=dict)
+    _countries: Countries = field(default_factory=Countries)
 
     def __post_init__(self) -> None:
         if self.duplicates == "equal":
@@ -146,16 +168,24 @@ class Screening:
             keys = keys_of([recipients[place] for place in left] if left is not None else recipients)
             again = self._seen.add(keys)
             out.update((left[place] if left else place, _TWICE) for place in again)
+        if self.assignment and any(isinstance(recipient, Members) for recipient in recipients):
+            raise InvalidInput.at(
+                "recipients",
+                "are groups, whose people Twilio looks up: nobody can assign them variants or hold them out",
+                "Send to people, or leave out variants and holdout",
+            )
+        if self.zone_column or self.passed or self.assignment:
+            self._leave_out(recipients, out)
         return _without(read, out) if out else read
 
     def groups(
         self, recipients: Sequence[Any], rows: Sequence[int]
-    ) -> Iterator[tuple[tuple[str, ...], Sequence[Any], Sequence[int]]]:
-        """Those who may go in one request, with the zones that they can be in."""
-        for zones, grouped, places in self._groups(recipients, rows):
+    ) -> Iterator[tuple[Section, Sequence[Any], Sequence[int]]]:
+        """Those who may go in one request, with the section of the list that they are."""
+        for section, grouped, places in self._groups(recipients, rows):
             if self._equal:
-                self._equal.add(zones, grouped, places)
-            yield zones, grouped, places
+                self._equal.add(section, grouped, places)
+            yield section, grouped, places
 
     def check_count(self, count: int) -> None:
         """Refuse more recipients than the limit, before all are read. Of equal rows, one counts."""
@@ -185,22 +215,50 @@ class Screening:
 
     def _groups(
         self, recipients: Sequence[Any], rows: Sequence[int]
-    ) -> Iterator[tuple[tuple[str, ...], Sequence[Any], Sequence[int]]]:
-        if not self.by_zone:
-            yield (), recipients, rows
+    ) -> Iterator[tuple[Section, Sequence[Any], Sequence[int]]]:
+        if not (self.by_zone or self.assignment):
+            yield Section(), recipients, rows
             return
-        found: dict[tuple[str, ...], list[int]] = {}
+        found: dict[Section, list[int]] = {}
         for place, recipient in enumerate(recipients):
-            numbers = numbers_of(recipient)
-            zones = zones_of(numbers[0])
-            if len(numbers) > 1:
-                zones = tuple(sorted({zone for number in numbers for zone in zones_of(number)}))
-            found.setdefault(zones, []).append(place)
+            found.setdefault(self._section(recipient), []).append(place)
         if len(found) == 1:
             yield next(iter(found)), recipients, rows
             return
-        for zones, places in found.items():
-            yield zones, [recipients[place] for place in places], [rows[place] for place in places]
+        for section, places in found.items():
+            yield section, [recipients[place] for place in places], [rows[place] for place in places]
+
+    def _section(self, recipient: Any) -> Section:
+        numbers = numbers_of(recipient)
+        variant = self.assignment.variant(numbers[0]) if self.assignment else ""
+        if not self.by_zone:
+            return Section((), "", variant)
+        named = (recipient.variables or {}).get(self.zone_column) if self.zone_column else None
+        zones = (zone_kind_of(named),) if named else zones_of(numbers[0])
+        if len(numbers) > 1 and not named:
+            zones = tuple(sorted({zone for number in numbers for zone in zones_of(number)}))
+        return Section(zones, self._countries.of(numbers[0]) if self.by_country else "", variant)
+
+    def _leave_out(self, recipients: Sequence[Any], out: dict[int, tuple[str, str]]) -> None:
+        """Add those with a zone that is none, those for whom it is too late, and those who are held out."""
+        for place, recipient in enumerate(recipients):
+            if place in out:
+                continue
+            try:
+                section = self._section(recipient)
+            except (ValueError, KeyError, OSError):
+                out[place] = ("invalid", f"has a {self.zone_column} that is no time zone, like Europe/Lisbon")
+                continue
+            if self.passed and self._is_late(section):
+                out[place] = ("passed", "got too late for this day")
+            elif self.assignment and self.assignment.holds_out(numbers_of(recipient)[0]):
+                again = self._held_out.add([key_of(numbers_of(recipient)[0])])
+                out[place] = _TWICE if again and self.duplicates != "keep" else _HELD_OUT
+
+    def _is_late(self, section: Section) -> bool:
+        if section not in self._late:
+            self._late[section] = self.passed is not None and self.passed(section)
+        return self._late[section]
 
     def _suppressed(self, recipients: Sequence[Any]) -> list[int]:
         assert self.suppressed is not None
@@ -213,6 +271,7 @@ class Screening:
 
 
 _TWICE = ("duplicate", "was given more than once")
+_HELD_OUT = ("holdout", "is held out of the campaign")
 
 
 def _without(read: Read, out: dict[int, tuple[str, str]]) -> Read:

@@ -7,7 +7,6 @@ What is read back is held against the fingerprints. These files hold numbers and
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from collections import Counter
@@ -17,7 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from airflow_provider_twilio_comms._core.planning.plan import Chunk, Plan
+from airflow_provider_twilio_comms._core.planning.plan import Chunk, Plan, fingerprint_of
 from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet, key_of
 from airflow_provider_twilio_comms._core.sending.ledger import Ledger
 from airflow_provider_twilio_comms.exceptions import InvalidInput
@@ -130,9 +129,7 @@ def load(folder: Folder, ledger: Ledger) -> Plan | None:
         if last[0] != number:
             last = number, _file(folder, number).read_bytes().split(b"\n")
         data = last[1][line][1:-1] if line < len(last[1]) else b""
-        digest = hashlib.sha256(data)
-        digest.update(b",")
-        if digest.hexdigest()[:16] != chunk.fingerprint:
+        if fingerprint_of(data + b",", chunk.variant) != chunk.fingerprint:
             raise _broken(f"chunk {chunk.number + 1}", "is not what was written")
         return data
 

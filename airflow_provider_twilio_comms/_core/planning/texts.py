@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from airflow_provider_twilio_comms.api import content
 from airflow_provider_twilio_comms.api.flows import Flow, made
@@ -43,11 +43,23 @@ def _parsed(text: str) -> Any:
     try:
         return Environment().from_string(text)
     except LiquidError as error:
-        raise InvalidInput.at(
-            "content",
-            f"the text is no Liquid ({str(error).splitlines()[0]})",
-            "Write {% raw %} around braces",
-        ) from None
+        problem = f"the text is no Liquid ({str(error).splitlines()[0]})"
+        raise InvalidInput.at("content", problem, _fix_liquid(text)) from None
+
+
+_filter_of_jinja = re.compile(r"\|\s*\w+\s*\(")
+
+
+def _fix_liquid(text: str) -> str:
+    if _filter_of_jinja.search(text):
+        return (
+            "Liquid writes a filter's argument after a colon: {{ name | default: 'there' }}; what Airflow is "
+            "to render with Jinja takes render_content=True"
+        )
+    return (
+        "Close every {{ with }}, every {% with %}, and {% if %} with {% endif %}; {% raw %} and {% endraw %} "
+        "go around braces that are no Liquid"
+    )
 
 
 class _Needs:
@@ -183,6 +195,18 @@ class Text(NamedTuple):
     costly: bool = False
 
 
+def mixed(texts: Iterable[Text]) -> Text:
+    """The text of a message of which some get one and some another: what can be said of all of them."""
+    each = list(texts)
+    known = all(text.render is not None for text in each)
+    return Text(
+        each[0].render if known else None,
+        media=any(text.media for text in each),
+        priced=all(text.priced for text in each),
+        costly=any(text.costly for text in each),
+    )
+
+
 class Template(NamedTuple):
     """A content template at Twilio: its text, if it has one, and the defaults of its variables."""
 
@@ -192,6 +216,31 @@ class Template(NamedTuple):
     @property
     def variables(self) -> frozenset[str]:
         return frozenset(_positional.findall(self.body or ""))
+
+
+R = TypeVar("R", bound="Unaddressed")
+
+
+class Unaddressed(Protocol):
+    """A message to everyone, as far as it is looked at before anybody is known."""
+
+    @property
+    def envelope(self) -> int:
+        """Bytes of a request without its recipients."""
+
+    @property
+    def template_sid(self) -> str | None:
+        """The content template at Twilio that says it, if one does."""
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """The variables without a default."""
+
+    def with_template(self: R, template: Template) -> R:
+        """The same, with what the content template says."""
+
+    def text(self) -> Text:
+        """The text of each recipient."""
 
 
 def filled(body: str, values: Mapping[str, str]) -> str:

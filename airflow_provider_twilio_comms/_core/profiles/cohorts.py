@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from airflow_provider_twilio_comms.api.audiences import cohort_snapshots, cohorts
 from airflow_provider_twilio_comms.api.audiences.cohort_snapshots import CohortSnapshot
 from airflow_provider_twilio_comms.api.audiences.criteria import check, references
@@ -147,6 +149,13 @@ def check_size(count: int | None, least: int | None, most: int | None) -> None:
         raise InvalidInput.at("min_profiles", f"the snapshot has {count:,} profiles, below {least:,}", fix)
     if most is not None and count is not None and count > most:
         raise InvalidInput.at("max_profiles", f"the snapshot has {count:,} profiles, above {most:,}", fix)
+
+
+class Member(msgspec.Struct):
+    """A profile in a snapshot."""
+
+    profile_id: str
+    cohort_snapshot_id: str
 
 
 def read_members(snapshot_id: str, take: Callable[[list[str]], None], at_once: int = 4) -> Flow[int]:

@@ -46,13 +46,19 @@ class _Lengths(dict[str, frozenset[int]]):
 _lengths = _Lengths()
 
 
+def kind_of(value: object) -> str:
+    """Name the type of a value with its article: ``an int``."""
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
 def normalised(text: object, region: str | None = None) -> tuple[str, str]:
     """Read a phone number: ``(number, "")`` in E.164, or ``("", problem)``, which never shows the number.
 
     ``region`` (``US``, ``PT``) is where numbers without a country code are.
     """
     if not isinstance(text, str):
-        return "", "is empty" if text is None else f"is a {type(text).__name__}, not text"
+        return "", "is empty" if text is None else f"is {kind_of(text)}, not text"
     text = text.strip()
     if _one(text) and all_e164([text]):
         return text, ""
@@ -70,7 +76,7 @@ def _read(text: str, region: str | None) -> tuple[str, str]:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
         if error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE and region is None:
-            return "", "has no country code"
+            return "", "has no country code (write + and the code first, or set default_region)"
         return "", "is not a phone number"
     reason = phonenumbers.is_possible_number_with_reason(number)
     if reason == phonenumbers.ValidationResult.TOO_SHORT:
@@ -131,9 +137,25 @@ def _zones(start: str) -> tuple[str, ...]:
     return (NOWHERE,)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=1_000)
+def zone_kind_of(zone: str) -> str:
+    """The kind of a time zone by its name; raises ``ValueError``, ``KeyError`` or ``OSError`` for none."""
+    name = zone.strip()
+    return _kinds().get(name) or _named().get(_clock(ZoneInfo(name)), name)
+
+
 def _kinds() -> dict[str, str]:
     """Each zone's kind, named after the zone with the most numbers: the same for every try."""
+    return _all_kinds()[0]
+
+
+def _named() -> dict[Any, str]:
+    """The kinds by their clocks."""
+    return _all_kinds()[1]
+
+
+@lru_cache(maxsize=1)
+def _all_kinds() -> tuple[dict[str, str], dict[Any, str]]:
     uses = Counter(name for found in _data().values() for name in found)
     named: dict[Any, str] = {}
     kinds: dict[str, str] = {}
@@ -143,7 +165,7 @@ def _kinds() -> dict[str, str]:
         except (KeyError, ValueError, OSError):
             continue
         kinds[name] = named.setdefault(_clock(zone), name)
-    return kinds
+    return kinds, named
 
 
 def _clock(zone: ZoneInfo) -> tuple[tuple[datetime, timedelta | None], ...]:

@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from airflow_provider_twilio_comms._core.recipients.phone_numbers import all_e164, normalised
+from airflow_provider_twilio_comms._core.recipients.sources import shown_columns
 from airflow_provider_twilio_comms.api.audiences._assumed import COHORT_RECIPIENT, SNAPSHOT_RECIPIENT
 from airflow_provider_twilio_comms.exceptions import scrub
 
@@ -251,6 +252,9 @@ class Reader:
 
     def _one(self, given: Any, row: int) -> msgspec.Struct | Reject:
         name, problem = "", ""
+        if self.column and isinstance(given, Mapping) and _is_flat(given) and self.column not in given:
+            problem = f"there is no such column (there are {shown_columns([*map(str, given)])})"
+            return Reject(row, self.column, problem, given)
         try:
             recipient, name = self._shaped(given)
             if isinstance(recipient, Address):

@@ -19,6 +19,7 @@ from typing import IO, Any, Protocol, cast
 
 import msgspec
 
+from airflow_provider_twilio_comms._core.recipients.phone_numbers import kind_of
 from airflow_provider_twilio_comms.exceptions import InvalidInput, scrub
 
 FILE_KINDS = (".csv", ".jsonl", ".ndjson", ".parquet")
@@ -38,10 +39,13 @@ def rows_of(recipients: Any, column: str | None = None) -> Iterator[Any]:
     if hasattr(recipients, "open"):
         yield from _file_rows(recipients, column)
         return
+    if recipients is None:
+        fix = "If another task gives them, let it return a list; an empty one goes with on_empty='skip'"
+        raise InvalidInput.at("recipients", "are None", fix)
     if isinstance(recipients, (str, bytes, Mapping)) or not isinstance(recipients, Iterable):
         raise InvalidInput.at(
             "recipients",
-            f"is a {type(recipients).__name__}",
+            f"is {kind_of(recipients)}",
             "Give a list of numbers or mappings, or the path of a CSV, JSON lines or Parquet file",
         )
     yield from recipients
@@ -85,7 +89,7 @@ def _opened(file: File) -> Iterator[IO[bytes]]:
             error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "cut short"
         )
         raise InvalidInput.at(
-            "recipients", f"the file cannot be read ({reason})", "Check its path and its permissions"
+            "recipients", f"{file} cannot be read ({reason})", "Check its path and its permissions"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What Twilio keeps by date, to be copied an interval at a time: the message log, and usage records."""
+"""Message log and usage records, which Twilio keeps by date, to be copied an interval at a time."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Interval:
 
     @property
     def whole_days(self) -> bool:
-        """Whether it begins and ends at midnight, UTC."""
+        """Tell if it begins and ends at midnight, UTC."""
         return self.start.time() == self.end.time() == time()
 
     def holds(self, moment: datetime | None) -> bool:
@@ -194,7 +194,7 @@ def _logged(message: messages.Message, redaction: Redaction) -> LoggedMessage:
 
 
 def usage_records(category: str | None, include_subaccounts: bool | None) -> Source[usage.UsageRecord]:
-    """What was used on each day, by category."""
+    """Usage of each day, by category."""
 
     def call(interval: Interval) -> Call[Page[usage.UsageRecord]]:
         first, last = interval.days

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from airflow_provider_twilio_comms._core.campaigns.variants import TAG, Assignment
 from airflow_provider_twilio_comms._core.privacy import Redaction
+from airflow_provider_twilio_comms._core.reporting.told_codes import Told
 from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.api._times import when
 from airflow_provider_twilio_comms.api.classic import messages as classic
@@ -29,7 +31,7 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     ``verdict`` says what to do about a failure (``retry``, ``recipient``, ``opt-out``, ``configuration``,
     ``unknown``). Times are in UTC. ``segments``, ``price`` (negative, or None until it is billed)
     and ``price_unit`` are known of the classic API's messages. ``profile_id`` and ``memory_store_id`` are
-    those of a stored person.
+    those of a stored person. ``variant`` is that of a campaign that has several.
     """
 
     operation_id: str
@@ -52,9 +54,12 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     price_unit: str | None = None
     profile_id: str | None = None
     memory_store_id: str | None = None
+    variant: str | None = None
 
 
-def classic_receipt_of(key: str, message: classic.Message, redaction: Redaction) -> Receipt:
+def classic_receipt_of(
+    key: str, message: classic.Message, redaction: Redaction, assignment: Assignment | None = None
+) -> Receipt:
     """Make a receipt of a row of the classic API's list, which tells all there is to know."""
     status, code = (message.status or "unknown").upper(), message.error_code
     verdict = reason = None
@@ -81,37 +86,82 @@ def classic_receipt_of(key: str, message: classic.Message, redaction: Redaction)
         segments=message.num_segments,
         price=message.price,
         price_unit=message.price_unit,
+        variant=assignment.variant((message.to or "").rpartition(":")[2]) or None if assignment else None,
     )
 
 
-def receipt_of(operation_id: str, row: Message, looked_at: Message | None, redaction: Redaction) -> Receipt:
-    """Make a receipt of a row of Twilio's list, and of the same message as it was fetched, if it was."""
+def receipts_of(
+    operation_id: str, rows: Iterable[Message], known: Mapping[str, Told], redaction: Redaction
+) -> Iterator[Receipt]:
+    """Make receipts of rows of Twilio's list, with what events told of those that failed."""
+    number = redaction.number
+    for row in rows:
+        if row.status in FAILED:
+            yield receipt_of(operation_id, row, None, redaction, known.get(row.id))
+            continue
+        party, sender = _party(row.to), row.sender
+        yield Receipt(
+            operation_id,
+            row.id,
+            number(party.get("address")) or party.get("profileId"),
+            party.get("channel"),
+            sender.get("channel") if isinstance(sender, dict) else None,
+            row.status,
+            None,
+            None,
+            None,
+            None,
+            None,
+            row.scheduled_for if row.scheduled else None,
+            row.created_at,
+            row.updated_at,
+            None,
+            None,
+            None,
+            None,
+            party.get("profileId"),
+            party.get("memoryStoreId"),
+            row.tags.get(TAG) if row.tags else None,
+        )
+
+
+def receipt_of(
+    operation_id: str,
+    row: Message,
+    looked_at: Message | None,
+    redaction: Redaction,
+    told: Told | None = None,
+) -> Receipt:
+    """Make a receipt of a message that failed: of its row in the list, and as it was fetched, if it was.
+
+    ``told`` is an event's word in place of that: the code, the attempts and the last SID.
+    """
     party = _party(row.to)
-    recipient = redaction.number(party.get("address")) or party.get("profileId")
-    channel = party.get("channel")
-    code = verdict = reason = attempts = sid = attempted_at = None
+    code = reason = attempts = sid = attempted_at = None
     if looked_at is not None:
         code, attempts = looked_at.code, len(looked_at.attempts)
         if looked_at.attempts:
             last = looked_at.attempts[-1]
             sid, attempted_at = last.sid, _plain(when(last.attempted_at))
             if last.error and code:
-                known = error_codes.known(code)
-                reason = known.meaning if known else redaction.remark(last.error.message)
-    if row.status in FAILED:
-        verdict = error_codes.verdict(code).value
-        if attempts == 0:
-            verdict, reason = "recipient", "no sender reaches this recipient"
+                reason = redaction.remark(last.error.message)
+    elif told is not None:
+        code, attempts, sid = told
+    if known := error_codes.known(code):
+        reason = known.meaning
+    verdict = error_codes.verdict(code).value
+    if attempts == 0:
+        verdict, reason = "recipient", "no sender reaches this recipient"
     return Receipt(
         operation_id,
         row.id,
-        recipient,
-        channel,
+        redaction.number(party.get("address")) or party.get("profileId"),
+        party.get("channel"),
         row.sender.get("channel") if isinstance(row.sender, dict) else None,
         row.status,
-        code if row.status in FAILED else None,
+        code,
         verdict,
-        reason if row.status in FAILED else None,
+        reason,
         attempts,
         sid,
         row.scheduled_for,
@@ -120,6 +170,7 @@ def receipt_of(operation_id: str, row: Message, looked_at: Message | None, redac
         attempted_at,
         profile_id=party.get("profileId"),
         memory_store_id=party.get("memoryStoreId"),
+        variant=(row.tags or {}).get(TAG),
     )
 
 
@@ -130,8 +181,9 @@ def _plain(moment: datetime | None) -> datetime | None:
 
 def _party(to: Any) -> dict[str, Any]:
     """The one recipient of a message; nothing where there are several."""
-    parties = to if isinstance(to, list) else [to]
-    return parties[0] if len(parties) == 1 and isinstance(parties[0], dict) else {}
+    if isinstance(to, list):
+        to = to[0] if len(to) == 1 else None
+    return to if isinstance(to, dict) else {}
 
 
 class Tally:
@@ -144,16 +196,15 @@ class Tally:
         self.codes: Counter[str] = Counter()
         self.verdicts: Counter[str] = Counter()
 
-    def add(self, receipts: Iterable[Receipt]) -> None:
-        for receipt in receipts:
-            self.rows += 1
-            self.statuses[receipt.status] += 1
-            if receipt.verdict:
-                self.verdicts[receipt.verdict] += 1
-                if receipt.code:
-                    self.codes[str(receipt.code)] += 1
-                elif receipt.attempts is None:
-                    self.unexplained += 1
+    def add(self, receipts: Sequence[Receipt]) -> None:
+        self.rows += len(receipts)
+        self.statuses.update([receipt.status for receipt in receipts])
+        for receipt in [receipt for receipt in receipts if receipt.verdict]:
+            self.verdicts[str(receipt.verdict)] += 1
+            if receipt.code:
+                self.codes[str(receipt.code)] += 1
+            elif receipt.attempts is None:
+                self.unexplained += 1
 
     def counting(self, pages: Iterable[Sequence[Receipt]]) -> Iterator[Sequence[Receipt]]:
         """Pass pages of receipts on, and count them."""

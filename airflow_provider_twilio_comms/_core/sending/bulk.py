@@ -13,9 +13,11 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from airflow_provider_twilio_comms._core.campaigns.guard import people_of
+from airflow_provider_twilio_comms._core.campaigns.variants import Varied
 from airflow_provider_twilio_comms._core.planning.plan import Chunk, Plan
 from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
-from airflow_provider_twilio_comms._core.planning.texts import Template, Text, renderer, undefaulted
+from airflow_provider_twilio_comms._core.planning.texts import Template, Text, mixed, renderer, undefaulted
 from airflow_provider_twilio_comms._core.recipients.reader import Channel
 from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger, Outline
 from airflow_provider_twilio_comms._core.sending.send_once import LAG, Found, SendOnce
@@ -46,11 +48,12 @@ _CHANNELS: dict[str, tuple[Channel, SenderChannel]] = {
     "rcs": ("PHONE", "RCS"),
     "whatsapp": ("WHATSAPP", "WHATSAPP"),
 }
+_SOME_TIME = datetime(2026, 1, 1, microsecond=1, tzinfo=timezone.utc)  # as long as any other one
 _TAG_SIZE = 160  # bytes that the package's own tags take at most
 
 
 @dataclass(frozen=True)
-class BulkRequest:
+class BulkRequest(Varied):
     """What goes to everyone. ``needed`` are the text's variables without a default."""
 
     content: str | Mapping[str, Any]
@@ -105,8 +108,10 @@ class BulkRequest:
     @property
     def envelope(self) -> int:
         """Bytes of a request without its recipients."""
+        if self.variants:
+            return max(int(each.envelope) for each in self.variants.values())
         try:
-            _, body = self.call(msgspec.Raw(b"[]"), {}).content()
+            _, body = self.call(msgspec.Raw(b"[]"), {}, _SOME_TIME).content()
         except InvalidInput as error:
             raise InvalidInput.at(
                 "content", f"{error.message} before the first recipient", "Shorten it"
@@ -120,6 +125,8 @@ class BulkRequest:
 
     def text(self) -> Text:
         """What each recipient's text will be."""
+        if self.variants:
+            return mixed(each.text() for each in self.variants.values())
         if self.channel == "WHATSAPP":
             return Text(None)  # which Twilio neither cuts in segments nor has in its price list for SMS
         content = checked_content(self.content)
@@ -139,20 +146,23 @@ class BulkRequest:
     def fingerprint(self) -> str:
         """A hash of what goes to everyone. A file counts without its query, which may be signed anew."""
         marks = [without_queries(self.content), self.sender, self.channel]
-        return hashlib.sha256(msgspec.json.encode(marks, order="deterministic")).hexdigest()[:16]
+        return self.mark(hashlib.sha256(msgspec.json.encode(marks, order="deterministic")).hexdigest()[:16])
 
     def call(
         self, to: msgspec.Raw, tags: Mapping[str, str], send_at: datetime | None = None
     ) -> Call[messages.Accepted]:
-        """The request for recipients that are encoded already; ``send_at`` is theirs, if not everyone's."""
+        """The request for recipients that are encoded already, at ``send_at``, or at once."""
         return messages.send(
             to,
             self.content,
             sender=self.sender,
             sender_channel=self.sender_channel,
-            send_at=send_at or self.send_at,
+            send_at=send_at,
             tags={**self.tags, **tags},
         )
+
+
+_rows = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def _may_go_as_rcs(content: Mapping[str, Any], sender: Mapping[str, Any]) -> bool:
@@ -223,12 +233,13 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         self._at_once = at_once
         self._pace = pace
         self._places: dict[str, int] = {}  # of ids in the plan
+        self._bodies: dict[int, msgspec.Raw] = {}  # of chunks that the guard has made shorter
 
     def parts(self) -> list[Chunk]:
         return self.plan.chunks
 
     def outline(self) -> Outline:
-        return self.plan.outline(self._request.fingerprint, self.schedule.quiet_hours is not None)
+        return self.plan.outline(self._request.fingerprint, self.schedule.by_zone)
 
     def send_all(self, parts: Sequence[tuple[Chunk, Entry | None]], began: float) -> Flow[None]:
         """Settle what earlier tries began, then send the others together.
@@ -252,6 +263,12 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         def work() -> Iterator[tuple[tuple[Chunk, Entry], Call[messages.Accepted]]]:
             while waiting:
                 part, before = waiting[0]
+                admitted = self.admitted(part)
+                if admitted is None:
+                    waiting.popleft()
+                    self.settle(part)
+                    continue
+                part = admitted
                 entry, call = self.begin(part, before, group.time)
                 waiting.popleft()
                 yield (part, entry), call
@@ -288,10 +305,31 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
             self._places[identity] = part.number
 
     def request(self, part: Chunk, time: float) -> Call[messages.Accepted]:
-        tags, send_at = {TAG: self._tag(part), KEY_TAG: self.ledger.name}, self.schedule.at(part.zones, time)
+        tags, send_at = {TAG: self._tag(part), KEY_TAG: self.ledger.name}, self.schedule.at(part, time)
         if send_at is not None:
             messages.schedulable(send_at, datetime.fromtimestamp(time, timezone.utc))
-        return self._request.call(self.plan.to(part), tags, send_at)
+        body = self._bodies.pop(part.number) if part.number in self._bodies else self.plan.to(part)
+        return self._request.of(part.variant).call(body, tags, send_at)
+
+    def admitted(self, part: Chunk) -> Chunk | None:
+        """The chunk as it may go out now; it keeps its fingerprint, whoever is left out."""
+        if self.guard is None:
+            return part
+        out = self.guard.admit(part.number, dict(enumerate(people_of(self.plan, part))))
+        if not out:
+            return part
+        log.info("%s: %d recipients are left out", self.name(part), len(out))
+        rows = _rows.decode(bytes(self.plan.to(part)))
+        stay = [bytes(row) for place, row in enumerate(rows) if place not in out]
+        self._bodies[part.number] = msgspec.Raw(b"[" + b",".join(stay) + b"]")
+        return replace(part, count=len(stay)) if stay else None
+
+    def not_given(self, part: Chunk, error: TwilioError) -> None:
+        if self.guard is not None:
+            self.guard.refused(part.number, dict(enumerate(people_of(self.plan, part))))
+
+    def as_sent(self, part: Chunk, entry: Entry) -> Chunk:
+        return part if self.guard is None else replace(part, count=entry.count)
 
     def identity(self, reply: messages.Accepted) -> str | None:
         return reply.operation_id
@@ -307,7 +345,10 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         for identity in dict.fromkeys(each for each in mine if each):
             operation = yield from fetched(operations.fetch(identity))
             count = operation.stats.recipients if operation else 0
-            if part.exact and count and count != part.count:
+            # By a try of which the ledger knows nothing, others may have been left out.
+            unknown = entry is None or entry.place < 0
+            fewer = self.guard is not None and unknown and count < part.count
+            if part.exact and count and count != part.count and not fewer:
                 tried = f"{identity} bears the tag, but is for {count:,} recipients and not {part.count:,}"
                 raise self.uncertain(part, "before", tried)
         return Found(mine)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, ClassVar
@@ -18,11 +18,13 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec.structs import replace
 
+from airflow_provider_twilio_comms._core.campaigns.guard import Person
 from airflow_provider_twilio_comms._core.planning.plan import Chunk, Plan
 from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
 from airflow_provider_twilio_comms._core.recipients.reader import Address
 from airflow_provider_twilio_comms._core.sending.classic_lookup import LookUp, Wanted
 from airflow_provider_twilio_comms._core.sending.classic_request import ClassicRequest, Compose
+from airflow_provider_twilio_comms._core.sending.classic_summary import summarize
 from airflow_provider_twilio_comms._core.sending.counters import verdict_of
 from airflow_provider_twilio_comms._core.sending.ledger import (
     ASSUMED,
@@ -33,10 +35,9 @@ from airflow_provider_twilio_comms._core.sending.ledger import (
     Ledger,
     Outline,
     State,
-    digest_of,
     is_sid,
 )
-from airflow_provider_twilio_comms._core.sending.send_once import LAG, SKEW, PlannedSend, checks, not_taken
+from airflow_provider_twilio_comms._core.sending.send_once import LAG, PlannedSend, checks, not_taken
 from airflow_provider_twilio_comms._core.sending.shared_keys import Note
 from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
 from airflow_provider_twilio_comms.api.classic import messages
@@ -62,6 +63,7 @@ SHOWN = 20  # places that an error names
 STEP = 10_000  # messages between two lines of progress
 FAILED = "!"  # refused in this try, and to be sent by a later one: noted as not begun
 OPEN = frozenset({UNSENT, UNKNOWN})
+UNTAKEN = frozenset({UNSENT, FAILED})
 # Errors of the account's configuration that concern one recipient or text, and not the next one.
 PERSONAL = frozenset({21408, 21602, 21608, 21617, 21618, 21619, 21656})
 
@@ -69,34 +71,6 @@ PERSONAL = frozenset({21408, 21602, 21608, 21617, 21618, 21619, 21656})
 def batch_size(at_once: int) -> int:
     """How many messages a batch holds, where so many may be under way together."""
     return max(1, at_once // BATCHES)
-
-
-def summarize(ledger: Ledger, sender: Mapping[str, str], until: float) -> dict[str, Any]:
-    """Summarize a finished send: counts, and the window of Twilio's list in which its messages are.
-
-    Small, whatever the number of messages. ``digest`` tells whether a list holds exactly these.
-    """
-    refused: Counter[str] = Counter()
-    sent = assumed = digest = 0
-    for entry in ledger.entries():
-        sids = [place for place in entry.messages if is_sid(place)]
-        sent, digest = sent + len(sids), digest + int(digest_of(sids), 16)
-        assumed += entry.messages.count(ASSUMED)
-        refused.update(place for place in entry.messages if place.isdecimal())
-    since = ledger.head.since if ledger.head else until
-    return {
-        "sent": sent,
-        "refused": dict(refused.most_common()),
-        "assumed": assumed,
-        "since": _iso(since - SKEW),
-        "until": _iso(until + SKEW),
-        "held_until": _iso(ledger.held) if ledger.held else None,
-        "from": None if "messaging_service_sid" in sender else sender["from_"],
-        "messaging_service_sid": sender.get("messaging_service_sid"),
-        "key": ledger.name,
-        "digest": f"{digest & (1 << 64) - 1:016x}",
-        "sids_path": None,
-    }
 
 
 @dataclass(eq=False)
@@ -161,7 +135,7 @@ class ClassicSend(PlannedSend[Chunk]):
         return self.plan.chunks
 
     def outline(self) -> Outline:
-        return self.plan.outline(self._request.fingerprint, self.schedule.quiet_hours is not None)
+        return self.plan.outline(self._request.fingerprint, self.schedule.by_zone)
 
     def look_for_others(self, parts: Sequence[Chunk]) -> Flow[bool]:
         yield from ()
@@ -269,10 +243,10 @@ class ClassicSend(PlannedSend[Chunk]):
         """Note that a batch is about to be sent; returns what makes its calls."""
         self._check_stopped()
         part = batch.part
-        due = self.schedule.at(part.zones, time)
+        due = self.schedule.at(part, time)
         if due is not None:
             messages.schedulable(due, datetime.fromtimestamp(time, timezone.utc))
-        compose = self._request.composer(due)
+        compose = self._request.of(part.variant).composer(due)
         batch.people = self._people(part)
         batch.places = batch.places or [UNSENT] * len(batch.people)
         self._leave_out(batch)
@@ -301,6 +275,16 @@ class ClassicSend(PlannedSend[Chunk]):
                 log.info(
                     "Message %d is left out: it may not be sent any more", self._number(batch.part, place)
                 )
+        if self.guard is None:
+            return
+        waiting = [place for place, what in enumerate(batch.places) if what == UNSENT]
+        out = self.guard.admit(batch.part.number, self._persons(batch, waiting))
+        for place in out:
+            batch.places[place] = BARRED
+            log.info("Message %d is left out: %s", self._number(batch.part, place), out[place])
+
+    def _persons(self, batch: Batch, places: Iterable[int]) -> dict[int, Person]:
+        return {place: Person(batch.people[place].address) for place in places}
 
     def _people(self, part: Chunk) -> list[Address]:
         return _addresses.decode(b"[" + self.plan.read(part) + b"]")
@@ -364,10 +348,12 @@ class ClassicSend(PlannedSend[Chunk]):
             state = "sending"
         elif ASSUMED in kinds:
             state = "assumed"
-        before = batch.entry or Entry(
-            "sending", batch.part.fingerprint, batch.part.count, part=batch.part.number
-        )
-        ends = state == "accepted" and self.settle(batch.part)
+        if self.guard is not None and batch.people:
+            untaken = [at for at, what in enumerate(batch.places) if what in UNTAKEN or what.isdecimal()]
+            self.guard.refused(batch.part.number, self._persons(batch, untaken), batch.places)
+        part = batch.part
+        before = batch.entry or Entry("sending", part.fingerprint, part.count, part=part.number)
+        ends = state == "accepted" and self.settle(part)
         batch.entry = replace(before, state=state, messages=places, ends=ends)
         if batch.entry.place < 0:
             batch.entry = self.ledger.sending(batch.entry, self.name(batch.part))
@@ -481,7 +467,3 @@ class ClassicSend(PlannedSend[Chunk]):
 
 
 _addresses = msgspec.json.Decoder(list[Address])
-
-
-def _iso(time: float) -> str:
-    return datetime.fromtimestamp(time, timezone.utc).isoformat(timespec="seconds")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from airflow_provider_twilio_comms._core.sending.single import alike, rendered, 
 from airflow_provider_twilio_comms.api import content
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.api.classic.messages import Message
+from airflow_provider_twilio_comms.api.content import Content
 from airflow_provider_twilio_comms.api.flows import Flow, made
 from airflow_provider_twilio_comms.api.wire import Call, Page
 
@@ -39,13 +40,12 @@ class LookUp:
         self._request = request
         self._claimed = claimed
         self._earliest = earliest
-        self._types: Mapping[str, Any] | None = None
-        self._defaults: Mapping[str, str] = {}
+        self._templates: dict[str, Content] = {}  # by SID
 
     def once(self, wanted: Sequence[Wanted], since: float | None) -> Flow[list[tuple[Wanted, str]]]:
         """Go through the list once; returns those that are in it, with their SIDs. ``since`` is by our
         clock."""
-        yield from self._read_template()
+        yield from self._read_templates(wanted)
         rows = yield from self._rows({each.person.address for each in wanted}, since)
         found = []
         for each in wanted:
@@ -78,26 +78,27 @@ class LookUp:
 
     def _of(self, wanted: Wanted, rows: Sequence[Message]) -> Message | None:
         """The first of these rows that is the message, and no other one's."""
-        texts = self._texts(wanted.person)
-        shortened = bool(self._request.options.get("shorten_urls"))
-        files = len(self._request.options.get("media_url") or ())
+        request = self._request.of(wanted.batch.part.variant)
+        texts = self._texts(request, wanted.person)
+        shortened = bool(request.options.get("shorten_urls"))
+        files = len(request.options.get("media_url") or ())
         for row in rows:
             said = any(alike(text, row.body or "", shortened=shortened) for text in texts)
             if row.sid not in self._claimed and said and (any(texts) or row.num_media in (None, files)):
                 return row
         return None
 
-    def _texts(self, person: Address) -> list[str]:
+    def _texts(self, request: ClassicRequest, person: Address) -> list[str]:
         """The texts as which Twilio may show a message."""
         values = person.variables or {}
-        if self._types is not None:
-            return list(rendered(self._types, {**self._defaults, **values}))
-        text = self._request.content.get("text")
+        if request.template_sid:
+            template = self._templates[request.template_sid]
+            return list(rendered(template.types or {}, {**(template.variables or {}), **values}))
+        text = request.content.get("text")
         render = renderer({"text": text}).render if text else None
         return [render(values) if render else ""]
 
-    def _read_template(self) -> Flow[None]:
-        sid = self._request.template_sid
-        if sid is not None and self._types is None:
-            template = yield from made(content.fetch(sid))
-            self._types, self._defaults = template.types or {}, template.variables or {}
+    def _read_templates(self, wanted: Sequence[Wanted]) -> Flow[None]:
+        sids = {self._request.of(each.batch.part.variant).template_sid for each in wanted}
+        for sid in sorted(filter(None, sids - self._templates.keys())):
+            self._templates[sid] = yield from made(content.fetch(sid))

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_twilio_comms._core.planning.texts import Template, Text, filled, renderer, undefaulted
+from airflow_provider_twilio_comms._core.campaigns.variants import Varied
+from airflow_provider_twilio_comms._core.planning.texts import (
+    Template,
+    Text,
+    filled,
+    mixed,
+    renderer,
+    undefaulted,
+)
 from airflow_provider_twilio_comms._core.recipients.reader import Address, Reader, Reject
 from airflow_provider_twilio_comms._core.sending.bulk import parse_moment, without_queries
 from airflow_provider_twilio_comms._core.sending.message import is_service, keyed
@@ -24,7 +32,7 @@ Compose = Callable[[Address], "tuple[Call[Sent], str | None]"]
 
 
 @dataclass(frozen=True, repr=False)
-class ClassicRequest:
+class ClassicRequest(Varied):
     """The message to everyone, through the classic API. Its repr shows none of it.
 
     ``prefix`` is the channel's, before a recipient's number; ``sender`` is ``from_`` or
@@ -98,6 +106,8 @@ class ClassicRequest:
 
     def text(self) -> Text:
         """The text of each recipient."""
+        if self.variants:
+            return mixed(each.text() for each in self.variants.values())
         if self.prefix:
             return Text(None)  # which Twilio neither cuts in segments nor has in its price list for SMS
         template = self.template
@@ -109,7 +119,7 @@ class ClassicRequest:
     @property
     def fingerprint(self) -> str:
         """A hash of what goes to everyone. A file counts without its query, which may be signed anew."""
-        return keyed(*self.marks)
+        return self.mark(keyed(*self.marks))
 
     def composer(self, send_at: datetime | None = None) -> Compose:
         """Make the function that composes a recipient's call, and gives its text if that is known here."""

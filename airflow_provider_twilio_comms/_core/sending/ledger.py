@@ -46,18 +46,20 @@ class Outline(msgspec.Struct, frozen=True, omit_defaults=True):
     rejected: int = 0
     size: int = 1
     by_zone: bool = False
+    variants: dict[str, int] = {}  # people by variant
+    held_out: int = 0
 
     def changes(self, now: Outline) -> str:
         """What is another one now, in words."""
         found = []
         if self.content != now.content:
-            found.append("the message or its sender")
+            found.append("the message or its sender" + (", or the variants" if now.variants else ""))
         if self.people != now.people:
             found.append(f"the recipients ({self.recipients:,} then, {now.recipients:,} now)")
         if self.size != now.size:
             found.append(f"recipients_per_request ({self.size:,} then, {now.size:,} now)")
         if self.by_zone != now.by_zone:
-            found.append("quiet_hours, which sort the recipients by time zone")
+            found.append("quiet_hours or local times, which sort the recipients by time zone")
         if not found and self.plan != now.plan:
             found.append("the order of the recipients")
         return " and ".join(found) or "nothing that is known of"
@@ -81,7 +83,8 @@ class Head(msgspec.Struct, omit_defaults=True):
 
     ``name`` is the send's in tags and keys; ``max_tries`` is the task instance's, which grows with a clear of
     it and with nothing else. ``outline`` is None, and ``old`` the number of places, for a ledger that the
-    version before began. ``snapshot`` is the id of the plan that is kept.
+    version before began. ``snapshot`` is the id of the plan that is kept. ``start`` is the moment from which
+    the first try counted the times of its parts, where it did.
     """
 
     name: str
@@ -94,6 +97,7 @@ class Head(msgspec.Struct, omit_defaults=True):
     held: float = 0.0  # of the version before
     done: Done | None = None
     version: int = 2
+    start: float | None = None
 
 
 class Entry(msgspec.Struct, omit_defaults=True, frozen=True):
@@ -324,13 +328,16 @@ class Ledger:
             field="recipients",
         )
 
-    def begin(self, outline: Outline, now: float, snapshot: str | None = None) -> None:
+    def begin(
+        self, outline: Outline, now: float, snapshot: str | None = None, start: float | None = None
+    ) -> None:
         """Note the plan before the first request; an earlier try's note stays."""
         if self.head is not None:
             if self._slot not in self._heads:  # it was taken over from the version before
                 self._write_head(self.head)
             return
-        self._write_head(Head(self.name, self._max_tries, self.generation, outline, now, snapshot))
+        head = Head(self.name, self._max_tries, self.generation, outline, now, snapshot, start=start)
+        self._write_head(head)
 
     def finish(self, recipients: int, rejected: int, messages: dict[str, Any] | None = None) -> None:
         """Note that every part is settled. A later try then only waits."""

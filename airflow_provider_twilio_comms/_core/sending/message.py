@@ -72,7 +72,7 @@ class OutgoingMessage:
         return self.template.variables - given.keys()
 
     def text(self) -> Text:
-        """What everybody's text is, where it goes as SMS or MMS."""
+        """The text, the same for everybody, where it goes as SMS or MMS."""
         if ":" in (self.options.get("from_") or ""):
             return Text(None)
         if self.options.get("media_url"):
@@ -91,12 +91,14 @@ class OutgoingMessage:
         return checked
 
     def call(self, number: int, send_at: datetime | None = None) -> Call[Message]:
-        """The request for one of the addresses; ``send_at`` is its own, if not everyone's."""
-        options = self.options if send_at is None else Options({**self.options, "send_at": send_at})
+        """The request for one of the addresses, at ``send_at``, or at once."""
+        options: Any = {name: value for name, value in self.options.items() if name != "send_at"}
+        if send_at is not None:
+            options["send_at"] = send_at
         return messages.send(self.to[number], **options)
 
     def fingerprint(self, number: int, salt: str) -> str:
-        """What tells whether it is still the message, to the same address, that it was.
+        """A hash that is the same as long as message and address are.
 
         A file counts without its address's query, which may be signed anew for each try.
         """
@@ -112,7 +114,7 @@ def keyed(*marks: Any) -> str:
 
 
 class Addressee(Address):
-    """Whom a message goes to: ``to`` as Twilio takes it, ``address`` without the channel of a number."""
+    """A recipient: ``to`` as Twilio takes it, ``address`` without the channel of a number."""
 
     to: str = ""
 
@@ -135,7 +137,7 @@ class AddresseeReader(Reader):
 
 
 def addressees_of(plan: Plan) -> Iterator[str]:
-    """Where each request of a plan goes, which has one addressee."""
+    """Read the address of each request of a plan, which has one addressee."""
     for chunk in plan.chunks:
         yield msgspec.json.decode(plan.read(chunk), type=Addressee).to
 
@@ -146,7 +148,7 @@ def listed(given: str | Iterable[Any]) -> Iterable[Any]:
 
 
 def addresses(given: str | Iterable[Any], region: str | None = None) -> tuple[str, ...]:
-    """Whom to write to, each once, in E.164 or as a channel's address.
+    """Read addresses, each once, in E.164 or as a channel's address.
 
     ``region`` is the country of numbers without a country code. Raises :class:`InvalidInput` with the row.
     """

@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from msgspec.structs import replace
 
+from airflow_provider_twilio_comms._core.planning.plan import Guard
 from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
 from airflow_provider_twilio_comms._core.sending.counters import Counting, uncounted, verdict_of
 from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger, Outline
@@ -66,6 +67,12 @@ class Part(Protocol):
     @property
     def zones(self) -> tuple[str, ...]: ...
 
+    @property
+    def country(self) -> str: ...
+
+    @property
+    def after(self) -> float: ...
+
 
 class Found(list["str | None"]):
     """The ids under which a look found a part at Twilio, the best first; None where it shows no id."""
@@ -83,7 +90,7 @@ class PlannedSend(ABC, Generic[P]):
     proves nothing; ``ids`` are Twilio's, of everything that is sent, earlier tries' included. ``shared`` is
     the author's own key; ``ask`` says that another task may have sent this, of which our ledger knows
     nothing. ``counting`` hears what this try adds. ``assumed`` counts the recipients of parts that have no
-    id.
+    id. ``guard`` is asked about the people of a part when it goes out.
     """
 
     ledger: Ledger
@@ -99,6 +106,7 @@ class PlannedSend(ABC, Generic[P]):
     shared: SharedKey | None = None
     ask: bool = False
     snapshot: str | None = None
+    guard: Guard | None = None
     unsettled: set[int] = field(default_factory=set)  # numbers of the parts that are not known to be sent
 
     noun: ClassVar[str] = "part"
@@ -154,9 +162,9 @@ class PlannedSend(ABC, Generic[P]):
             )
         began = yield from now()
         self.unsettled = {part.number for part in parts}
-        self.ledger.begin(outline, began, self.snapshot)
+        self.ledger.begin(outline, began, self.snapshot, self.schedule.start)
         yield from self.send_all(list(zip(parts, matched, strict=True)), began)
-        self.finish(outline)
+        self.finish(outline if self.guard is None else self.outline())  # it may have left out more
         return self.ids
 
     def finish(self, outline: Outline) -> None:
@@ -240,6 +248,17 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
     def uncertain(self, part: P, when: str, tried: str | None = None) -> SendUncertain:
         """The error of a part of which nobody can tell, with how to settle it."""
 
+    def admitted(self, part: P) -> P | None:
+        """The part without those who may not be texted any more; None where nobody is left."""
+        return part
+
+    def not_given(self, part: P, error: TwilioError) -> None:
+        """Hear that Twilio did not take a part, and why."""
+
+    def as_sent(self, part: P, entry: Entry) -> P:
+        """The part with as many people as it was sent to by an earlier try."""
+        return part
+
     def send_all(self, parts: Sequence[tuple[P, Entry | None]], began: float) -> Flow[None]:
         """Bring every part to its end, one after the other."""
         for part, entry in parts:
@@ -254,6 +273,7 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
 
     def settled_before(self, part: P, entry: Entry | None, began: float) -> Flow[bool]:
         """Look up whether an earlier try, or another task, has sent a part."""
+        part = self.as_sent(part, entry) if entry else part
         if entry and entry.state in ("accepted", "assumed"):
             if entry.operation_id is None and (yield from self._once_more(part, entry)):
                 return True
@@ -271,14 +291,14 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
 
     def entry(self, part: P, time: float, before: Entry | None = None) -> Entry:
         """The ledger's entry of a part that is about to be sent."""
-        due = self.schedule.at(part.zones, time)
+        due = self.schedule.at(part, time)
         if due is not None and due != self.schedule.send_at:
             log.info(
-                "%s (%s recipients, %s) waits at Twilio until %s, the end of its quiet hours",
+                "%s (%s recipients%s) waits at Twilio until %s",
                 self.name(part),
                 f"{part.count:,}",
-                ", ".join(part.zones),
-                due.isoformat(),
+                "".join(f", {zone}" for zone in part.zones),
+                due.isoformat(timespec="seconds"),
             )
         return Entry(
             "sending",
@@ -294,6 +314,11 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
     def send(self, part: P, before: Entry | None = None, again: bool = False) -> Flow[None]:
         """Send one part, and settle what became of it."""
         time = yield from now()
+        admitted = self.admitted(part)
+        if admitted is None:
+            self.settle(part)
+            return
+        part = admitted
         entry, call = self.begin(part, before, time)
         try:
             reply = yield from made(call)
@@ -329,6 +354,7 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
             return
         if isinstance(error, (ApiError, Refused, TransportFailed)) and not_taken(error):
             self.ledger.settled(replace(entry, state="refused"))
+            self.not_given(part, error)
             self.counting("refused", part.count, verdict=verdict_of(error))
         raise error
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar
 
+from airflow_provider_twilio_comms._core.campaigns.guard import Person
 from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
 from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger, Outline
 from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage, keyed
@@ -50,7 +51,7 @@ _ALSO = str.maketrans(
 
 
 def alike(sent: str, shown: str, *, shortened: bool = False) -> bool:
-    """Whether Twilio may show ``shown`` for ``sent``, whose links it may have ``shortened``."""
+    """Tell whether Twilio may show ``shown`` for ``sent``, whose links it may have ``shortened``."""
     return _plain(sent, shortened) == _plain(shown.removeprefix(TRIAL), shortened)
 
 
@@ -88,6 +89,8 @@ class Part:
     zones: tuple[str, ...] = ()
     who: str | None = None
     count: int = 1
+    country: str = ""
+    after: float = 0.0
 
 
 class MessageSend(SendOnce[Part, Message]):
@@ -95,7 +98,8 @@ class MessageSend(SendOnce[Part, Message]):
 
     ``earliest`` is when the first try may have begun, in seconds since 1970, for a ledger that is blank.
     ``revive`` sends a message again that was canceled before it went out. ``schedule`` says when each goes
-    out, and ``zones`` the time zones of each recipient, where that matters. ``statuses`` are what Twilio said
+    out, and ``zones`` the time zones of each recipient, where that matters, and ``chunks`` its number in the
+    plan. ``statuses`` are what Twilio said
     when it took the messages, by SID. One message's failure does not keep the others back.
     """
 
@@ -112,6 +116,7 @@ class MessageSend(SendOnce[Part, Message]):
         revive: bool = False,
         schedule: Schedule | None = None,
         zones: Sequence[tuple[str, ...]] = (),
+        chunks: Sequence[int] = (),
         rows: int | None = None,
         **settings: Any,
     ) -> None:
@@ -126,6 +131,8 @@ class MessageSend(SendOnce[Part, Message]):
         self._rows = len(message.to) if rows is None else rows
         self._texts: tuple[str, ...] | None = None
         self._throttled = 0
+        self._chunks = chunks
+        self._left_out = 0
 
     def once(self) -> Flow[list[str]]:
         """Send what is not sent yet; returns every SID. Raises when all were tried, for those that failed."""
@@ -153,11 +160,27 @@ class MessageSend(SendOnce[Part, Message]):
             people=people,
             plan=keyed(content, *message.to),
             parts=len(message.to),
-            recipients=len(message.to),
+            recipients=len(message.to) - self._left_out,
             rows=self._rows,
-            rejected=self._rows - len(message.to),
-            by_zone=self.schedule.quiet_hours is not None,
+            rejected=self._rows - len(message.to) + self._left_out,
+            by_zone=self.schedule.by_zone,
         )
+
+    def admitted(self, part: Part) -> Part | None:
+        """The part, if the guard lets it out: it knows it by its number in the plan."""
+        if self.guard is None or not self.guard.admit(self._chunks[part.number], self._person(part)):
+            return part
+        log.info("%s is left out: it may not be sent any more", self.name(part))
+        self._left_out += 1
+        return None
+
+    def not_given(self, part: Part, error: TwilioError) -> None:
+        if self.guard is not None:
+            codes = [str(getattr(error, "code", ""))]
+            self.guard.refused(self._chunks[part.number], self._person(part), codes)
+
+    def _person(self, part: Part) -> dict[int, Person]:
+        return {0: Person(part.to.rpartition(":")[2])}
 
     def gone(self, parts: Sequence[Part]) -> tuple[list[Entry], int]:
         """Whoever was texted is done, also where the list does not hold them any more."""
@@ -195,7 +218,7 @@ class MessageSend(SendOnce[Part, Message]):
                 raise self._failure() from error  # the others would not fare better
 
     def request(self, part: Part, time: float) -> Call[Message]:
-        send_at = self.schedule.at(part.zones, time)
+        send_at = self.schedule.at(part, time)
         if send_at is not None:
             messages.schedulable(send_at, datetime.fromtimestamp(time, timezone.utc))
         return self.message.call(part.number, send_at)
@@ -246,7 +269,7 @@ class MessageSend(SendOnce[Part, Message]):
             yield messages.list(to=f"rcs:{to}", page_size=50)
 
     def _is(self, row: Message, to: str, texts: Iterable[str], start: datetime) -> bool:
-        """Whether a row can be the message: Twilio ignores filters that it does not know."""
+        """Tell whether a row can be the message: Twilio ignores filters that it does not know."""
         service, sender = self.message.service_sid, self.message.options.get("from_")
         own = row.messaging_service_sid == service if service else row.from_ == sender
         return (
@@ -279,7 +302,7 @@ class MessageSend(SendOnce[Part, Message]):
         return self._texts
 
     def _failure(self) -> TwilioError:
-        """One error for all that failed: of the kind that a later try may mend, if there is one."""
+        """Make one error of all that failed: of the kind that a later try may fix, if there is one."""
         worst = min(self.failures.values(), key=_hope)
         alike: dict[str, list[int]] = {}
         for number, error in self.failures.items():
@@ -289,9 +312,11 @@ class MessageSend(SendOnce[Part, Message]):
         told = "; ".join(_numbered(numbers, text) for text, numbers in list(alike.items())[:KINDS])
         if len(alike) > KINDS:
             told += f"; and {len(alike) - KINDS} other errors"
+        unknown = sum(isinstance(error, SendUncertain) for error in self.failures.values())
+        doubt = f" (of {unknown} of them nobody knows)" if unknown else ""
         text = (
-            f"{len(self.failures)} of {len(self.message.to)} messages were not sent, or nobody knows. {told}"
-            f". Sent were {self.sent}" + (f": {', '.join(self.ids[:SHOWN])}" if self.ids else "")
+            f"{len(self.failures)} of {len(self.message.to)} messages could not be sent{doubt}. {told}. "
+            + (f"{self.sent} were sent: {', '.join(self.ids[:SHOWN])}" if self.ids else "None was sent")
         )
         return type(worst)(text, **{name: getattr(worst, name) for name in worst.fields})
 
@@ -312,7 +337,7 @@ def _hope(error: TwilioError) -> int:
 
 
 def started(since: float | None, ahead: timedelta | None, earliest: float | None) -> Flow[datetime]:
-    """When, by Twilio's clock, a message was made at the earliest. ``ahead`` is how far it is ahead of ours.
+    """The earliest time of a message by Twilio's clock, which is ``ahead`` of ours by so much.
 
     A time that is yet to come was noted by a clock that differs from this try's, so neither says anything:
     then any message since ``earliest``, when the run began, may be it.
@@ -326,7 +351,7 @@ def started(since: float | None, ahead: timedelta | None, earliest: float | None
 
 
 def timed(call: Call[Any]) -> Flow[tuple[timedelta | None, Any]]:
-    """What a call reads, and how far Twilio's clock is ahead of ours."""
+    """Make a call; returns how far Twilio's clock is ahead of ours, and what the call reads."""
 
     def read(reply: Reply) -> tuple[datetime | None, Any]:
         return when(reply.headers.get("date")), call.read(reply)

@@ -7,8 +7,9 @@ messages. Their arguments are plain data, fit for a trigger; outcomes are plain 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -24,7 +25,7 @@ Status = Literal["done", "timeout", "gone", "error"]
 
 
 class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a wait ended, as plain data."""
+    """End of a wait, as plain data."""
 
     status: Status
 
@@ -51,7 +52,7 @@ LEAST = 3  # polls in a row that end a wait, at least: one alone is never believ
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a wait puts up with failed polls and 404s, in seconds, and for ``LEAST`` polls at least."""
+    """Budget of failed polls and 404s that a wait puts up with, in seconds, and ``LEAST`` polls at least."""
 
     flaky: float = FLAKY
     hopeless: float = HOPELESS
@@ -71,7 +72,7 @@ class Row:
         self.count += 1
 
     def lasts(self, seconds: float, time: float) -> bool:
-        """Whether it goes on for so many seconds, and for enough polls."""
+        """Tell if it goes on for so many seconds, and for enough polls."""
         return self.count >= LEAST and time - self.since >= seconds
 
 
@@ -100,7 +101,7 @@ class Failures:
 
 
 def is_configuration(error: TwilioError) -> bool:
-    """Whether a person has to change the connection or the account before this can go well."""
+    """Tell if a person has to change the connection or the account before this can go well."""
     return isinstance(error, InvalidInput | Refused) or (
         isinstance(error, ApiError) and error.verdict == "configuration"
     )
@@ -115,20 +116,22 @@ class Waiting(ABC, Generic[T, End]):
     """A wait for things of type ``T`` that Twilio makes; it ends in an ``End``.
 
     ``deadline`` and ``since`` (from when on the grace for a 404 counts, or 0) are seconds since 1970.
-    ``known`` is how each was when last seen, ``absent`` the 404s in a row of those that answer so now.
+    ``known`` is how each was when last seen, ``absent`` the 404s in a row of those that answer so now,
+    ``failures`` the polls that failed since one last went well: most of the thousands that may wait at a time
+    have neither.
     """
 
     deadline: float
     since: float
     budget: Budget = Budget()
     known: dict[str, T]
-    absent: dict[str, Row]
-    failures: Failures
-    quiet_until: float
+    absent: Mapping[str, Row] = MappingProxyType({})
+    failures: Failures | None = None
+    quiet_until: float = 0.0
+    told: str = ""  # the state that the log told last
 
     def __post_init__(self) -> None:
-        self.known, self.absent = {}, {}
-        self.failures, self.quiet_until = Failures(), 0.0
+        self.known = {}
 
     @property
     @abstractmethod
@@ -141,11 +144,11 @@ class Waiting(ABC, Generic[T, End]):
 
     @abstractmethod
     def moving(self, item: T) -> bool:
-        """Whether it can still change in a way that matters here."""
+        """Tell if it can still change in a way that matters here."""
 
     @abstractmethod
     def settled(self, found: Sequence[T]) -> bool:
-        """Whether this is the end, for all of them together."""
+        """Tell if this is the end, for all of them together."""
 
     @abstractmethod
     def end(
@@ -154,36 +157,36 @@ class Waiting(ABC, Generic[T, End]):
         """The outcome, as plain data. ``found`` is how each was when last seen, the missing ones included."""
 
     def suffices(self, item: T) -> bool:
-        """Whether it can be judged as it was last seen, once Twilio does not know it any more."""
+        """Tell if it can be judged as it was last seen, once Twilio does not know it any more."""
         return False
 
     def has_expired(self, item: T, time: float) -> bool:
-        """Whether Twilio has had it for longer than it keeps such things."""
+        """Tell if Twilio has had it for longer than it keeps such things."""
         return False
 
     @property
     def is_failing(self) -> bool:
-        """Whether the last poll failed."""
-        return self.failures.all.count > 0
+        """True if the last poll failed."""
+        return self.failures is not None
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether the last poll said what is not believed of one poll alone."""
-        return bool(self.absent) or self.failures.hopeless.count > 0
+        """True if the last poll said what is not believed of one poll alone."""
+        return bool(self.absent) or (self.failures is not None and self.failures.hopeless.count > 0)
 
     def take(self, found: Mapping[str, T], absent: Mapping[str, Row]) -> None:
         """Take in what was seen. What answers 404 keeps its last counts, and does not matter once settled."""
         self.known.update(found)
-        self.absent = {
-            name: row
-            for name, row in absent.items()
-            if name not in self.known or self.moving(self.known[name])
-        }
+        if absent or self.absent:
+            self.absent = {
+                name: row
+                for name, row in absent.items()
+                if name not in self.known or self.moving(self.known[name])
+            }
 
     def judge(self, time: float) -> End | None:
         """The outcome after a poll that went well, if this is the end."""
-        if self.is_failing:
-            self.failures = Failures()
+        self.failures = None
         gone = [name for name, row in self.absent.items() if self._is_gone(name, row, time)]
         lost = tuple(name for name in gone if name not in self.known or not self.suffices(self.known[name]))
         if lost:
@@ -199,6 +202,7 @@ class Waiting(ABC, Generic[T, End]):
 
         ``confirmed`` is as in :meth:`Failures.add`.
         """
+        self.failures = self.failures or Failures()
         self.failures.add(error, time, confirmed=confirmed)
         self.quiet_until = max(self.quiet_until, time + retry_after(error))
         if self.failures.exceed(self.budget, time):
@@ -212,7 +216,7 @@ class Waiting(ABC, Generic[T, End]):
         return any(self.moving(item) for name, item in self.known.items() if name not in gone)
 
     def _is_gone(self, name: str, row: Row, time: float) -> bool:
-        """Whether a 404 is the last word: after a row of them, and not while the thing may be too new."""
+        """Tell if a 404 is the last word: after a row of them, and not while the thing may be too new."""
         if name not in self.known:
             return row.count >= LEAST and time >= self.since + self.budget.grace
         return row.lasts(0.0 if self.has_expired(self.known[name], time) else self.budget.grace, time)
@@ -242,17 +246,30 @@ def polled(wait: Waiting[T, End]) -> Flow[End | None]:
     return wait.judge((yield from now()))
 
 
-def finished(wait: Waiting[T, End], every: float) -> Flow[End | None]:
-    """Poll until the end, ``every`` so many seconds.
+FIRST = 2.0  # seconds to the first look after the one at once
+
+
+def pause_of(interval: float, waited: float) -> float:
+    """Seconds until the next look of a wait that goes on for ``waited``: from 2 up to the interval."""
+    return min(interval, max(FIRST, waited / 2))
+
+
+def finished(
+    wait: Waiting[T, End], every: float, tell: Callable[[float], None] | None = None
+) -> Flow[End | None]:
+    """Poll until the end, soon at first, then ``every`` so many seconds; ``tell`` gets each pause.
 
     None some time after a poll that failed: the connection is to be read again, and this called again.
     """
+    began = yield from now()
     while True:
         outcome = yield from polled(wait)
         if outcome is not None:
             return outcome
         time = yield from now()
-        pause = max(every, wait.quiet_until - time)
+        pause = max(pause_of(every, time - (wait.since or began)), wait.quiet_until - time)
+        if tell:
+            tell(pause)
         yield from waited(max(0.1, min(pause, wait.deadline - time)))
         if wait.is_failing:
             return None

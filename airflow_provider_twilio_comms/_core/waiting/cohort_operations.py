@@ -30,7 +30,7 @@ class SeenOperation(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class CohortOutcome(Ending, frozen=True, omit_defaults=True):
-    """How a wait ended: ``done``, ``timeout``, ``gone`` (Twilio does not know an operation) or ``error``."""
+    """End of a wait: ``done``, ``timeout``, ``gone`` (Twilio does not know an operation) or ``error``."""
 
     operations: dict[str, SeenOperation] = msgspec.field(default_factory=dict)
     missing: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What a task asks of a send, as plain data. Light: every DAG file that holds a Twilio task imports it."""
+"""Criteria of a good send, as plain data. Light: every DAG file that holds a Twilio task imports it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ USUAL_MAX_FAILED = 0.05  # of a processed send, where the author says nothing
 
 @dataclass(frozen=True)
 class Criteria:
-    """What a task asks for. An amount is a share (a float, 0.0 to 1.0) or a count (an int).
+    """Criteria that a task has for its send. An amount is a share (a float, 0.0 to 1.0) or a count (an int).
 
     With ``wait_for="delivered"`` every message has to arrive unless ``min_delivered`` says less. With
     ``"processed"``, no more than 5 % may have failed unless ``max_failed`` says otherwise.
@@ -52,16 +52,37 @@ class Criteria:
         if self.max_failed is not None and self.wait_for == "accepted":
             raise InvalidInput.at("max_failed", "says nothing with 'accepted'", "Set wait_for='processed'")
 
+    def check_counts(self, recipients: int) -> list[str]:
+        """Check counts against the length of the list; returns a warning for each that looks like per cent.
+
+        Raises :class:`InvalidInput` for a count that is above the length.
+        """
+        warnings = []
+        for name in ("min_delivered", "max_failed"):
+            count = getattr(self, name)
+            if not isinstance(count, int) or count < 2:
+                continue
+            share = f"a share such as {count / 100 if count <= 100 else 0.95:g}"
+            if count > recipients:
+                problem = f"{count:,} is a count, and there are only {recipients:,} recipients"
+                raise InvalidInput.at(name, problem, f"Nothing was sent. Give {share}, or a smaller count")
+            if count <= 100 and count < recipients:
+                warnings.append(
+                    f"{name}={count} is a count: {count:,} of {recipients:,} recipients, "
+                    f"{100 * count / recipients:.1f} %. If per cent were meant, give {share}"
+                )
+        return warnings
+
     @property
     def enough(self) -> Amount | None:
-        """What ends a wait for delivery early; None where every receipt counts."""
+        """The amount that ends a wait for delivery early; None where every receipt counts."""
         if self.wait_for != "delivered" or self.max_failed is not None:
             return None
         return 1.0 if self.min_delivered is None else self.min_delivered
 
     @property
     def tolerated(self) -> Amount | None:
-        """How much may fail; None where it is what arrives that counts."""
+        """The amount that may fail; None where it is what arrives that counts."""
         usual = USUAL_MAX_FAILED if self.wait_for == "processed" else None
         return usual if self.max_failed is None else self.max_failed
 
@@ -76,7 +97,7 @@ class Criteria:
         return ", ".join(asked)
 
     def shortfall(self, stats: Stats, recipients: int = 0) -> str | None:
-        """What is missing of what was sent to so many, in words; None where it is good enough."""
+        """Describe what is missing of what was sent to so many; None where it is good enough."""
         asked = max(stats.asked, recipients)
         if self.tolerated is not None and stats.lost > (allowed := at_most(self.tolerated, asked)):
             named = f"max_failed={self.tolerated}" + (" (the default)" if self.max_failed is None else "")

@@ -16,6 +16,11 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Waiting
+from airflow_provider_twilio_comms._core.waiting.results import (
+    describe_reasons,
+    describe_result,
+    describe_statuses,
+)
 from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.api.classic.messages import FINAL, Message
@@ -30,6 +35,7 @@ from airflow_provider_twilio_comms.exceptions import (
 
 # What is as good as a status, or better. A status that is not here is waited for as it stands.
 _AS_GOOD = {
+    "queued": frozenset({"queued", "sending", "sent", "delivered", "read"}),
     "sent": frozenset({"sent", "delivered", "read"}),
     "delivered": frozenset({"delivered", "read"}),
 }
@@ -48,7 +54,7 @@ MessageStatus = Literal[
     "receiving",
     "received",
 ]
-SHOWN = 5  # SIDs and codes that an error names
+SHOWN = 5  # SIDs that an error names
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -64,7 +70,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class MessageOutcome(Ending, frozen=True, omit_defaults=True):
-    """How a wait ended: ``done``, ``timeout``, ``gone`` (Twilio does not know a message) or ``error``.
+    """End of a wait: ``done``, ``timeout``, ``gone`` (Twilio does not know a message) or ``error``.
 
     ``statuses`` are those last seen, by SID, and ``codes`` the reasons of those that failed.
     """
@@ -120,7 +126,7 @@ def checked_until(until: str) -> str:
     """A status that can be waited for. Raises :class:`InvalidInput`."""
     known = get_args(MessageStatus)
     if until not in known:
-        raise InvalidInput.at("until", f"{until!r} is no status", f"Use one of {', '.join(known)}")
+        raise InvalidInput.at("wait_for", f"{until!r} is no status", f"Use one of {', '.join(known)}")
     return until
 
 
@@ -131,7 +137,7 @@ def seen(sid: str) -> Flow[Seen | None]:
 
 
 def judge(wait: MessageWait, outcome: MessageOutcome) -> dict[str, int]:
-    """How many messages have which status, where that is good enough.
+    """Count messages by status, where that is good enough.
 
     Raises :class:`DeliveryFailed`, :class:`WaitTimedOut` or :class:`OperationGone` with the counts, or the
     error that ended the wait.
@@ -153,14 +159,33 @@ def judge(wait: MessageWait, outcome: MessageOutcome) -> dict[str, int]:
     if waiting:
         raise WaitTimedOut(
             f"time is up; {len(waiting)} of {len(wait.sids)} messages are not {wait.until} yet, and go on: "
-            f"{_named(waiting)}. {_counted(counts)}. Running the task again waits on and sends nothing again",
+            f"{_named(waiting)}. {_counted(outcome)}. Running the task again waits on and sends nothing "
+            "again",
             **carried,
         )
     return counts
 
 
+def result_line(wait: MessageWait, outcome: MessageOutcome) -> tuple[str, int]:
+    """Describe in one line how a wait ended; beside it, how many messages have failed."""
+    statuses = outcome.statuses.values()
+    reached, lost = sum(map(wait.reached, statuses)), sum(map(wait.lost, statuses))
+    under_way = len(wait.sids) - reached - lost
+    codes = Counter(outcome.codes[sid] for sid in wait.sids if sid in outcome.codes)
+    line = describe_result(
+        wait.until,
+        reached,
+        len(wait.sids),
+        "all",
+        under_way=under_way,
+        lost=lost,
+        reasons=describe_reasons(codes, [(lost - codes.total(), "unexplained")]),
+    )
+    return line, lost
+
+
 def by_verdict(outcome: MessageOutcome) -> dict[str, int]:
-    """How many messages have failed, by what to do about it."""
+    """Count the messages that have failed, by what to do about it."""
     lost = [sid for sid, status in outcome.statuses.items() if status in ("failed", "undelivered")]
     return dict(Counter(error_codes.verdict(outcome.codes.get(sid)).value for sid in lost))
 
@@ -169,14 +194,10 @@ def _failed(
     wait: MessageWait, outcome: MessageOutcome, lost: Sequence[str], carried: Mapping[str, Any]
 ) -> DeliveryFailed:
     found = Counter(outcome.codes[sid] for sid in lost if sid in outcome.codes)
-    meanings = [
-        f"{count} x {code}" + (f" ({known.meaning})" if (known := error_codes.known(code)) else "")
-        for code, count in found.most_common(SHOWN)
-    ]
     verdicts = {error_codes.verdict(code).value for code in found}
     return DeliveryFailed(
         f"{len(lost)} of {len(wait.sids)} messages ended without being {wait.until}: {_named(lost)}. "
-        f"{_counted(carried['stats'])}" + (f". Reasons: {', '.join(meanings)}" if meanings else ""),
+        f"{_counted(outcome)}" + (f". Reasons: {describe_reasons(found)}" if found else ""),
         codes={str(code): count for code, count in found.items()},
         verdict=verdicts.pop() if len(verdicts) == 1 else None,
         **carried,
@@ -187,5 +208,5 @@ def _named(sids: Sequence[str]) -> str:
     return ", ".join(sids[:SHOWN]) + (f" and {len(sids) - SHOWN} more" if len(sids) > SHOWN else "")
 
 
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{status} {count:,}" for status, count in counts.items()) or "no status yet"
+def _counted(outcome: MessageOutcome) -> str:
+    return describe_statuses(outcome.statuses.values()) or "no status yet"

@@ -1,20 +1,19 @@
-"""Was it good enough? What the author asked for, against what Twilio counted."""
+"""Waits for bulk operations, and the verdict: Twilio's counts against what the author asked for."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Until, Waiting
+from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Until, Waiting, polled
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, amount_of
-from airflow_provider_twilio_comms.api import error_codes
 from airflow_provider_twilio_comms.api.comms import messages, operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation, Stats
-from airflow_provider_twilio_comms.api.flows import Flow, every_item, fetched, made
+from airflow_provider_twilio_comms.api.flows import Flow, fetched, made
 from airflow_provider_twilio_comms.exceptions import (
     DeliveryFailed,
     InvalidInput,
@@ -25,11 +24,12 @@ from airflow_provider_twilio_comms.exceptions import (
 
 SHOWN = 5  # operations that an error names
 KEPT = 7 * 24 * 3600.0  # seconds for which Twilio can be asked for an operation
+ROWS = 100  # messages of an operation whose schedule is looked at: where it is by local time, they differ
 LONGEST_END = 86_400.0  # seconds that a wait is given after the last message at most, to see its end
 
 
 class Outcome(Ending, frozen=True, omit_defaults=True):
-    """How a wait ended: ``done``, ``timeout``, ``gone`` (Twilio knows the operation no more) or ``error``."""
+    """End of a wait: ``done``, ``timeout``, ``gone`` (Twilio knows the operation no more) or ``error``."""
 
     operations: dict[str, Operation] = msgspec.field(default_factory=dict)
     missing: tuple[str, ...] = ()
@@ -49,6 +49,7 @@ class Wait(Waiting[Operation, Outcome]):
     deadline: float = 0.0
     since: float = 0.0
     enough: int | float | None = None
+    in_time: frozenset[str] = field(default=frozenset(), init=False, repr=False)  # sent while they are kept
 
     @property
     def names(self) -> list[str]:
@@ -85,6 +86,40 @@ class Wait(Waiting[Operation, Outcome]):
         error: Problem = None,
     ) -> Outcome:
         return Outcome(status, found, missing, error)
+
+
+def polled_ahead(wait: Wait) -> Flow[Outcome | None]:
+    """Look once, and end with an error where Twilio will have forgotten an operation before it is sent.
+
+    An operation does not say when that is, its messages do; so it takes a request for each that is scheduled.
+    """
+    outcome = yield from polled(wait)
+    for name, operation in wait.known.items() if outcome is None else ():
+        if operation.status != "SCHEDULED" or operation.created_at is None or name in wait.in_time:
+            continue
+        sent_at = yield from _scheduled_for(name)
+        forgotten_at = operation.created_at + timedelta(seconds=KEPT)
+        if sent_at is not None and sent_at >= forgotten_at:
+            error = InvalidInput.at(
+                "operation_ids",
+                f"{name} is scheduled for {sent_at:%Y-%m-%d %H:%M %Z}, and Twilio forgets it and its results "
+                f"on {forgotten_at:%Y-%m-%d %H:%M %Z}, seven days after the request: its end can never be "
+                "seen. It is sent all the same",
+                "Leave out the wait, or let the sending task run later, six days before its send_at at most",
+            )
+            return wait.end("error", wait.known, error=error.to_dict())
+        if sent_at is not None:
+            wait.in_time |= {name}
+    return outcome
+
+
+def _scheduled_for(operation_id: str) -> Flow[datetime | None]:
+    """The time of the last of its first messages; None where Twilio does not tell."""
+    try:
+        page = yield from made(messages.list(operation_id=operation_id, page_size=ROWS))
+    except TwilioError:  # it would only save time: the wait goes on, and hears of it when Twilio forgets
+        return None
+    return max((row.scheduled_for for row in page.items if row.scheduled_for), default=None)
 
 
 def total(found: Iterable[Operation]) -> Stats:
@@ -152,65 +187,6 @@ def describe_counts(stats: Stats) -> str:
     return (
         ", ".join(f"{name} {count:,}" for name, count in stats.to_dict().items() if count) or "no counts yet"
     )
-
-
-def result_line(criteria: Criteria, stats: Stats, recipients: int, found: Mapping[int, int] | None) -> str:
-    """How a wait ended, in one line: counts, shares, what was asked for, and the main reasons of failures."""
-    asked = max(stats.asked, recipients)
-    share = f"{100 * stats.arrived / asked:.1f} %" if asked else "nobody"
-    line = f"Delivered {stats.arrived:,} of {asked:,} ({share}; asked for {criteria.asked})."
-    if stats.under_way:
-        line += f" Under way {stats.under_way:,}."
-    if stats.lost:
-        line += f" Failed {stats.lost:,}" + (f": {_reasons(found)}." if found else ".")
-        unexplained = stats.lost - sum((found or {}).values())
-        line += f" Twilio was not asked why {unexplained:,} did." if unexplained else ""
-    return line
-
-
-def _reasons(found: Mapping[int, int]) -> str:
-    return ", ".join(
-        f"{count:,} x {code}"
-        + (f" ({known.meaning}; {known.verdict.value})" if (known := error_codes.known(code)) else "")
-        for code, count in Counter(found).most_common(5)
-    )
-
-
-def explained(error: DeliveryFailed, found: Mapping[int, int]) -> DeliveryFailed:
-    """The same error, with the codes that were the reason and what they mean."""
-    counted = {str(code): count for code, count in found.items()}
-    text = (
-        f"{error.message}. Of {sum(found.values())} looked at: {_reasons(found)}" if found else error.message
-    )
-    return type(error)(text, **{**{name: getattr(error, name) for name in error.fields}, "codes": counted})
-
-
-def by_verdict(stats: Stats, found: Mapping[int, int]) -> dict[str, int]:
-    """How many messages will not arrive, by what to do about it; ``not-asked`` where nobody asked why."""
-    counts = Counter({error_codes.Verdict.RECIPIENT.value: stats.unaddressable})
-    for code, count in found.items():
-        counts[error_codes.verdict(code).value] += count
-    counts["not-asked"] = max(0, stats.failed + stats.undelivered - sum(found.values()))
-    return dict(counts)
-
-
-def failure_codes(operation_ids: Sequence[str], limit: int = 50) -> Flow[dict[int, int]]:
-    """How often each Twilio code was the reason, of up to ``limit`` messages that did not arrive.
-
-    The reason stands in each message only, so this takes one request per message looked at.
-    """
-    found: Counter[int] = Counter()
-    for operation_id in operation_ids:
-        for status in ("FAILED", "UNDELIVERED"):
-            left = limit - sum(found.values())
-            if left <= 0:
-                return dict(found)
-            call = messages.list(operation_id=operation_id, status=status, page_size=min(left, 1000))
-            for row in (yield from every_item(call, left)):
-                message = yield from made(messages.fetch(row.id))
-                if message.code:
-                    found[message.code] += 1
-    return dict(found)
 
 
 def check_kept(ahead: float, timeout: float, wait_for: str) -> None:

@@ -22,7 +22,9 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
+from airflow_provider_twilio_comms._core.campaigns.variants import Split
 from airflow_provider_twilio_comms._core.sending.ledger import digest_of
 from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Until, Waiting
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, amount_of
@@ -63,7 +65,7 @@ class SentMessages(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     ``sent`` have a SID, ``refused`` counts by code the recipients that Twilio refused at once, and
     ``assumed`` are taken as sent without a SID. Every message was created from ``since`` to ``until``, by
     ``from_`` or by a messaging service. ``digest`` is that of their SIDs, ``sids_path`` the file that lists
-    them, if any.
+    them, if any, and ``split`` says how people were assigned to the variants of a campaign.
     """
 
     sent: int
@@ -77,6 +79,7 @@ class SentMessages(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     messaging_service_sid: str | None = None
     key: str = ""
     sids_path: str | None = None
+    split: Split | None = None
 
     @staticmethod
     def of(given: Mapping[str, Any]) -> SentMessages:
@@ -92,7 +95,7 @@ class SentMessages(msgspec.Struct, frozen=True, rename={"from_": "from"}):
         """Find the descriptions in results of sends, one or several; other things have none."""
         results = [given] if isinstance(given, Mapping) else given if isinstance(given, list | tuple) else ()
         return [
-            SentMessages.of(messages)
+            replace(SentMessages.of(messages), split=_split_of(result))
             for result in results
             if isinstance(result, Mapping)
             for messages in _listed(result.get("messages"))
@@ -112,6 +115,11 @@ class SentMessages(msgspec.Struct, frozen=True, rename={"from_": "from"}):
         if self.from_ is not None:
             return message.from_ == self.from_ and message.messaging_service_sid is None
         return message.messaging_service_sid == self.messaging_service_sid
+
+
+def _split_of(result: Mapping[str, Any]) -> Split | None:
+    campaign = result.get("campaign")
+    return msgspec.convert(campaign, Split) if campaign else None
 
 
 def _listed(messages: Any) -> list[Any]:
@@ -239,7 +247,7 @@ def is_before(page: Page[Message], since: datetime) -> bool:
 
 
 class SentOutcome(Ending, frozen=True, omit_defaults=True):
-    """How a wait ended: ``done``, ``timeout`` or ``error``, with the counts last seen."""
+    """End of a wait: ``done``, ``timeout`` or ``error``, with the counts last seen."""
 
     tally: Tally | None = None
     error: dict[str, Any] | None = None

@@ -38,7 +38,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class ApprovalOutcome(Ending, frozen=True, omit_defaults=True):
-    """How a wait ended: ``done``, ``timeout``, ``gone`` (never submitted, or deleted) or ``error``.
+    """End of a wait: ``done``, ``timeout``, ``gone`` (never submitted, or deleted) or ``error``.
 
     ``statuses`` are those last seen, by SID, and ``reasons`` WhatsApp's for the rejected ones.
     """

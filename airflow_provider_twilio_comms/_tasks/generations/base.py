@@ -11,6 +11,7 @@ from airflow_provider_twilio_comms._core.planning.snapshot import Folder
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_twilio_comms._core.campaigns.variants import Split
     from airflow_provider_twilio_comms._core.planning.plan import Plan
     from airflow_provider_twilio_comms._core.planning.quiet_hours import Schedule
     from airflow_provider_twilio_comms._core.recipients.reader import Reader
@@ -32,6 +33,10 @@ class BulkTask(Protocol):
     tags: Mapping[str, str] | None
     options: Mapping[str, Any] | None
     quiet_hours: Any
+    spread_over: Any
+    send_at_local: Any
+    send_window: Any
+    holidays: Any
     number_column: str | None
     default_region: str | None
     recipients_per_request: int
@@ -49,6 +54,12 @@ class BulkTask(Protocol):
 
     @property
     def log(self) -> Any: ...
+
+    @property
+    def split(self) -> Split | None: ...
+
+    @property
+    def contents(self) -> Mapping[str, Any]: ...
 
     def schedule(self, send_at: datetime | None) -> Schedule: ...
 
@@ -78,6 +89,9 @@ class Generation(Protocol):
 
     def check_last(self, last: datetime, now: float) -> None:
         """Refuse a last part that goes out later than Twilio schedules, or than can be waited for."""
+
+    def per_second(self, context: Context) -> float | None:
+        """The pace at which Twilio is told to send, in messages a second; None where it is not told."""
 
     def complete_report(self, report: dict[str, Any], request: Any, context: Context) -> None:
         """Add to the preflight's report what only this API has."""

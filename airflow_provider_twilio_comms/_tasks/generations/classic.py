@@ -7,19 +7,22 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_twilio_comms._core.planning.rates import QUEUE, drained, rate_of, rate_of_service
 from airflow_provider_twilio_comms._core.planning.snapshot import save_sids
-from airflow_provider_twilio_comms._core.sending.classic import ClassicSend, batch_size, summarize
+from airflow_provider_twilio_comms._core.sending.classic import ClassicSend, batch_size
 from airflow_provider_twilio_comms._core.sending.classic_request import (
     ClassicReader,
     ClassicRequest,
     classic_sender,
 )
+from airflow_provider_twilio_comms._core.sending.classic_summary import summarize
+from airflow_provider_twilio_comms._tasks.campaigns.variants import requested
 from airflow_provider_twilio_comms._tasks.task_state import earliest_start
+from airflow_provider_twilio_comms.api.classic.messages import schedulable
 from airflow_provider_twilio_comms.api.pace import Pace
 from airflow_provider_twilio_comms.exceptions import DeliveryFailed, InvalidInput, TwilioError
 from airflow_provider_twilio_comms.hooks import _metrics
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.client.config import Config
 
 AT_ONCE = 100
+SCHEDULING = ("quiet_hours", "spread_over", "send_at_local", "send_window", "holidays")
 MESSAGES_IN_FILE = 10_000  # of a kept plan
 RARELY = 20_000  # objects that are made between two collections
 
@@ -49,16 +53,20 @@ class ClassicGeneration:
         task = self._task
         if task.tags:
             raise InvalidInput.at("tags", "are of the Communications API", "Leave them out, or use it")
-        request = ClassicRequest.checked(
-            content=task.content.value,
-            sender=task.sender or config.default_sender,
-            channel=task.channel,
-            send_at=task.send_at,
-            options=task.options,
+        request: ClassicRequest = requested(
+            task,
+            lambda content, tags: ClassicRequest.checked(
+                content=content,
+                sender=task.sender or config.default_sender,
+                channel=task.channel,
+                send_at=task.send_at,
+                options=task.options,
+            ),
         )
-        if task.quiet_hours and "messaging_service_sid" not in request.sender:
-            problem = "only a messaging service holds messages until they are over"
-            raise InvalidInput.at("quiet_hours", problem, "Give a messaging service as sender")
+        given = [name for name in SCHEDULING if getattr(task, name)]
+        if given and "messaging_service_sid" not in request.sender:
+            problem = "only a messaging service holds messages until their time"
+            raise InvalidInput.at(given[0], problem, "Give a messaging service as sender")
         return request
 
     def reader(self, request: ClassicRequest, config: Config) -> ClassicReader:
@@ -79,7 +87,12 @@ class ClassicGeneration:
         return max(1, MESSAGES_IN_FILE // plan.at_most)
 
     def check_last(self, last: datetime, now: float) -> None:
-        """Refuse nothing: the classic API has a list that reaches back for over a year."""
+        """Refuse what Twilio does not schedule. Its list reaches back for over a year, so any wait may be."""
+        schedulable(last, datetime.fromtimestamp(now, timezone.utc))
+
+    def per_second(self, context: Context) -> float | None:
+        """None: here a worker keeps the pace, request by request."""
+        return None
 
     def complete_report(self, report: dict[str, Any], request: ClassicRequest, context: Context) -> None:
         """Say how long it takes, and whether Twilio's queue drains in time."""

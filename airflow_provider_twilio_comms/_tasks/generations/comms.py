@@ -9,6 +9,7 @@ from airflow_provider_twilio_comms._core.recipients.reader import Reader
 from airflow_provider_twilio_comms._core.sending.bulk import BulkRequest, BulkSend
 from airflow_provider_twilio_comms._core.waiting.operations import check_kept
 from airflow_provider_twilio_comms._tasks.arguments import sender_of
+from airflow_provider_twilio_comms._tasks.campaigns.variants import requested
 from airflow_provider_twilio_comms.api.comms.messages import schedulable
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 from airflow_provider_twilio_comms.hooks import _metrics
@@ -32,19 +33,26 @@ class CommsGeneration:
     def __init__(self, task: BulkTask) -> None:
         self._task = task
 
-    def request(self, config: Config) -> BulkRequest:
+    def request(self, config: Config) -> Any:
         task = self._task
-        if task.options or task.messages_per_second is not None:
-            name = "options" if task.options else "messages_per_second"
+        segments = task.messages_per_second is not None and task.pace_by == "segments"
+        if task.options or segments:
+            name = "options" if task.options else "pace_by"
             fix = "Leave it out, or set generation='classic'"
             raise InvalidInput.at(name, "is of the classic API", fix)
-        return BulkRequest.checked(
-            content=task.content.value,
-            sender=None if task.twilio_chooses_sender else sender_of(task.sender, config.default_sender),
-            channel=task.channel,
-            send_at=task.send_at,
-            tags=task.tags,
-            twilio_chooses=task.twilio_chooses_sender,
+        if task.spread_over is not None and task.messages_per_second is not None:
+            problem = "and spread_over both say how fast it goes"
+            raise InvalidInput.at("messages_per_second", problem, "Give one of them")
+        return requested(
+            task,
+            lambda content, tags: BulkRequest.checked(
+                content=content,
+                sender=None if task.twilio_chooses_sender else sender_of(task.sender, config.default_sender),
+                channel=task.channel,
+                send_at=task.send_at,
+                tags={**(task.tags or {}), **tags} if tags else task.tags,
+                twilio_chooses=task.twilio_chooses_sender,
+            ),
         )
 
     def reader(self, request: BulkRequest, config: Config) -> Reader:
@@ -66,6 +74,13 @@ class CommsGeneration:
     def check_last(self, last: datetime, now: float) -> None:
         schedulable(last, datetime.fromtimestamp(now, timezone.utc))
         check_kept(last.timestamp() - now, self._task.timeout, self._task.criteria.wait_for)
+
+    def per_second(self, context: Context) -> float | None:
+        """The pace of this task's ladder: its share, where it is one of a run's mapped tasks."""
+        given = self._task.messages_per_second
+        if not isinstance(given, float):
+            return None
+        return given / max(1, int(context.get("expanded_ti_count") or 1))
 
     def complete_report(self, report: dict[str, Any], request: BulkRequest, context: Context) -> None:
         """Add nothing: the report counts requests as they are."""

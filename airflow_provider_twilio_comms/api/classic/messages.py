@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Literal, TypedDict
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Meta
@@ -28,6 +28,7 @@ from airflow_provider_twilio_comms.api._forms import (
     ValidityPeriod,
     one_of,
     pairs,
+    quoted,
     valid,
 )
 from airflow_provider_twilio_comms.api._resources import Resource, nothing, one, paged
@@ -177,15 +178,15 @@ def series(
     checked again.
     """
     one_of(shared, "from_", "messaging_service_sid")
-    form = urlencode(_form(shared))
+    form = urlencode(_form(shared)).encode()
 
     def call(to: str, body: str | None, variables: Mapping[str, str] | None) -> Call[Sent]:
-        own = f"{form}&To={quote_plus(to)}"
+        own = b"%b&To=%b" % (form, quoted(to.encode()))
         if body is not None:
-            own += f"&Body={quote_plus(body)}"
+            own += b"&Body=" + quoted(body.encode())
         if variables:
-            own += f"&ContentVariables={quote_plus(msgspec.json.encode(variables))}"
-        return Call("POST", MESSAGES, _sent, "api", form=own.encode(), effect="sends", recipients=(to,))
+            own += b"&ContentVariables=" + quoted(msgspec.json.encode(variables))
+        return Call("POST", MESSAGES, _sent, "api", form=own, effect="sends", recipients=(to,))
 
     return call
 

@@ -10,13 +10,15 @@ from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
-from airflow_provider_twilio_comms.plugins.delivery.overview import Bucket, Counters, Point
+from airflow_provider_twilio_comms.plugins.delivery.overview import Bucket, Counters, Point, round_down
 
 __all__ = ["bar", "columns", "moment", "stamp", "steps", "told"]
 
 # The drawing is stretched to the width that there is, so text is outside it, in HTML.
 WIDTH, HEIGHT = 960, 200
-TICKS = 6
+TICKS = 7
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+EVERY = (HOUR, 2 * HOUR, 4 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 5 * DAY, 7 * DAY, 14 * DAY, 28 * DAY)
 PARTS = (("delivered", "delivered"), ("failed", "failed"), ("open", "open"))
 
 
@@ -36,13 +38,24 @@ def columns(buckets: Sequence[Bucket], label: str) -> Markup:
         if stack:
             what = f"{moment(start)}: {told(counters)}"
             shapes.append(Markup("<g><title>{}</title>{}</g>").format(what, Markup("").join(stack)))
-    every = max(1, -(-len(buckets) // TICKS))
-    short = not buckets or buckets[-1].start - buckets[0].start <= timedelta(days=1)
-    ticks = []
-    for back, start in enumerate(reversed([bucket.start for bucket in buckets])):
-        kind = "tick minor" if back // every % 2 else "tick"
-        ticks.append(_tick(kind, start, short) if back % every == 0 else Markup("<span></span>"))
-    return _picture(shapes, label, top, reversed(ticks))
+    return _picture(shapes, label, top, _ticks([bucket.start for bucket in buckets]))
+
+
+def _ticks(starts: Sequence[datetime]) -> list[Markup]:
+    """Label the last column and those that begin at round times; a phone has room for every other one."""
+    if not starts:
+        return []
+    last = starts[-1]
+    every = next((each for each in EVERY if last - starts[0] <= TICKS * each), EVERY[-1])
+    rounds = [round_down(at, every) for at in starts]
+    before = [None if starts[0] == rounds[0] else rounds[0], *rounds]
+    named = [
+        at for at, one, two in zip(starts, rounds, before, strict=False) if one != two and last - at >= every
+    ]
+    named.append(last)
+    kinds = {at: "tick minor" if back % 2 else "tick" for back, at in enumerate(reversed(named))}
+    short = last - starts[0] <= DAY
+    return [_tick(kinds[at], at, short) if at in kinds else Markup("<span></span>") for at in starts]
 
 
 def steps(points: Sequence[Point], label: str) -> Markup:

@@ -129,7 +129,12 @@ def overview(found: Iterable[Send]) -> Overview:
 
 
 def counters_of(send: Send) -> Counters:
-    """Count a send's messages by Twilio's counters as the task last saw them; the rest are open."""
+    """Count a send's messages by Twilio's counters as the task last saw them; the rest are open.
+
+    Of an answered question nothing is open; that an answer came by text proves one delivery.
+    """
+    if send.answer:
+        return Counters(delivered=int(send.answer == "text"))
     if send.stats is None:
         return Counters(open=send.recipients)
     stats = send.stats

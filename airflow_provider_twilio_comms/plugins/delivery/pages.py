@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from airflow_provider_twilio_comms.plugins.delivery import charts
 from airflow_provider_twilio_comms.plugins.delivery.overview import counters_of
-from airflow_provider_twilio_comms.plugins.delivery.sends import PHASES, Key, Send
+from airflow_provider_twilio_comms.plugins.delivery.sends import PHASES, Answer, Key, Send
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["WHY", "Slice", "environment", "of_airflow", "of_ours", "words"]
 
 SIZE = 50
+ANSWERED: dict[Answer, str] = {
+    "text": "answered by text",
+    "airflow": "answered in Airflow",
+    "default": "default taken",
+}
 WHY = {
     401: "Sign in to Airflow, then open this page again.",
     403: "Your role may not read task instances and XComs of this DAG.",
@@ -73,13 +78,16 @@ def environment(folder: Path) -> Environment:
 
 def words(send: Send) -> str:
     """Describe a task in a few words."""
+    if send.kind == "nothing":
+        return "sent nothing"
     if send.kind == "wait":
         return "waits for others' sends"
     noun = "message" if send.kind == "messages" else "operation"
-    count = f"{len(send.ids):,} {noun}{'' if len(send.ids) == 1 else 's'}"
-    if send.phase == "sending" and send.planned:
+    number = len(send.ids) or (send.recipients if send.kind == "messages" else 0)
+    count = f"{number:,} {noun}{'' if number == 1 else 's'}"
+    if send.phase == "sending" and send.planned and not any(part.batch for part in send.parts):
         return f"{count} of {send.planned:,}"
-    return count
+    return f"{count}, {ANSWERED[send.answer]}" if send.answer else count
 
 
 def of_airflow(key: Key) -> str:

@@ -1,8 +1,8 @@
 """Sends, as read from the XComs and notes that Airflow has stored of a task. Pure: no Airflow, no clock.
 
 Anybody who writes a DAG can push an XCom of any name, so nothing is trusted: ids have to look like Twilio's,
-counts have to be counts, and everything else is ignored. So neither a phone number nor a text can get into
-the view.
+counts have to be counts, an error is scrubbed and cut, and everything else is ignored. So neither a phone
+number nor a text can get into the view.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from airflow_provider_twilio_comms._core.alerts.alert import clean_error
+from airflow_provider_twilio_comms._core.sending.ledger import ASSUMED, HEADS, UNKNOWN, is_sid
 from airflow_provider_twilio_comms._core.xcom_keys import MARK, OUTCOME, SENT
 from airflow_provider_twilio_comms.api.comms.operations import Stats
 
@@ -22,6 +24,7 @@ __all__ = [
     "LEDGER",
     "PHASES",
     "RETURNED",
+    "Answer",
     "Found",
     "Key",
     "Kind",
@@ -32,16 +35,18 @@ __all__ = [
     "read",
 ]
 
-LEDGER = "twilio.%"  # the names of the notes in the task state store, as SQL has it
+LEDGER = "twilio.%"  # the names of the ledger's notes in the task state store, as SQL has it
 RETURNED = "return_value"
 
 Phase: TypeAlias = Literal["sending", "waiting", "resumable", "done", "failed", "skipped"]
-Kind: TypeAlias = Literal["operations", "messages", "wait", "receipts"]
+Kind: TypeAlias = Literal["operations", "messages", "wait", "receipts", "nothing"]
+Answer: TypeAlias = Literal["text", "airflow", "default"]
 PHASES: tuple[Phase, ...] = ("sending", "waiting", "resumable", "done", "failed", "skipped")
 IN_FLIGHT = frozenset({"sending", "waiting", "resumable"})
 
 _ID = re.compile(r"comms_operation_[0-9a-z]{1,40}|[SM]M[0-9a-f]{32}")
-_NOTE = re.compile(r"twilio\.([0-9a-f]{20})\.(begun|held|\d{1,7})")
+_NAME = re.compile(r"[0-9a-f]{20}")
+_NOTE = re.compile(r"twilio\.([0-9a-f]{20})\.(\d{1,7})")
 _STATES = frozenset({"sending", "accepted", "assumed", "refused"})
 _ENDED: dict[str, Phase] = {
     "success": "done",
@@ -51,7 +56,10 @@ _ENDED: dict[str, Phase] = {
     "removed": "skipped",
 }
 _WAITS = frozenset({"deferred", "up_for_reschedule", "awaiting_input"})
+_ANSWERS: tuple[Answer, ...] = ("text", "airflow", "default")
 _MOST_CODES = 500
+_LONGEST = 500  # characters of an error
+_CENTURY = 4_102_444_800  # its end, in seconds since 1970
 
 
 class Key(NamedTuple):
@@ -83,21 +91,26 @@ class Found(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A request of a send in the ledger: ``state`` is sending, accepted, assumed or refused."""
+    """A request, or a batch of them, of a send in the ledger: ``people`` were sent to, or may have been.
+
+    ``state`` is sending, accepted, assumed or refused.
+    """
 
     number: int
     state: str
     people: int
     identity: str | None
     at: datetime
+    batch: bool = False  # of single messages
 
 
 @dataclass(frozen=True)
 class Send:
-    """A task that sends, waits for what others sent, or reads receipts.
+    """A task that sends, waits for what others sent, reads receipts, or failed before it did anything.
 
     ``ids`` are Twilio's, ``planned`` is the number of requests to be made, ``codes`` counts failures by
-    Twilio's code; ``sampled`` means that not every failure was looked up.
+    Twilio's code; ``sampled`` means that not every failure was looked up. ``error`` is that of the last try;
+    ``answer`` is the way in which a question for approval was answered.
     """
 
     key: Key
@@ -113,6 +126,8 @@ class Send:
     sampled: bool = False
     began: datetime | None = None
     ended: datetime | None = None
+    error: str = ""
+    answer: Answer | None = None
 
     @property
     def in_flight(self) -> bool:
@@ -138,7 +153,10 @@ def read(found: Found) -> Send | None:
     ids = ids or _ids(returned.get("operation_ids")) or _ids(outcome.get("operation_ids"))
     ids = ids or tuple(part.identity for part in parts if part.identity)
     taken = sum(part.people for part in parts if part.state in ("accepted", "assumed"))
-    codes = _counts(outcome.get("codes"))
+    codes = _counts(outcome.get("codes") or returned.get("codes"))
+    stats = _stats(returned) or _stats(outcome)
+    unexplained = stats.failed + stats.undelivered - sum(codes.values()) if stats else 1
+    via = returned.get("via")
     return Send(
         found.key,
         kind,
@@ -146,26 +164,32 @@ def read(found: Found) -> Send | None:
         ids,
         parts,
         planned,
-        _count(told.get("recipients")) or (len(ids) if kind == "messages" else taken),
+        _count(told.get("recipients")) or max(len(ids) if kind == "messages" else 0, taken),
         _count(told.get("rejected")),
-        _stats(returned) or _stats(outcome),
+        stats,
         tuple((int(code), count) for code, count in codes.items() if re.fullmatch(r"\d{4,6}", code)),
-        outcome.get("complete") is not True,
+        outcome.get("complete") is not True and unexplained > 0,
         began or found.began,
         found.ended,
+        _error(outcome.get("error")),
+        via if via in _ANSWERS else None,
     )
 
 
 def _kind(
     sent: Any, noted: bool, marked: bool, parts: Iterable[Part], outcome: Mapping[str, Any]
 ) -> Kind | None:
-    if isinstance(sent, list) or (noted and any((part.identity or "c")[0] in "SM" for part in parts)):
+    if isinstance(sent, list) or (isinstance(sent, Mapping) and isinstance(sent.get("messages"), Mapping)):
+        return "messages"
+    if noted and any((part.identity or "c")[0] in "SM" or part.batch for part in parts):
         return "messages"
     if sent is not None or noted:
         return "operations"
     if marked:
         return "wait"
-    return "receipts" if outcome else None
+    if outcome:
+        return "nothing" if outcome.get("error") else "receipts"
+    return None
 
 
 def _phase(state: str | None, sent: bool) -> Phase:
@@ -176,16 +200,26 @@ def _phase(state: str | None, sent: bool) -> Phase:
 
 def _ledger(notes: Sequence[Note]) -> tuple[str | None, tuple[Part, ...], int | None, datetime | None]:
     """Read the ledger of the latest send, since a clear may have started another."""
-    read = [(match[1], match[2], note) for note in notes if (match := _NOTE.fullmatch(note.name))]
-    begun = [(note.at, name, _object(note.value)) for name, what, note in read if what == "begun"]
+    heads = [head for note in notes if note.name == HEADS for head in _object(note.value).values()]
+    begun = [(_seconds(head.get("since")), head) for head in heads if _is_head(head)]
     if not begun:
         return None, (), None, None
-    _, latest, value = max(begun, key=lambda each: each[:2])
-    parts = (_part(int(what), note) for name, what, note in read if name == latest and what.isdecimal())
-    ordered = tuple(sorted(part for part in parts if part is not None))
-    since = value.get("since")
-    began = datetime.fromtimestamp(since, timezone.utc) if isinstance(since, (int, float)) else None
-    return latest, ordered, _count(value.get("parts")) or None, began
+    since, head = max(begun, key=lambda each: each[0])
+    read = [(match[1], match[2], note) for note in notes if (match := _NOTE.fullmatch(note.name))]
+    parts = (_part(int(place), note) for name, place, note in read if name == head["name"])
+    ordered = tuple(sorted((part for part in parts if part is not None), key=lambda part: part.number))
+    outline = head.get("outline")
+    planned = _count(outline.get("parts")) if isinstance(outline, Mapping) else 0
+    began = datetime.fromtimestamp(since, timezone.utc) if since else None
+    return head["name"], ordered, planned or None, began
+
+
+def _is_head(head: Any) -> bool:
+    return (
+        isinstance(head, Mapping)
+        and isinstance(head.get("name"), str)
+        and bool(_NAME.fullmatch(head["name"]))
+    )
 
 
 def _part(number: int, note: Note) -> Part | None:
@@ -194,7 +228,18 @@ def _part(number: int, note: Note) -> Part | None:
     if state not in _STATES:
         return None
     identity = next(iter(_ids([value.get("operation_id")])), None)
-    return Part(number, state, _count(value.get("count")), identity, note.at)
+    messages = value.get("messages")
+    if not isinstance(messages, list):
+        return Part(number, state, _count(value.get("count")), identity, note.at)
+    taken = sum(is_sid(each) or each in (ASSUMED, UNKNOWN) for each in messages if isinstance(each, str))
+    people = _count(value.get("count")) if state == "sending" else taken
+    return Part(number, "sending" if UNKNOWN in messages else state, people, None, note.at, batch=True)
+
+
+def _seconds(given: Any) -> float:
+    """Read a time of this century, in seconds since 1970; 0 if it is none."""
+    is_time = isinstance(given, (int, float)) and not isinstance(given, bool) and 0 < given < _CENTURY
+    return float(given) if is_time else 0.0
 
 
 def _stats(told: Mapping[str, Any]) -> Stats | None:
@@ -213,6 +258,10 @@ def _stats(told: Mapping[str, Any]) -> Stats | None:
 _STATUSES = frozenset(
     {"scheduled", "sent", "delivered", "read", "undelivered", "failed", "canceled", "unaddressable"}
 )
+
+
+def _error(given: Any) -> str:
+    return clean_error(given)[:_LONGEST] if isinstance(given, str) else ""
 
 
 def _ids(given: Any) -> tuple[str, ...]:

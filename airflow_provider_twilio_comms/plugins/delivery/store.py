@@ -17,6 +17,7 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session, aliased
 
+from airflow_provider_twilio_comms._core.sending.ledger import HEADS
 from airflow_provider_twilio_comms._core.xcom_keys import MARK, OUTCOME, SENT
 from airflow_provider_twilio_comms.plugins.delivery.sends import (
     LEDGER,
@@ -109,7 +110,7 @@ def _begun(session: Session, dags: Collection[str], since: datetime) -> dict[Key
     about = STORED
     query = (
         select(about.updated_at, about.dag_id, about.run_id, about.task_id, about.map_index)
-        .where(about.key.like(f"{LEDGER}.begun"), about.updated_at >= since, about.dag_id.in_(dags))
+        .where(about.key == HEADS, about.updated_at >= since, about.dag_id.in_(dags))
         .order_by(about.id.desc())
         .limit(MOST + 1)
     )

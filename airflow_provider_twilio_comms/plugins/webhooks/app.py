@@ -86,7 +86,7 @@ class Webhooks:
         self._reading, self._reads, self._read_at = asyncio.Lock(), 0, float("-inf")
         self._rereads = Pace(1 / FRESH, REREADS)
         self._pace = Pace(settings.max_rate, 2 * settings.max_rate)
-        self._intake = Intake(lambda things: self._core.taken(things))
+        self._intake = Intake(lambda things: self._core.taken(things, codes=settings.keeps_codes))
         self._known: OrderedDict[str, None] = OrderedDict()
         self._tidied_at = time.monotonic()
         self.waker: Waker | None = self._waker() if settings.wakes else None

@@ -15,6 +15,7 @@ from airflow.triggers.base import TriggerEvent
 from airflow.utils.session import create_session
 from airflow.utils.state import TaskInstanceState
 from sqlalchemy import select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from airflow_provider_twilio_comms.triggers._waiting import WaitingTrigger
@@ -24,6 +25,7 @@ from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTr
 __all__ = ["Parked", "list_parked", "resume"]
 
 AT_ONCE = 500  # triggers whose arguments are read in one query
+TOGETHER = 20  # tasks that are resumed in one transaction
 _KINDS = {
     f"{kind.__module__}.{kind.__qualname__}": kind
     for kind in (TwilioMessagesTrigger, TwilioOperationsTrigger)
@@ -61,32 +63,48 @@ def resume(events: Mapping[int, Mapping[str, Any]]) -> int:
     """Resume the tasks of these triggers with these events; returns how many did wait, and are resumed.
 
     Only one that still waits with this trigger is: the trigger's own event, a clear, a mark or another API
-    server may have come first.
+    server may have come first. ``TOGETHER`` of them share a transaction; where that fails, as in a deadlock,
+    each has its own.
     """
-    return sum(_resume(trigger_id, dict(payload)) for trigger_id, payload in events.items())
+    numbers, resumed = sorted(events), 0
+    for start in range(0, len(numbers), TOGETHER):
+        some = {number: events[number] for number in numbers[start : start + TOGETHER]}
+        try:
+            resumed += _resume(some)
+        except DBAPIError:
+            resumed += sum(_resume({number: event}) for number, event in some.items())
+    return resumed
 
 
-def _resume(trigger_id: int, payload: dict[str, Any]) -> bool:
+def _resume(events: Mapping[int, Mapping[str, Any]]) -> int:
+    task = TaskInstance
     with create_session(scoped=False) as session:
-        task_id = session.scalar(select(TaskInstance.id).where(TaskInstance.trigger_id == trigger_id))
+        waiting = select(task.id, task.trigger_id).where(task.trigger_id.in_(events))
+        found = {row.id: events[row.trigger_id] for row in session.execute(waiting)}
         session.rollback()  # a claim is the first statement of its transaction, else SQLite refuses it
-        if task_id is None or not _claim(session, task_id, trigger_id):
-            return False
-        task_instance = session.get_one(TaskInstance, task_id)
-        handle_event_submit(TriggerEvent(payload), task_instance=task_instance, session=session)
-        return True
+        _claim(session, found, events)
+        claimed = select(task).where(
+            task.id.in_(found), task.trigger_id.is_(None), task.state == TaskInstanceState.DEFERRED
+        )
+        tasks = session.scalars(claimed).unique().all()
+        for each in tasks:
+            handle_event_submit(TriggerEvent(dict(found[each.id])), task_instance=each, session=session)
+        return len(tasks)
 
 
-def _claim(session: Session, task_id: Any, trigger_id: int) -> bool:
-    """Take a task from its trigger, if it still waits with it. SQLite knows no ``FOR UPDATE``."""
+def _claim(session: Session, tasks: Collection[Any], triggers: Collection[int]) -> None:
+    """Take tasks from their triggers, if they still wait with them. SQLite knows no ``FOR UPDATE``.
+
+    Until the transaction ends, nobody else has a task that is deferred and has no trigger.
+    """
     claim = (
         update(TaskInstance)
         .where(
-            TaskInstance.id == task_id,
-            TaskInstance.trigger_id == trigger_id,
+            TaskInstance.id.in_(tasks),
+            TaskInstance.trigger_id.in_(triggers),
             TaskInstance.state == TaskInstanceState.DEFERRED,
         )
         .values(trigger_id=None)
         .execution_options(synchronize_session=False)
     )
-    return bool(getattr(session.execute(claim), "rowcount", 0))
+    session.execute(claim)

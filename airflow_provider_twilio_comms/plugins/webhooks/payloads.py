@@ -1,4 +1,4 @@
-"""What a genuine webhook says, without the people in it: which assets it concerns, and what they are told.
+"""Read genuine webhooks without the people in them: which assets they concern, and what these are told.
 
 Each thing has a name of its own, made of what Twilio has signed: a message and its status, an event's id. By
 it a repetition is known. ``I-Twilio-Idempotency-Token`` is none: it is not signed, so whoever replays a
@@ -14,6 +14,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from airflow_provider_twilio_comms._core.campaigns.consent import Words
+
 __all__ = ["KINDS", "Incoming", "Kind", "Unreadable", "incoming"]
 
 Kind: TypeAlias = Literal["inbound", "status", "events"]
@@ -21,8 +23,7 @@ Seal: TypeAlias = Callable[[str], str | None]
 
 KINDS: tuple[Kind, ...] = ("inbound", "status", "events")
 ASSETS = "twilio://webhook"
-# A text that is one of these and nothing else: https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out
-STOP_WORDS = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"})
+_WORDS_OF_CONSENT = Words()
 _MEDIA = re.compile(r"/(ME[0-9a-fA-F]{32})\Z")
 _WORD = re.compile(r"[a-z0-9_.-]{1,80}")
 
@@ -40,7 +41,7 @@ class Incoming(NamedTuple):
 
 
 def incoming(kind: Kind, pairs: Sequence[tuple[str, str]], body: bytes, seal: Seal) -> list[Incoming]:
-    """What a request tells. ``seal`` gives the stand-in of a number. Raises :class:`Unreadable`."""
+    """Read a request. ``seal`` gives the stand-in of a number. Raises :class:`Unreadable`."""
     if kind == "events":
         return [_event(each, seal) for each in _events(body)]
     form = dict(pairs)
@@ -52,8 +53,8 @@ def incoming(kind: Kind, pairs: Sequence[tuple[str, str]], body: bytes, seal: Se
 
 def _inbound(sid: str, form: Mapping[str, str], seal: Seal) -> Incoming:
     service = form.get("MessagingServiceSid")
-    word = form.get("Body", "").strip().lower()
-    opt_out = form.get("OptOutType") or ("STOP" if word in STOP_WORDS else None)
+    stops = _WORDS_OF_CONSENT.kind_of(form.get("Body")) == "stop"
+    opt_out = form.get("OptOutType") or ("STOP" if stops else None)
     assets = [f"{ASSETS}/inbound"]
     assets += [f"{ASSETS}/inbound/{service}"] if service else []
     assets += [f"{ASSETS}/opt-out"] if opt_out == "STOP" else []

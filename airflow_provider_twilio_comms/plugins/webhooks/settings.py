@@ -21,7 +21,8 @@ class Settings:
     """The options. ``public_url`` is the address that Twilio calls and signs, up to and without ``/inbound``.
 
     ``max_body`` is bytes; ``max_rate`` is genuine requests a second, for each process of the API server;
-    ``wakes`` has webhooks wake the tasks that wait for what they tell.
+    ``wakes`` has webhooks wake the tasks that wait for what they tell, ``keeps_codes`` has the codes of
+    failed messages kept for tasks.
     """
 
     public_url: str
@@ -32,6 +33,7 @@ class Settings:
     remember_days: float = 30.0
     reply: str = field(default="", repr=False)
     wakes: bool = False
+    keeps_codes: bool = False
 
     @classmethod
     def read(cls) -> Settings:
@@ -46,6 +48,7 @@ class Settings:
             remember_days=conf.getfloat(SECTION, "webhook_remember_days", fallback=30.0),
             reply=conf.get(SECTION, "webhook_reply", fallback=""),
             wakes=conf.getboolean(SECTION, "webhook_wakes", fallback=False),
+            keeps_codes=conf.getboolean(SECTION, "webhook_keeps_codes", fallback=False),
         )
 
 

@@ -1,4 +1,4 @@
-"""Whether a request is Twilio's: https://www.twilio.com/docs/usage/security#validating-requests
+"""Signature of a request, by which it is known as Twilio's: https://www.twilio.com/docs/usage/security#validating-requests
 
 Two schemes. With the account's auth token Twilio signs by HMAC-SHA1; with a shared key, which the header
 ``X-Twilio-Webhooks-Signature-Settings`` names, by the algorithm that was agreed on for that key. Either
@@ -44,7 +44,7 @@ class Secret(NamedTuple):
 
 
 def signature(secret: Secret, url: str, pairs: Pairs = ()) -> str:
-    """What Twilio writes into ``X-Twilio-Signature``."""
+    """Make the signature that Twilio writes into ``X-Twilio-Signature``."""
     text = url + "".join(name + value for name, value in sorted(set(pairs)))
     digest = hmac.new(secret.value.encode(), text.encode(), _HASHES[secret.algorithm]).digest()
     return base64.b64encode(digest).decode()
@@ -53,7 +53,7 @@ def signature(secret: Secret, url: str, pairs: Pairs = ()) -> str:
 def genuine(
     secrets: Iterable[Secret], url: str, headers: Mapping[str, str], body: bytes, pairs: Pairs | None
 ) -> bool:
-    """Whether one of the secrets signed this request.
+    """Tell if one of the secrets signed this request.
 
     ``url`` is the public address with its query, ``headers`` have lower-case names, ``body`` is raw, and
     ``pairs`` are its :func:`parameters`.

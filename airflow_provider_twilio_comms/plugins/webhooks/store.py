@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from airflow_provider_twilio_comms.client.config import Config
+from airflow_provider_twilio_comms.plugins.webhooks.codes import forget_codes, keep_codes
 from airflow_provider_twilio_comms.plugins.webhooks.payloads import Incoming
 
 __all__ = ["config_of", "forgotten", "taken"]
@@ -39,8 +40,10 @@ def config_of(conn_id: str) -> Config:
     return Config.from_connection(Connection.get_connection_from_secrets(conn_id))
 
 
-def taken(things: Sequence[Incoming]) -> int:
+def taken(things: Sequence[Incoming], *, codes: bool = False) -> int:
     """Make asset events of what is new; returns how many were. When it returns, they are stored.
+
+    With ``codes``, those of failed messages are kept for the tasks that ask for them.
 
     The last event of each asset goes through Airflow's asset manager, which queues the DAG runs and tells
     listeners; the others of the same call are rows beside it, and the runs get them all.
@@ -53,7 +56,7 @@ def taken(things: Sequence[Incoming]) -> int:
         reraise=True,
     ):
         with attempt, create_session(scoped=False) as session:
-            return _taken(session, things)
+            return _taken(session, things, codes)
     raise AssertionError("unreachable")
 
 
@@ -67,10 +70,11 @@ def forgotten(days: float) -> int:
                 AssetStateStoreModel.updated_at < utcnow() - timedelta(days=days),
             )
         )
+        forget_codes(session)
         return int(getattr(done, "rowcount", 0))
 
 
-def _taken(session: Session, things: Sequence[Incoming]) -> int:
+def _taken(session: Session, things: Sequence[Incoming], codes: bool) -> int:
     book = _asset(session, TAKEN).id
     known = set(
         session.scalars(
@@ -90,6 +94,8 @@ def _taken(session: Session, things: Sequence[Incoming]) -> int:
         session.add_all(AssetEvent(asset_id=asset.id, extra=extra) for extra in extras[:-1])
         session.flush()
         AssetManager.register_asset_change(asset=asset, extra=extras[-1], source_is_api=True, session=session)
+    if codes:
+        keep_codes(session, list(new.values()))
     return len(new)
 
 

@@ -31,7 +31,7 @@ __all__ = ["Hint", "Waker", "read_hints"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
-GATHER = 0.2  # seconds for which hints that come together are gathered
+GATHER = 0.2  # seconds between two rounds, in which hints are gathered
 LOOKS = 3  # looks that a hint without a status is worth: Twilio's API may lag behind its webhooks
 PAUSE = 5.0  # seconds between two looks at the same wait
 WITHIN = 10.0  # seconds that looks of one connection may take, its pauses for Retry-After included
@@ -149,8 +149,8 @@ class Waker:
             await self._work
 
     async def _run(self) -> None:
+        """Work off the first hint at once; those that come meanwhile, and ``GATHER`` later, together."""
         while self._hints or any(waiter.looks for waiter in self._waiters.values()):
-            await asyncio.sleep(GATHER)
             try:
                 if self._hints:
                     await self._match()
@@ -160,6 +160,7 @@ class Waker:
                 self._hints.clear()
                 for waiter in self._waiters.values():
                     waiter.looks = 0
+            await asyncio.sleep(GATHER)
 
     async def _match(self) -> None:
         """Find who waits for what the hints name; what nobody waits for is forgotten."""

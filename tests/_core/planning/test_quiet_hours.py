@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from airflow_provider_twilio_comms._core.planning.plan import Chunk
 from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours, Schedule
 from airflow_provider_twilio_comms._core.recipients.phone_numbers import zones_of
 from airflow_provider_twilio_comms.exceptions import InvalidInput
@@ -62,9 +63,13 @@ def test_a_number_has_the_clock_of_its_own_zone_all_year(number: str, zone: str)
         hour += timedelta(hours=1)
 
 
+def part(number: str) -> Chunk:
+    return Chunk(0, 1, "", zones_of(number))
+
+
 def test_all_zones_are_checked_before_anything_is_sent() -> None:
     schedule = Schedule(None, QuietHours.parse("19:00-11:00"))
     now = at("2026-11-25T12:00").timestamp()
-    schedule.check([zones_of("+27821234567")], now)
+    schedule.check([part("+27821234567")], now)
     with pytest.raises(InvalidInput, match="it is always quiet in one of these"):
-        schedule.check([zones_of("+27821234567"), zones_of("+18005550101")], now)
+        schedule.check([part("+27821234567"), part("+18005550101")], now)

@@ -227,12 +227,12 @@ def test_a_person_with_a_suppressed_address_is_suppressed() -> None:
 
 def test_chunks_by_time_zone_do_not_depend_on_the_clock() -> None:
     rows = [NEW_YORK, BERLIN, LOS_ANGELES, NEW_YORK[:-1] + "2", "+33612345678"]
-    chunks, _ = plan(rows, Screening(by_zone=True))
+    chunks, _ = plan(rows, Screening(by_zone=["quiet_hours"]))
     assert sorted(chunks) == sorted(
         [[NEW_YORK, NEW_YORK[:-1] + "2"], [BERLIN, "+33612345678"], [LOS_ANGELES]]
     )
     mixed = [rows[n % 5] for n in range(2000)]
-    small, _ = plan(mixed, Screening(by_zone=True), at_most=300)
+    small, _ = plan(mixed, Screening(by_zone=["quiet_hours"]), at_most=300)
     assert sum(map(len, small)) == 2000
     assert all(len({zones_of(number) for number in chunk}) == 1 for chunk in small)
 

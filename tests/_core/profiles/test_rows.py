@@ -70,7 +70,11 @@ def test_profile_rows_have_numbers_written_out() -> None:
 @pytest.mark.parametrize(
     ("row", "field", "problem"),
     [
-        (("202 555 0100",), "phone", "has no country code"),
+        (
+            ("202 555 0100",),
+            "phone",
+            "has no country code (write + and the code first, or set default_region)",
+        ),
         (("+1202",), "phone", "is too short"),
         ((None, "ada"), "mail", "is not an e-mail address"),
         ((None, None, "x"), "phone", "has no identifier"),

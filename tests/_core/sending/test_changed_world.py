@@ -189,7 +189,7 @@ def test_equal_keys_without_notes_never_take_each_others_messages(emulator: Runn
     break_bulk(emulator, "drop_before")
     with pytest.raises(AirflowFailException) as caught:
         bulk(people(2, first=2), send_key="spring").execute(context(MemoryStore(), task_id="b"))
-    assert isinstance(caught.value.__cause__, RecipientsChanged)
+    assert isinstance(caught.value.__context__, RecipientsChanged)
     assert texted(emulator) == [2, 1]
 
 

@@ -170,7 +170,7 @@ def test_recipients_that_are_refused_are_counted_and_keep_nobody_back(emulator: 
     assert texted(emulator) == [5, 1]
     with pytest.raises(AirflowFailException) as caught:
         classic([REFUSES, OPTED_OUT]).execute(context(MemoryStore(), task_id="other"))
-    assert isinstance(caught.value.__cause__, DeliveryFailed)
+    assert isinstance(caught.value.__context__, DeliveryFailed)
 
 
 def test_a_sender_that_cannot_send_ends_it_soon_and_a_later_try_sends_all(emulator: Running) -> None:

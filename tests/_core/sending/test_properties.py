@@ -230,6 +230,25 @@ class BulkWorld(World):
         )
 
 
+class CampaignWorld(World):
+    """The same with variants, spread over time, of people who can be in several time zones."""
+
+    def operator(self) -> Any:
+        return bulk(
+            [number(person) for person in self.people],
+            content=self.text,
+            variants={"a": {}, "b": {"content": f"{self.text}!", "weight": 2}},
+            campaign="spring",
+            spread_over=240,
+            quiet_hours="02:00-02:01",
+            recipients_per_request=self.size,
+            requests_at_once=self.at_once,
+            suppress=[number(person) for person in sorted(self.suppressed)] or None,
+            on_unknown="resend" if self.resend else "fail",
+            unknown_after=0.0,
+        )
+
+
 class ClassicWorld(World):
     """The same through the classic API: batches of ``size`` messages, of which several are under way."""
 
@@ -299,3 +318,7 @@ def play(machine: type[World], keeps: bool, examples: int, **more: Any) -> None:
 @pytest.mark.parametrize("machine", [BulkWorld, SingleWorld, ClassicWorld])
 def test_nobody_is_texted_twice_and_nobody_is_forgotten(machine: type[World], keeps: bool) -> None:
     play(machine, keeps, EXAMPLES or 30, derandomize=not EXAMPLES)
+
+
+def test_nor_in_a_campaign_that_is_spread_over_time() -> None:
+    play(CampaignWorld, True, EXAMPLES or 15, derandomize=not EXAMPLES)

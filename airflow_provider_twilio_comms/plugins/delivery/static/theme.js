@@ -1,6 +1,11 @@
 "use strict";
 // Airflow's theme, before anything is drawn: that of the page around this one, else what its UI has stored.
-// Background and font are those of the page around, so that there is no seam.
+// Background, font and colours are those of the page around, so that there is no seam; page.css has them too,
+// for a page of its own.
+const COLOURS = { ink: "fg", soft: "fg-muted", line: "border", shade: "bg-muted", link: "fg-info",
+  delivered: "success-solid", failed: "failed-solid", open: "fg-subtle", good: "success-fg",
+  "good-back": "success-subtle", bad: "failed-fg", "bad-back": "failed-subtle", wait: "deferred-fg",
+  "wait-back": "deferred-subtle", way: "running-fg", "way-back": "running-subtle" };
 (() => {
   const page = document.documentElement;
   let around = null;
@@ -23,6 +28,12 @@
       const behind = [body, root].map((each) => each.backgroundColor).find((each) => each !== "rgba(0, 0, 0, 0)");
       if (behind) page.style.setProperty("--back", behind);
       page.style.setProperty("--font", body.fontFamily);
+      for (const [name, token] of Object.entries(COLOURS)) {
+        const colour = root.getPropertyValue(`--chakra-colors-${token}`).trim();
+        if (colour) page.style.setProperty(`--${name}`, colour);
+      }
+      // The tab of a task stands below a heading that says which one.
+      page.toggleAttribute("data-tab", parent.location.pathname.includes("/tasks/"));
     }
   };
   apply();

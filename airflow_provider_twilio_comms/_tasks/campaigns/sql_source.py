@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import XComArg
 
+from airflow_provider_twilio_comms._tasks.campaigns.operator import TwilioCampaignOperator
 from airflow_provider_twilio_comms._tasks.operator import Hidden
 from airflow_provider_twilio_comms.exceptions import InvalidInput
-from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms._tasks.sql import Query
 
 
-class TwilioSqlSource(TwilioBulkMessageOperator):
+class TwilioSqlSource(TwilioCampaignOperator):
     """Base of the operators whose recipients are rows.
 
     :param sql: one SELECT, or the name of a ``.sql`` file (a template)
@@ -25,9 +25,10 @@ class TwilioSqlSource(TwilioBulkMessageOperator):
     :param hook_params: keyword arguments for the hook of ``sql_conn_id``
     """
 
-    template_fields: Sequence[str] = (*TwilioBulkMessageOperator.template_fields, "sql", "sql_conn_id")
+    template_fields: Sequence[str] = (*TwilioCampaignOperator.template_fields, "sql", "sql_conn_id")
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"sql": "sql"}
+    number_column: str | None
     _needs_order = True
 
     def __init__(
@@ -48,7 +49,7 @@ class TwilioSqlSource(TwilioBulkMessageOperator):
     def lineage_inputs(self) -> Iterable[tuple[str, str]]:
         from airflow_provider_twilio_comms._tasks.sql import tables
 
-        return tables(self._query(self.sql)) if self.sql else super().lineage_inputs()
+        return tables(self._query(self.sql or ""))
 
     def lineage_sql(self) -> str | None:
         return self.sql
@@ -62,12 +63,11 @@ class TwilioSqlSource(TwilioBulkMessageOperator):
     def rows(self) -> Iterable[Any]:
         from airflow_provider_twilio_comms._tasks.sql import ordered, streamed
 
-        if self.sql is None:
-            return super().rows()
-        if self._needs_order and not self.snapshots() and not ordered(self.sql):
+        sql = self.sql or ""
+        if self._needs_order and not self.snapshots() and not ordered(sql):
             raise InvalidInput.at(
                 "sql",
                 "has no ORDER BY at its outermost level, so a retry could find the rows in another order",
                 "Order by something unique, or set snapshot_path",
             )
-        return streamed(self._query(self.sql))
+        return streamed(self._query(sql))
