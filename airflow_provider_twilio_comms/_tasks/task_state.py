@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms._core.sending.shared_keys import SharedKey
 
 
-def ledger_of(context: Context, send_key: str | None, *, anew: bool, noun: str = "chunk") -> Ledger:
+def ledger_of(context: Context, send_key: str | None, *, anew: bool, noun: str = "request") -> Ledger:
     """The ledger of this task instance; ``anew`` says that a clear of it is meant to send again.
 
     A default key names the installation, DAG, run, task and mapped value, so that no other send has it; the

@@ -113,7 +113,7 @@ class TwilioBulkMessageOperator(TwilioCampaignOperator):
         "sender",
         "tags",
     )
-    noun: ClassVar[str] = "chunk"
+    noun: ClassVar[str] = "request"
     ends: ClassVar[tuple[str, ...]] = ("accepted", "processed", "delivered")
     usual_timeout: ClassVar[timedelta] = timedelta(hours=24)
     usual_poll_interval: ClassVar[float] = 30.0

@@ -26,9 +26,9 @@ PARTS = 3
 LONG = 240.0  # seconds that anything may take
 MENDINGS = 4  # clears after which a run has to be through
 REFUSED = ("+15005550001", "+15005550004", "+15005550009")  # whom Twilio refuses a single message
-# "chunk 2 of 3 (2 recipients) was given", "message 1 of 3 was given", "messages 1, 2 were given"
+# "request 2 of 3 (2 recipients) was given", "message 1 of 3 was given", "messages 1, 2 were given"
 _UNCERTAIN = re.compile(
-    r"(?:chunk|messages?) ([\d, ]+)(?: of \d+)?(?: \([\d,]+ recipients\))?(?: and \d+ more)? "
+    r"(?:request|messages?) ([\d, ]+)(?: of \d+)?(?: \([\d,]+ recipients\))?(?: and \d+ more)? "
     r"(?:was|were) given to Twilio"
 )
 # "2 of 6 messages were given to Twilio, ... in the order of the plan, numbers 3, 4."
@@ -237,7 +237,7 @@ class Run:
             if self.now == self.first:
                 raise Trouble(f"RecipientsChanged, and the list is as it was: {log[-600:]}")
             # Of what was under way when it died, the ledger cannot know that Twilio has it.
-            known = "nobody knows yet" not in log
+            known = "more the outcome is unknown" not in log
             if known and not self._untexted(self.first) and not self._untexted(self.now):
                 result.wrong_colour = "red for a changed list, with nothing left to do"
             self.edit(self.first)

@@ -25,8 +25,8 @@ SENDER = "+15005550006"
 AREA = "312"  # where those live whose messages are waited for
 HOUR = 3600.0  # a pace at which nothing arrives until Twilio's clock is set forward
 EACH = 2  # people in a request of the bulk send
-# How an error names the chunk of which nobody knows whether Twilio has it.
-UNKNOWN = re.compile(r"SendUncertain.*?chunk (\d+) of ")
+# How an error names the request whose outcome is unknown.
+UNKNOWN = re.compile(r"SendUncertain.*?request (\d+) of ")
 MIDST = 1.0  # seconds that Twilio takes for a request that is to be broken in its midst
 
 

@@ -168,7 +168,7 @@ class TestATableThatChanges:
         with pytest.raises(SendUncertain):
             self.tried(store, 1)
         postgres.execute("DELETE FROM people WHERE id = 3")
-        with pytest.raises(AirflowFailException, match="chunk 1 was accepted"):
+        with pytest.raises(AirflowFailException, match="request 1 was accepted"):
             self.tried(store, 2)
         assert len(received(emulator)) == 10
 
@@ -190,7 +190,7 @@ class TestATableThatChanges:
         (manifest,) = tmp_path.rglob("manifest.json")
         assert "1202" not in json.dumps([*store.values.values()])
         (manifest.parent / "00002.json").write_bytes(b"[]")
-        with pytest.raises(AirflowFailException, match="snapshot_path: chunk 3 is not what was written"):
+        with pytest.raises(AirflowFailException, match="snapshot_path: request 3 is not what was written"):
             self.tried(store, 2, snapshot_path=str(tmp_path))
         manifest.unlink()
         assert self.tried(store, 3, snapshot_path=str(tmp_path))["recipients"] == 30

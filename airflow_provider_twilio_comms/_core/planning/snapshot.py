@@ -130,7 +130,7 @@ def load(folder: Folder, ledger: Ledger) -> Plan | None:
             last = number, _file(folder, number).read_bytes().split(b"\n")
         data = last[1][line][1:-1] if line < len(last[1]) else b""
         if fingerprint_of(data + b",", chunk.variant) != chunk.fingerprint:
-            raise _broken(f"chunk {chunk.number + 1}", "is not what was written")
+            raise _broken(f"request {chunk.number + 1}", "is not what was written")
         return data
 
     plan = Plan(manifest.chunks, manifest.rows, manifest.reasons, manifest.lacking, read, manifest.report)

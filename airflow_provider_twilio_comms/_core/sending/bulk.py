@@ -211,7 +211,7 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
     way together: so many are in memory, and of so many a killed try leaves the outcome open.
     """
 
-    noun: ClassVar[str] = "chunk"
+    noun: ClassVar[str] = "request"
     tagged: ClassVar[bool] = True
 
     def __init__(
@@ -386,13 +386,13 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         tag = f"{TAG}:{self._tag(part)}"
         what = tried or f"its list shows no message tagged {tag}"
         return SendUncertain(
-            f"chunk {part.number + 1} of {len(self.plan.chunks)} ({part.count:,} recipients) was given "
+            f"request {part.number + 1} of {len(self.plan.chunks)} ({part.count:,} recipients) was given "
             f"to Twilio {when}, no reply came, and {what}. Certainly "
-            f"sent: {self.sent:,} recipients in {len(self.ids)} operations. This chunk was not "
+            f"sent: {self.sent:,} recipients in {len(self.ids)} operations. It was not "
             "sent again, and none was begun after it. Run the task again, and it looks again. If it stays "
             f"unknown, look for the tag {tag} in Twilio's console: only where it certainly is not there, "
             "clear the task with on_unknown='resend'; on_unknown='assume_sent' goes on without it",
-            part=f"chunk {part.number + 1}",
+            part=f"request {part.number + 1}",
             key=self._tag(part),
             tried=tried or f"listed messages by tag for {self.lag:.0f} s",
             operation_ids=self.ids,
@@ -400,7 +400,7 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
 
     def told(self, part: Chunk, seconds: float) -> None:
         log.info(
-            "Sent chunk %d of %d: %s of %s recipients, %s a second",
+            "Sent request %d of %d: %s of %s recipients, %s a second",
             part.number + 1,
             len(self.plan.chunks),
             f"{self.sent:,}",

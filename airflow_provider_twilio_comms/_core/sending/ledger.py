@@ -193,7 +193,7 @@ class Ledger:
         anew: bool = False,
         old_names: Iterable[str] = (),
         forever: Any = None,
-        noun: str = "chunk",
+        noun: str = "request",
     ) -> None:
         self._store = store
         self._forever = forever
@@ -320,7 +320,7 @@ class Ledger:
             f"{sum(entry.taken for entry in taken):,} recipients in {len(taken)} {self._requests}"
         )
         if unknown:
-            text += f", and of {unknown:,} more nobody knows yet"
+            text += f", and for {unknown:,} more the outcome is unknown"
         return RecipientsChanged(
             f"{text}. This try sent nothing. Run the task again with what that try was given, and it goes on "
             "from there; to leave somebody out, name them in suppress. With snapshot_path a later try keeps "

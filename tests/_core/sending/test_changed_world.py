@@ -311,7 +311,7 @@ def test_a_look_that_fails_leaves_the_send_uncertain(emulator: Running) -> None:
     store = MemoryStore()
     break_bulk(emulator, "drop_after")
     emulator.twilio.faults.add(Fault(kind="error_before", method="GET", path="/Messages$", times=None))
-    with hasty(emulator), pytest.raises(SendUncertain, match=r"chunk 1 of 1 .* Twilio's list answered"):
+    with hasty(emulator), pytest.raises(SendUncertain, match=r"request 1 of 1 .* Twilio's list answered"):
         bulk(people(3)).execute(context(store))
     emulator.twilio.faults.clear()
     assert bulk(people(3)).execute(context(store, try_number=2))
