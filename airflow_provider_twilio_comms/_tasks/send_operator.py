@@ -383,7 +383,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
         return folder(place, ledger.name if old else ledger.place)
 
     def _barred(self, config: Config) -> Callable[[Mapping[str, Any]], bool]:
-        """Who may not be texted now, whoever was in the plan then."""
+        """Build the test for people who may not be texted now, whoever was in the plan then."""
         from airflow_provider_twilio_comms._core.planning.snapshot import barred
         from airflow_provider_twilio_comms._tasks.planning import load_suppressed
 
@@ -392,7 +392,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
         return barred(numbers, config.allows if config.allowed_recipients else None)
 
     def _with_template(self, request: R) -> R:
-        """The request with what its content template at Twilio says, and which variables that needs."""
+        """Read the content template at Twilio, and add its text and variables to the request."""
         from airflow_provider_twilio_comms._core.planning.texts import template_of
 
         if not request.template_sid:
@@ -406,7 +406,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
             return request
 
     def _screening(self, request: Unaddressed, counting: bool) -> Screening:
-        """Who is left out, and what is counted."""
+        """Build the screening: who is left out, and what is counted."""
         from airflow_provider_twilio_comms._core.planning.screening import Counts, Screening
         from airflow_provider_twilio_comms._core.recipients.number_sets import compile_patterns
         from airflow_provider_twilio_comms._tasks.planning import load_suppressed

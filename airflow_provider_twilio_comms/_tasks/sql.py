@@ -114,7 +114,7 @@ def _cursor(connection: Any) -> Any:
 
 
 def ordered(sql: str) -> bool:
-    """Whether the outermost SELECT of a statement has an ORDER BY; one in a window or a subquery is none."""
+    """Tell if the outermost SELECT has an ORDER BY; one in a window or a subquery does not count."""
     from sqlparse import lexer, tokens
 
     read: Any = lexer.tokenize

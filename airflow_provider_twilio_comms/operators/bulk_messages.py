@@ -386,7 +386,7 @@ class TwilioBulkMessageOperator(TwilioCampaignOperator):
         announced(context, self.outlets, counts)
 
     def lineage_inputs(self) -> Iterable[tuple[str, str]]:
-        """Where recipients come from, as OpenLineage names it: a file, or nothing that has a name."""
+        """The source of the recipients, as OpenLineage names it: a file, or nothing that has a name."""
         from airflow_provider_twilio_comms._tasks.openlineage import dataset_of_file
 
         recipients = self.recipients.value

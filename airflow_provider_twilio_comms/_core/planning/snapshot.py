@@ -165,7 +165,7 @@ def leave_out(plan: Plan, barred: Callable[[Mapping[str, Any]], bool], sent: Col
 def barred(
     suppressed: NumberSet | None, allows: Callable[[str], object] | None
 ) -> Callable[[Mapping[str, Any]], bool]:
-    """Whether a recipient, as Twilio takes it, may not be texted: suppressed, or not allowed."""
+    """Build the test for a recipient who may not be texted: suppressed, or not allowed."""
 
     def bars(row: Mapping[str, Any]) -> bool:
         named = row.get("addresses") or [row]

@@ -54,7 +54,7 @@ _TAG_SIZE = 160  # bytes that the package's own tags take at most
 
 @dataclass(frozen=True)
 class BulkRequest(Varied):
-    """What goes to everyone. ``needed`` are the text's variables without a default."""
+    """The content that goes to everyone. ``needed`` are the text's variables without a default."""
 
     content: str | Mapping[str, Any]
     sender: str | Mapping[str, Any] | None  # None: Twilio chooses
@@ -124,7 +124,7 @@ class BulkRequest(Varied):
         return self.content.get("content_sid") if isinstance(self.content, Mapping) else None
 
     def text(self) -> Text:
-        """What each recipient's text will be."""
+        """The text of each recipient."""
         if self.variants:
             return mixed(each.text() for each in self.variants.values())
         if self.channel == "WHATSAPP":

@@ -50,7 +50,7 @@ class Outline(msgspec.Struct, frozen=True, omit_defaults=True):
     held_out: int = 0
 
     def changes(self, now: Outline) -> str:
-        """What is another one now, in words."""
+        """Describe in words what has changed."""
         found = []
         if self.content != now.content:
             found.append("the message or its sender" + (", or the variants" if now.variants else ""))
@@ -128,14 +128,14 @@ class Entry(msgspec.Struct, omit_defaults=True, frozen=True):
 
     @property
     def taken(self) -> int:
-        """How many recipients were sent to, or are taken as sent to."""
+        """The count of recipients who were sent to, or are taken as sent to."""
         if self.messages:
             return sum(is_sid(each) or each == ASSUMED for each in self.messages)
         return self.count if self.state in ("accepted", "assumed") else 0
 
     @property
     def unknown(self) -> int:
-        """Of how many recipients nobody knows."""
+        """The count of recipients with an unknown outcome."""
         if self.messages:
             return self.messages.count(UNKNOWN)
         return self.count if self.state == "sending" else 0
@@ -227,7 +227,7 @@ class Ledger:
 
     @property
     def begun(self) -> bool:
-        """Whether an earlier try began to send."""
+        """Tell if an earlier try began to send."""
         return self.head is not None
 
     @property
@@ -244,12 +244,12 @@ class Ledger:
 
     @property
     def others(self) -> bool:
-        """Whether this task instance has begun another send, as a mapped one whose list has shifted has."""
+        """Tell if this task instance has begun another send, as a mapped one whose list has shifted has."""
         return bool(self._heads.keys() - {self._slot})
 
     @property
     def replaced(self) -> bool:
-        """Whether this map index has begun to send another list, of which this one may be an edition."""
+        """Tell if this map index has begun to send another list, of which this one may be an edition."""
         return self._listed and self.others and not self.begun
 
     @property

@@ -159,7 +159,7 @@ class TwilioCampaignOperator(TwilioSendOperator):
 
     @property
     def soonest(self) -> timedelta:
-        """How far ahead it can be scheduled at the earliest."""
+        """The shortest time ahead for which Twilio schedules."""
         raise NotImplementedError
 
     def ledger(self, context: Context) -> Ledger:

@@ -175,7 +175,7 @@ def interval_of(
 def webhook_events(
     read: Reading, triggering: Any, people: People, receivers: frozenset[str]
 ) -> Iterator[ConsentEvent]:
-    """What the webhooks that triggered the run tell: Twilio's own ``OptOutType``, whatever the word was."""
+    """Read opt-outs off webhooks: Twilio's own ``OptOutType``, whatever the word was."""
     kinds: dict[str, str] = {}
     for events in (triggering or {}).values():
         for each in events:
