@@ -20,6 +20,7 @@ from airflow.sdk.exceptions import (
 from airflow_provider_twilio_comms._core.planning.limits import Limits, OnDuplicate
 from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours, Schedule
 from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms._core.xcom_keys import SENT
 from airflow_provider_twilio_comms._tasks.arguments import duration_of, one_of, or_default, send_at_of
 from airflow_provider_twilio_comms._tasks.campaigns.guarding import TwilioGuardedOperator
@@ -229,7 +230,9 @@ class TwilioSendOperator(TwilioGuardedOperator):
     def _leave(self, why: str, ids: Sequence[str], people: int) -> None:
         named = ", ".join(ids[:SHOWN]) + (f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "")
         if ids or people:
-            text = f"what was sent to {people:,} recipients goes on at Twilio" + (f": {named}" if ids else "")
+            text = f"what was sent to {pluralize(people, 'recipient')} goes on at Twilio" + (
+                f": {named}" if ids else ""
+            )
         else:
             text = "nothing that is known of is under way at Twilio"
         self.log.warning("%s; %s. A later try knows what was sent, and sends the rest only", why, text)

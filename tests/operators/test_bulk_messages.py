@@ -137,7 +137,7 @@ def test_a_variable_without_default_that_people_lack_is_told(emulator: Running, 
         content="Hi {{ name }} {{ x | default: 1 }}",
     )
     told = capsys.readouterr().out
-    assert "'name' has no default, and 1 recipients lack it" in told
+    assert "'name' has no default; without it: 1 recipient" in told
     assert "'x'" not in told
 
 
@@ -282,7 +282,7 @@ def test_a_count_that_looks_like_per_cent_is_warned_of(emulator: Running, capsys
 def test_a_receipt_that_never_comes_ends_with_the_time(emulator: Running) -> None:
     emulator.twilio.change(pace=0.1)
     sent = {"recipients": ["+12025550101", "+12025559000"], "wait_for": "delivered", "timeout": 1.0}
-    with pytest.raises(WaitTimedOut, match="1 messages are still under way"):
+    with pytest.raises(WaitTimedOut, match="still under way: 1 message of"):
         send(**sent)
     assert send(**sent, min_delivered=0.5, send_key="half")["stats"]["sent"] == 1
 

@@ -22,6 +22,7 @@ from airflow_provider_twilio_comms._core.recipients.reader import Channel
 from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger, Outline
 from airflow_provider_twilio_comms._core.sending.send_once import LAG, Found, SendOnce
 from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms.api.comms import messages, operations
 from airflow_provider_twilio_comms.api.comms._arguments import (
     MAX_TAGS,
@@ -318,7 +319,7 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         out = self.guard.admit(part.number, dict(enumerate(people_of(self.plan, part))))
         if not out:
             return part
-        log.info("%s: %d recipients are left out", self.name(part), len(out))
+        log.info("%s: %s left out", self.name(part), pluralize(len(out), "recipient"))
         rows = _rows.decode(bytes(self.plan.to(part)))
         stay = [bytes(row) for place, row in enumerate(rows) if place not in out]
         self._bodies[part.number] = msgspec.Raw(b"[" + b",".join(stay) + b"]")
@@ -386,9 +387,9 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         tag = f"{TAG}:{self._tag(part)}"
         what = tried or f"its list shows no message tagged {tag}"
         return SendUncertain(
-            f"request {part.number + 1} of {len(self.plan.chunks)} ({part.count:,} recipients) was given "
-            f"to Twilio {when}, no reply came, and {what}. Certainly "
-            f"sent: {self.sent:,} recipients in {len(self.ids)} operations. It was not "
+            f"request {part.number + 1} of {len(self.plan.chunks)} ({pluralize(part.count, 'recipient')}) "
+            f"was given to Twilio {when}, no reply came, and {what}. Certainly sent: "
+            f"{pluralize(self.sent, 'recipient')} in {pluralize(len(self.ids), 'operation')}. It was not "
             "sent again, and none was begun after it. Run the task again, and it looks again. If it stays "
             f"unknown, look for the tag {tag} in Twilio's console: only where it certainly is not there, "
             "clear the task with on_unknown='resend'; on_unknown='assume_sent' goes on without it",

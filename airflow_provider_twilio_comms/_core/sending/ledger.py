@@ -21,6 +21,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 from tenacity import Retrying, stop_after_delay, wait_random_exponential
 
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms.exceptions import RecipientsChanged, TwilioError
 
 log: logging.Logger = logging.getLogger(__name__)
@@ -198,7 +199,7 @@ class Ledger:
         self._store = store
         self._forever = forever
         self._noun = noun
-        self._requests = "batches" if noun == "batch" else "requests"
+        self._request = "batch" if noun == "batch" else "request"
         self._slot = slot
         self._max_tries = max_tries
         self._entries: list[Entry] | None = None
@@ -317,7 +318,8 @@ class Ledger:
         first = f"; {self._noun} {gone[0].part + 1} was {gone[0].state}" if gone else ""
         text = (
             f"an earlier try began this send, and since then there changed: {what}{first}. That try sent to "
-            f"{sum(entry.taken for entry in taken):,} recipients in {len(taken)} {self._requests}"
+            f"{pluralize(sum(entry.taken for entry in taken), 'recipient')} in "
+            f"{pluralize(len(taken), self._request)}"
         )
         if unknown:
             text += f", and for {unknown:,} more the outcome is unknown"

@@ -27,6 +27,7 @@ from airflow_provider_twilio_comms._core.sending.counters import Counting, uncou
 from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger, Outline
 from airflow_provider_twilio_comms._core.sending.shared_keys import Note, SharedKey
 from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms.api.flows import Flow, made, now, waited
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.client.retry import untouched
@@ -294,9 +295,9 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
         due = self.schedule.at(part, time)
         if due is not None and due != self.schedule.send_at:
             log.info(
-                "%s (%s recipients%s) waits at Twilio until %s",
+                "%s (%s%s) waits at Twilio until %s",
                 self.name(part),
-                f"{part.count:,}",
+                pluralize(part.count, "recipient"),
                 "".join(f", {zone}" for zone in part.zones),
                 due.isoformat(timespec="seconds"),
             )

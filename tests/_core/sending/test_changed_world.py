@@ -93,7 +93,7 @@ def test_the_error_says_what_changed_and_advises_nothing_that_texts_twice(
     with pytest.raises(AirflowFailException, match=said) as caught:
         bulk(now, **{**CHUNKS, **kwargs}).execute(context(store, try_number=2))
     told = str(caught.value)
-    assert "sent to 3 recipients in 1 requests" in told
+    assert "sent to 3 recipients in 1 request." in told
     assert "send_key" not in told
     assert "resend" not in told
     assert "1202" not in told
