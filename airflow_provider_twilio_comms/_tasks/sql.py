@@ -68,7 +68,7 @@ class Query:
         if self.column is not None and self.column not in names:
             raise InvalidInput.at(
                 "number_column",
-                f"{self.column!r} is no column of the statement (it has {shown_columns(names)})",
+                f"{self.column!r} is not a column of the statement (it has {shown_columns(names)})",
                 "Name the one with the numbers",
             )
         return names

@@ -124,7 +124,7 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
         self.hash_secret: Hidden[str | None] = self.hide(hash_secret)
         if isinstance(receipts, Mapping) and not {"sql", "conn_id"} <= receipts.keys() <= _TABLE:
             fix = "Give {'sql': ..., 'conn_id': ...}, and 'parameters' if any"
-            raise InvalidInput.at("receipts", "are no table", fix)
+            raise InvalidInput.at("receipts", "are not a table", fix)
         self.receipts = receipts
         self.verdicts: list[str] = _checked(verdicts)
         self._changes_channel = channel is not None

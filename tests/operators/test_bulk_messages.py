@@ -242,8 +242,8 @@ def test_a_send_that_went_well_says_so(emulator: Running, caplog: pytest.LogCapt
     [
         ("Hi {{ nmae }}", "no recipient has the variable nmae.*Correct the name"),
         ("Hi {{ name }}, today is {{ ds }}", "no recipient has the variable ds.*render_content=True"),
-        ("Hi {{ params.name }}", "no recipient has the variable params.*params: Airflow fills it in"),
-        ("{{ dag_run.conf.x | upcase }}{{ var.value.y }}", "dag_run, var: Airflow fills it in"),
+        ("Hi {{ params.name }}", "no recipient has the variable params.*Airflow fills in params only"),
+        ("{{ dag_run.conf.x | upcase }}{{ var.value.y }}", "Airflow fills in dag_run, var only"),
     ],
 )
 def test_a_variable_that_nobody_has_is_an_error(emulator: Running, content: str, told: str) -> None:

@@ -204,8 +204,8 @@ def test_groups_cannot_be_split(emulator: Running) -> None:
         ({"variants": {"a": {"text": "x"}}}, "variants: 'a' is not a mapping"),
         ({"variants": {"a": {}}}, "variants: 'a' has no content"),
         ({"variants": {"a": {"content": "x", "weight": 0}}}, "variants: the weight of 'a'"),
-        ({"variants": {}}, "variants: are no mapping"),
-        ({"holdout": 1.0, "content": "x", "campaign": "c"}, "holdout: 1.0 is no share"),
+        ({"variants": {}}, "variants: are not a mapping"),
+        ({"holdout": 1.0, "content": "x", "campaign": "c"}, "holdout: 1.0 is not a share"),
     ],
     ids=str,
 )

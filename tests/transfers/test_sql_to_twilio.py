@@ -105,7 +105,7 @@ def test_sqlite_will_do(emulator: Running, tmp_path: Path) -> None:
         ("SELECT 1 AS phone", "has no ORDER BY at its outermost level"),
         ("SELECT 1 AS phone FROM (SELECT 1 ORDER BY 1) t -- ORDER BY 1", "has no ORDER BY"),
         ("SELECT row_number() OVER (ORDER BY 1) AS phone", "Order by something unique, or set snapshot_path"),
-        ("SELECT 'x' AS name ORDER BY 1", "'phone' is no column of the statement (it has name)"),
+        ("SELECT 'x' AS name ORDER BY 1", "'phone' is not a column of the statement (it has name)"),
         ("SELECT 'x' AS phone, 1 AS a, 2 AS a ORDER BY 1", "gives 'a' twice"),
         ("SELECT 'x' AS phone ORDER BY 1", "row 1, phone: is not a phone number"),
         ("SELECT 12025550101 AS phone ORDER BY 1", "row 1, phone: is an int, not text"),

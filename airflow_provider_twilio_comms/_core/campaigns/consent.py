@@ -73,7 +73,7 @@ class Words:
         for kind, words in (more or {}).items():
             if kind not in ("stop", "start") or isinstance(words, str):
                 fix = 'Give {"stop": ["BASTA"], "start": ["OUI"]}'
-                raise InvalidInput.at("words", "are no lists of words by stop and start", fix)
+                raise InvalidInput.at("words", "are not lists of words by stop and start", fix)
             found.update({_plain(word): kind for word in words})  # type: ignore[misc]
         self._kinds = found
 

@@ -96,7 +96,7 @@ def _resolved(given: Sequence[str]) -> Flow[list[str]]:
             continue
         if "address" not in sender:
             raise InvalidInput.at(
-                "senders", "a pool is no sender", "Give ids, numbers, rcs: or whatsapp:", row
+                "senders", "a pool is not a sender", "Give ids, numbers, rcs: or whatsapp:", row
             )
         call = senders.search(sender["address"], sender["channel"], status="ACTIVATED")
         found = yield from every_item(call)

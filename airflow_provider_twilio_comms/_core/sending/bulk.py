@@ -194,7 +194,7 @@ def parse_moment(send_at: datetime | str | None) -> datetime | None:
         return datetime.fromisoformat(send_at.strip().replace("Z", "+00:00"))
     except (ValueError, AttributeError):
         raise InvalidInput.at(
-            "send_at", "is no ISO 8601 time", "Write it like 2027-01-01T09:00:00+01:00"
+            "send_at", "is not an ISO 8601 time", "Write it like 2027-01-01T09:00:00+01:00"
         ) from None
 
 

@@ -43,7 +43,7 @@ class Criteria:
             bad = isinstance(amount, bool) or not isinstance(amount, (int, float)) or amount < 0
             if bad or (isinstance(amount, float) and amount > 1):
                 raise InvalidInput.at(
-                    name, f"{amount!r} is no amount", "Give a share such as 0.98, or a count such as 100"
+                    name, f"{amount!r} is not an amount", "Give a share such as 0.98, or a count such as 100"
                 )
         if self.min_delivered is not None and self.wait_for != "delivered":
             raise InvalidInput.at(
@@ -105,8 +105,12 @@ class Criteria:
         if self.wait_for == "delivered":
             wanted = amount_of(1.0 if self.min_delivered is None else self.min_delivered, asked)
             if stats.arrived < wanted:
-                named = "all" if self.min_delivered is None else f"min_delivered={self.min_delivered}"
-                return f"{stats.arrived:,} of {asked:,} were delivered, and {named} asks for {wanted:,}"
+                needed = "all were required"
+                if self.min_delivered is not None:
+                    needed = f"min_delivered={self.min_delivered} requires {wanted:,}"
+                elif self.max_failed is not None:
+                    needed += " (set min_delivered=0.0 to leave the verdict to max_failed)"
+                return f"{stats.arrived:,} of {asked:,} were delivered, and {needed}"
         return None
 
 

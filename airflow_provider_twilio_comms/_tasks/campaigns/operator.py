@@ -283,5 +283,5 @@ def _holidays(given: bool | str | None) -> Holidays | None:
     if given is True:
         return Holidays()
     if not isinstance(given, str) or not given.strip():
-        raise InvalidInput.at("holidays", f"{given!r} is no country", "Give True, or a code like 'DE'")
+        raise InvalidInput.at("holidays", f"{given!r} is not a country", "Give True, or a code like 'DE'")
     return Holidays(given.strip())
