@@ -63,6 +63,13 @@ class Changes:
     def none(self) -> bool:
         return not (self.created or self.changed or self.added or self.removed)
 
+    def __str__(self) -> str:
+        told = ["created"] * self.created + ([f"set {', '.join(self.changed)}"] if self.changed else [])
+        for name in sorted({*self.added, *self.removed}):
+            added, removed = len(self.added.get(name, ())), len(self.removed.get(name, ()))
+            told.append(f"{name}: {added} added, {removed} removed")
+        return "; ".join(told) or "nothing differs"
+
 
 def applied(declared: Declared, *, dry_run: bool) -> Flow[Changes]:
     """Make the service what is declared; returns what that took.

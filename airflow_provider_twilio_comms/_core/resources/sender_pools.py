@@ -58,6 +58,12 @@ class Changes:
     def none(self) -> bool:
         return not (self.created or self.changed or self.added or self.removed)
 
+    def __str__(self) -> str:
+        told = ["created"] * self.created + ([f"set {', '.join(self.changed)}"] if self.changed else [])
+        if self.added or self.removed:
+            told.append(f"senders: {len(self.added)} added, {len(self.removed)} removed")
+        return "; ".join(told) or "nothing differs"
+
 
 def applied(declared: Declared, *, dry_run: bool) -> Flow[Changes]:
     """Make the pool what is declared; returns what that took.

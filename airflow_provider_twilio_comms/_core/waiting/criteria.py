@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Criteria:
                 continue
             share = f"a share such as {count / 100 if count <= 100 else 0.95:g}"
             if count > recipients:
-                problem = f"{count:,} is a count, and there are only {recipients:,} recipients"
+                problem = f"{count:,} is a count, above the {pluralize(recipients, 'recipient')} of the list"
                 raise InvalidInput.at(name, problem, f"Nothing was sent. Give {share}, or a smaller count")
             if count <= 100 and count < recipients:
                 warnings.append(
