@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
@@ -17,6 +18,7 @@ from airflow_provider_twilio_comms._tasks.arguments import check_sender, count_o
 from airflow_provider_twilio_comms._tasks.campaigns.operator import TwilioCampaignOperator
 from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
 from airflow_provider_twilio_comms.exceptions import (
+    ApiError,
     InvalidInput,
     SendUncertain,
     TwilioError,
@@ -185,8 +187,24 @@ class TwilioBulkMessageOperator(TwilioCampaignOperator):
                     self.log.info("Dry run: nothing was sent")
                     return self._result(context, self._counted(plan, [], split=plan), "DRY_RUN")
                 self._sending = sending = api.sending(context, plan, request, ledger)
-                sent = self._counted(plan, api.run(sending), sending.summary(), plan)
+                with self._naming_sender():
+                    ids = api.run(sending)
+                sent = self._counted(plan, ids, sending.summary(), plan)
             return self._wait(context, sent, ledger)
+
+    @contextmanager
+    def _naming_sender(self) -> Iterator[None]:
+        """Name the place of the sender in the error of a request whose sender Twilio does not take."""
+        from airflow_provider_twilio_comms.operators.send_message import SENDER_CODES
+
+        try:
+            yield
+        except ApiError as error:
+            if error.code not in SENDER_CODES or self.twilio_chooses_sender:
+                raise
+            whence = "sender" if self.sender else f"default_sender of the connection {self.twilio_conn_id!r}"
+            carried = {name: getattr(error, name) for name in error.fields}
+            raise type(error)(f"{error.message}. The sender is that of {whence}", **carried) from error
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resume with the trigger's event."""
