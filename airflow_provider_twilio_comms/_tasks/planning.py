@@ -127,7 +127,8 @@ def table(report: Mapping[str, Any]) -> str:
             if segments.get(key)
         )
         lines.append(
-            f"  {about}{segments['total']:,} segments, {segments['longest']} at most a text; {kinds}"
+            f"  {about}{pluralize(segments['total'], 'segment')}, at most "
+            f"{pluralize(segments['longest'], 'segment')} per text; {kinds}"
         )
     if report.get("countries"):
         lines += ["", *_countries(report)]

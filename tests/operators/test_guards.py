@@ -89,7 +89,8 @@ def test_the_report_counts_people_texts_and_money(emulator: Running, capsys: Any
     assert found["countries"]["GB"] == {"recipients": 2, "segments": 4, "low": "0.2096", "high": "0.3144"}
     assert found["cost"] == {"low": "0.3226", "high": "0.4838", "unit": "USD", "unpriced": []}
     told = capsys.readouterr().out
-    assert "Preflight: 4 recipients of 4 rows, in 1 request" in told
+    assert "Preflight: 4 recipients of 4 rows, in 1 request\n" in told
+    assert "6 segments, at most 3 segments per text; GSM-7 3, UCS-2 1" in told
     assert "GB" in told
     assert "0.3144" in told
     assert not any(number[1:] in told for number in (US, DE, GB))
