@@ -1,4 +1,4 @@
-"""What the operators refuse, leave out, put off and report: whom a send must not reach, and when."""
+"""Guards of the operators: refuse, leave out, put off and report, before anything is sent."""
 
 from __future__ import annotations
 

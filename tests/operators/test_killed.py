@@ -47,7 +47,7 @@ def killed(emulator: Running, ledger: Path | None, moment: str, **kwargs: Any) -
 
 
 def received(emulator: Running) -> list[int]:
-    """How many messages each recipient got, and how many recipients got any."""
+    """Count how many messages each recipient got, and how many recipients got any."""
     counts = emulator.twilio.ledger.to_dict()["recipients"]
     return [len(counts), max(counts.values(), default=0)]
 

@@ -38,7 +38,7 @@ def twilio(stack: Stack) -> Iterator[Emulation]:
 
 
 def polls(twilio: Emulation, names: set[str]) -> tuple[int, int]:
-    """How often one of these, or the list of messages, was asked for; and the list of operations.
+    """Count how often one of these, or the list of messages, was asked for; and the list of operations.
 
     An example's watcher reads that one too, every 30 seconds.
     """
