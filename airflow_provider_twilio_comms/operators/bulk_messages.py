@@ -13,6 +13,7 @@ from airflow.sdk import XComArg
 from airflow.sdk.configuration import conf
 
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, WaitFor
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms._core.xcom_keys import SENT
 from airflow_provider_twilio_comms._tasks.arguments import check_sender, count_of, one_of
 from airflow_provider_twilio_comms._tasks.campaigns.operator import TwilioCampaignOperator
@@ -171,7 +172,8 @@ class TwilioBulkMessageOperator(TwilioCampaignOperator):
         with failing_fast():
             ledger = self.ledger(context)
             if ledger.done:
-                self.log.info("Everything was sent on an earlier try: %s", f"{ledger.done.recipients:,}")
+                told = pluralize(ledger.done.recipients, "recipient")
+                self.log.info("Everything was sent on an earlier try: %s", told)
                 return self._wait(context, self._sent(ledger), ledger)
             real = self.check_schedule(context, ledger)
             hook = self.hook
