@@ -205,7 +205,7 @@ class ProfileMerged(TwilioError):
 class SendUncertain(TwilioError):
     """A request that sends was made, and nobody knows whether Twilio took it.
 
-    ``part`` names the chunk or message, ``key`` the tag to look for, ``tried`` what was done to find out,
+    ``part`` names the request or message, ``key`` the tag to look for, ``tried`` what was done to find out,
     ``operation_ids`` what certainly went out before.
     """
 

@@ -84,5 +84,5 @@ class TwilioMessageQueueProvider(BaseMessageQueueProvider):
             try:
                 read[name] = reader(value)
             except ValueError:
-                raise InvalidInput.at("queue", f"{name} is no number", "Give seconds") from None
+                raise InvalidInput.at("queue", f"{name} is not a number", "Give seconds") from None
         return read

@@ -21,7 +21,7 @@ LIST = "{{ params.folder }}/deactivated.txt"
 with DAG(
     "twilio_opt_outs",
     description=__doc__.partition("\n")[0],
-    schedule="@daily",
+    schedule="0 15 * * *",
     start_date=pendulum.datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,

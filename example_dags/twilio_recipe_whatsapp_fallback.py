@@ -1,22 +1,17 @@
 """Recipe: a WhatsApp template to everyone, and an SMS to those whom it did not reach.
 
 The send waits for every receipt and is green whatever fails, since failures are what the second task is for.
-The file of receipts holds numbers, so that the fallback finds the people again: keep it where only you read.
+Which failures get an SMS is said by their verdicts; the people and their variables come from the same list.
 """
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-
 import pendulum
-from airflow.sdk import DAG, ObjectStoragePath, task
+from airflow.sdk import DAG
 
 from airflow_provider_twilio_comms.operators.bulk_messages import TwilioBulkMessageOperator
 from airflow_provider_twilio_comms.operators.content_templates import TwilioContentTemplateOperator
-from airflow_provider_twilio_comms.operators.receipts import TwilioReceiptsOperator
+from airflow_provider_twilio_comms.operators.resend_failed import TwilioResendFailedOperator
 from airflow_provider_twilio_comms.sensors.template_approvals import TwilioTemplateApprovalSensor
 
 TEMPLATE = "{{ ti.xcom_pull('template')['content_sid'] }}"
@@ -30,7 +25,6 @@ with DAG(
     description=__doc__.partition("\n")[0],
     doc_md=__doc__,
     tags=["twilio", "recipe", "whatsapp", "bulk"],
-    params={"folder": str(Path(tempfile.gettempdir()) / "twilio")},  # or s3://aws_default@bucket/private
 ):
     template = TwilioContentTemplateOperator(
         task_id="template",
@@ -57,25 +51,18 @@ with DAG(
         deferrable=True,
         retries=2,
     )
-    receipts = TwilioReceiptsOperator(
-        task_id="receipts",
+    # An opt-out of WhatsApp is none of these verdicts, so nobody who refused is texted.
+    TwilioResendFailedOperator(
+        task_id="sms",
         operation_ids=whatsapp.output,
-        output_path="{{ params.folder }}/whatsapp/{{ run_id }}.jsonl",
-        redact="none",
+        verdicts=["recipient", "retry", "unknown"],
+        channel="phone",
+        sender="+15005550006",
+        recipients=GUESTS,
+        number_column="phone",
+        content="Hi {{ 1 }}, your table is ready.",
+        wait_for="accepted",
+        retries=2,
     )
-
-    @task.twilio_message(
-        sender="+15005550006", number_column="phone", on_empty="skip", wait_for="accepted", retries=2
-    )
-    def sms(found: dict) -> tuple[str, Iterator[dict[str, str]]]:
-        """Text those whose receipt is neither delivered nor read nor an opt-out."""
-        lines = ObjectStoragePath(found["output_path"]).read_text().splitlines()
-        missed = {
-            row["recipient"].removeprefix("whatsapp:")
-            for row in map(json.loads, lines)
-            if row["status"] not in ("DELIVERED", "READ") and row["verdict"] != "opt-out"
-        }
-        return "Hi {{ 1 }}, your table is ready.", (each for each in GUESTS if each["phone"] in missed)
 
     template >> approved >> whatsapp
-    sms(receipts.output)

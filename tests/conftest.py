@@ -1,4 +1,4 @@
-"""Where the tests run: an AIRFLOW_HOME of their own, the emulator, and (marked ``stack``) a real Airflow.
+"""Homes of the tests: an AIRFLOW_HOME of their own, the emulator, and (marked ``stack``) a real Airflow.
 
 The environment is set when this file is imported, because Airflow reads it on its first import: nothing may
 import Airflow before pytest has read this. Three tiers, cheapest first:
@@ -111,7 +111,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def hurried(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a worker waits for between requests passes at once, by the emulator's clock."""
+    """Pauses between requests in a worker pass at once, by the emulator's clock."""
     from airflow_provider_twilio_comms.client import sync
 
     def pause(step: Pause) -> float:

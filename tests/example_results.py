@@ -1,4 +1,4 @@
-"""What examples leave behind: rows in PostgreSQL, files, people who were texted."""
+"""Results that examples leave behind: rows in PostgreSQL, files, people who were texted."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def message_log(emulator: Running, run: DagRun, folder: Path) -> None:
 
 
 def opted_out(emulator: Running, run: DagRun, folder: Path) -> None:
-    """Who answered BASTA gets no offer, and word of the order."""
+    """Somebody who answered BASTA gets no offer, and word of the order."""
     assert xcom(run, "opt_outs")["counts"]["inbound"] == {"stop": 1}
     assert (xcom(run, "offer")["recipients"], xcom(run, "offer")["rejected"]) == (2, 1)
     assert set(emulator.twilio.ledger.to_dict()["recipients"].values()) == {1}

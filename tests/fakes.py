@@ -1,4 +1,4 @@
-"""What stands in for Airflow where a test needs no Airflow: a task instance and a state store in memory."""
+"""Fakes of Airflow for tests that need none: a task instance and a state store in memory."""
 
 from __future__ import annotations
 

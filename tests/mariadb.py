@@ -48,7 +48,7 @@ class MariaDB:
 
 
 def missing() -> str | None:
-    """What this machine lacks for it."""
+    """List what this machine lacks for it."""
     if _program("mariadbd") is None or _program("mariadb-install-db") is None:
         return "no MariaDB is installed (apt-get install mariadb-server)"
     if find_spec("MySQLdb") is None:

@@ -62,7 +62,7 @@ class ObjectStore:
 
 
 def filesystem(url: str) -> Any:
-    """What Airflow's Amazon provider makes of a connection, save that it needs no such provider."""
+    """Return what Airflow's Amazon provider makes of a connection, save that it needs no such provider."""
     import s3fs
 
     return s3fs.S3FileSystem(key="key", secret="secret", endpoint_url=url, skip_instance_cache=True)

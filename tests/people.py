@@ -30,6 +30,6 @@ def numbers(emulator: Running, store_id: str) -> set[str]:
 
 
 def requests_of(emulator: Running, ending: str) -> int:
-    """How many requests were made to the route that ends so."""
+    """Count how many requests were made to the route that ends so."""
     counts = emulator.twilio.journal.counts
     return sum(count for route, count in counts.items() if route.endswith(ending))

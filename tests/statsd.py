@@ -27,7 +27,7 @@ Key = tuple[str, frozenset[tuple[str, str]]]
 
 
 class Told:
-    """What was told: counters added up, and every value of gauges and timers (milliseconds)."""
+    """List what was told: counters added up, and every value of gauges and timers (milliseconds)."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -37,7 +37,7 @@ class Told:
 
     @property
     def env(self) -> dict[str, str]:
-        """What makes Airflow send here."""
+        """The environment that makes Airflow send here."""
         return {
             "AIRFLOW__METRICS__STATSD_ON": "True",
             "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
@@ -129,7 +129,7 @@ def told_here() -> Iterator[Told]:
 
 @pytest.fixture
 def told(emulator: Running) -> Iterator[Told]:
-    """What a test has told; all of it is in the table, with the table's tags, and none holds a number."""
+    """Return what a test has told; it is in the table, with the table's tags, and none holds a number."""
     emulator.twilio.change(pace=0.0)
     with told_here() as told:
         yield told

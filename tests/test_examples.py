@@ -161,6 +161,10 @@ def hurry(task: Any) -> None:
         task.initial_delay = 0
 
 
+def test_there_are_eight_recipes() -> None:
+    assert sum(path.stem.startswith("twilio_recipe_") for path in EXAMPLES) == 8
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_says_what_it_is_for(path: Path) -> None:
     for dag in dags(path):

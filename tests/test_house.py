@@ -96,7 +96,7 @@ def below(*folders: str) -> list[str]:
 
 
 def loaded_by(modules: list[str], *watched: str) -> set[str]:
-    """Which of the watched packages a fresh Python has loaded after importing these modules."""
+    """List which of the watched packages a fresh Python has loaded after importing these modules."""
     program = (
         f"import sys\nfor name in {modules!r}: __import__(name)\n"
         f"print(*({set(watched)!r} & {{name.split('.')[0] for name in sys.modules}}))"

@@ -16,7 +16,7 @@ WORDS = ("test", "verify", "e2e")
 
 
 def chosen(word: str, markers: set[str]) -> bool:
-    """Whether this word of the Makefile runs a test with these markers."""
+    """Tell if this word of the Makefile runs a test with these markers."""
     recipe = re.search(rf"^{word}:.*\n((?:\t.*\n)+)", MAKEFILE, re.M)
     assert recipe
     expression = re.search(r'-m (\w+|"[^"]+")(?= |$)', recipe[1].replace("-m pytest", ""))

@@ -92,7 +92,7 @@ class Inbox:
 
 
 class Origin(NamedTuple):
-    """Where and when messages of ours went out: the ``senders``, and the first date by Twilio's clock."""
+    """Senders and start of messages of ours: the ``senders``, and the first date by Twilio's clock."""
 
     senders: frozenset[str]
     first: float | None

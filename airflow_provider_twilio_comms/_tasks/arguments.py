@@ -22,7 +22,7 @@ def duration_of(name: str, value: timedelta | float) -> float:
     """Seconds that can be checked when the DAG is parsed. Raises :class:`InvalidInput` for less than none."""
     known = isinstance(value, (timedelta, int, float)) and not isinstance(value, bool)
     if not known or not seconds(value) >= 0:
-        raise InvalidInput.at(name, f"{value!r} is no duration", "Give seconds from 0 up, or a timedelta")
+        raise InvalidInput.at(name, f"{value!r} is not a duration", "Give seconds from 0 up, or a timedelta")
     return seconds(value)
 
 
@@ -131,7 +131,7 @@ def pace_of(given: float | str | None) -> float | str | None:
         return given
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
         fix = "Give a number such as 10, 'unlimited', or nothing for the sender's own pace"
-        raise InvalidInput.at("messages_per_second", f"{given!r} is no pace", fix)
+        raise InvalidInput.at("messages_per_second", f"{given!r} is not a pace", fix)
     return float(given)
 
 
@@ -142,7 +142,7 @@ def sender_of(sender: Any, default: str | None) -> Any:
     if not (default or "").startswith("comms_senderpool_"):
         raise InvalidInput.at(
             "sender",
-            "has channels and no pool, and the connection's default_sender is no sender pool",
+            "has channels and no pool, and the connection's default_sender is not a sender pool",
             "Add sender_pool_id",
         )
     return {"sender_pool_id": default, **sender}

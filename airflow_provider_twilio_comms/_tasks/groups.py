@@ -16,6 +16,7 @@ from airflow_provider_twilio_comms._core.planning.groups import (
     inspect,
 )
 from airflow_provider_twilio_comms._core.recipients.number_sets import compile_patterns
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def check_unseen(
     check_guards(screening.unseen, blind, task.unseen == "allow")
     if screening.unseen and blind:
         task.log.warning(
-            "%s recipients are stored people or groups, whose numbers Twilio holds: %s cannot see them",
-            f"{screening.unseen:,}",
+            "%s by stored profile or group, whose numbers Twilio holds: %s cannot see them",
+            pluralize(screening.unseen, "recipient"),
             ", ".join(blind),
         )

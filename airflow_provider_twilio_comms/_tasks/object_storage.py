@@ -70,14 +70,14 @@ class Folder:
         return str(self._path.name)
 
     def beside(self) -> list[Folder]:
-        """What lies in the same folder as this one."""
+        """List the files in the same folder as this one."""
         return [Folder(each) for each in self._path.parent.iterdir()]
 
     def files(self) -> list[Folder]:
         return [Folder(each) for each in self._path.iterdir()]
 
     def modified(self) -> float:
-        """When it was written, in seconds since 1970."""
+        """The time of the last change, in seconds since 1970."""
         return float(self._path.fs.modified(self._path.path).timestamp())
 
     def unlink(self) -> None:

@@ -1,4 +1,4 @@
-"""What a task tells others when it is done: counts on its assets' events, and lineage for OpenLineage."""
+"""Asset events and OpenLineage: the counts and the lineage that a task tells others when it is done."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _add_partition(context: Context, event: Any) -> None:
 
 
 def dataset_of_file(path: str) -> Name:
-    """How OpenLineage names a file: ``s3://bucket`` and its key, ``file`` and its path."""
+    """Name a file as OpenLineage does: ``s3://bucket`` and its key, ``file`` and its path."""
     parts = urlsplit(path)
     if parts.scheme in ("", "file"):
         return "file", parts.path
@@ -61,7 +61,7 @@ def dataset_of_file(path: str) -> Name:
 
 
 def dataset_of_table(conn_id: str, table: str) -> Name:
-    """How OpenLineage names a table; as far as a connection tells, where its provider cannot say."""
+    """Name a table as OpenLineage does; as far as a connection tells, if its provider cannot say."""
     from airflow.sdk import BaseHook
 
     from airflow_provider_twilio_comms._tasks.sql import Query, tables
@@ -76,7 +76,7 @@ def dataset_of_table(conn_id: str, table: str) -> Name:
 
 
 def lineage(inputs: Iterable[Name], outputs: Iterable[Name], rows: int | None) -> Any:
-    """What OpenLineage wants to hear of a transfer, or None where its provider is not installed."""
+    """Build the lineage of a transfer; None if OpenLineage's provider is not installed."""
     try:
         from airflow.providers.common.compat.openlineage.facet import (
             Dataset,

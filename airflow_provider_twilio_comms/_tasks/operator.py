@@ -98,7 +98,7 @@ class TwilioOperator(TwilioTask, BaseOperator):
         """Wrap an argument that Airflow may render, but not show.
 
         Without ``rendered`` only what other tasks give is filled in. A ``text`` stays one in a DAG that
-        renders native objects: "12" is no number.
+        renders native objects: "12" is not a number.
         """
         XComArg.apply_upstream_relationship(self, value)
         return Hidden(

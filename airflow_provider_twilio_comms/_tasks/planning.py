@@ -14,6 +14,7 @@ from airflow_provider_twilio_comms._core.recipients.number_sets import NumberSet
 from airflow_provider_twilio_comms._core.recipients.phone_numbers import normalised
 from airflow_provider_twilio_comms._core.recipients.reader import Reader, Reject
 from airflow_provider_twilio_comms._core.recipients.sources import FILE_KINDS, lines_of, rows_of, suffix_of
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms._tasks.object_storage import opened_rejects, resolved
 from airflow_provider_twilio_comms.api._forms import valid
 from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError, scrub
@@ -72,20 +73,20 @@ def planning(
             if guarded is not None:
                 guarded(plan, reject)
         log.info(
-            "Planned %s recipients in %d requests; %s rejected",
-            f"{plan.recipients:,}",
-            len(plan.chunks),
+            "Planned %s in %s; %s rejected",
+            pluralize(plan.recipients, "recipient"),
+            pluralize(len(plan.chunks), "request"),
             f"{plan.rejected:,}",
         )
         if screening and screening.differing:
             log.warning(
-                "%s rows have the number of an earlier row and other variables. All are sent, so these "
-                "people get several messages; on_duplicate='first' or 'last' sends one to each number",
-                f"{screening.differing:,}",
+                "%s with the number of an earlier row and other variables: all are sent, so these people "
+                "get several messages; on_duplicate='first' or 'last' sends one to each number",
+                pluralize(screening.differing, "row"),
             )
         for name, lacking in reader.lacking.items():
             log.warning(
-                "Template variable %r has no default, and %s recipients lack it", name, f"{lacking:,}"
+                "Template variable %r has no default; without it: %s", name, pluralize(lacking, "recipient")
             )
         yield plan
 
@@ -110,8 +111,8 @@ def table(report: Mapping[str, Any]) -> str:
     """Counts only, whoever reads the log."""
     left_out = ", ".join(f"{count:,} {reason}" for reason, count in report["rejected"].items()) or "nobody"
     lines = [
-        f"Preflight: {report['recipients']:,} recipients of {report['rows']:,} rows, "
-        f"in {report['requests']:,} requests",
+        f"Preflight: {pluralize(report['recipients'], 'recipient')} of {pluralize(report['rows'], 'row')}, "
+        f"in {pluralize(report['requests'], 'request')}",
         f"  left out: {left_out}",
     ]
     if report["lacking"]:
@@ -126,7 +127,8 @@ def table(report: Mapping[str, Any]) -> str:
             if segments.get(key)
         )
         lines.append(
-            f"  {about}{segments['total']:,} segments, {segments['longest']} at most a text; {kinds}"
+            f"  {about}{pluralize(segments['total'], 'segment')}, at most "
+            f"{pluralize(segments['longest'], 'segment')} per text; {kinds}"
         )
     if report.get("countries"):
         lines += ["", *_countries(report)]

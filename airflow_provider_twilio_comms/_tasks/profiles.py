@@ -213,7 +213,7 @@ def _plus(before: Counts, counts: Counts) -> Counts:
 
 
 class _Noted:
-    """How far a load has come, in the task's state: counts, and a position that names nobody."""
+    """The progress of a load, in the task's state: counts, and a position that names nobody."""
 
     def __init__(self, context: Context) -> None:
         self._store: Any = context.get("task_state_store")

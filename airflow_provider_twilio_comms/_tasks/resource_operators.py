@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, failing_fast
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
@@ -97,7 +98,7 @@ class TwilioListOperator(TwilioOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         with failing_fast():
             result = self._written(self.output_path) if self.output_path else self._kept()
-        self.log.info("Read %s rows", f"{result['count']:,}")
+        self.log.info("Read %s", pluralize(result["count"], "row"))
         return result
 
     def _written(self, path: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from airflow.sdk.exceptions import (
 from airflow_provider_twilio_comms._core.planning.limits import Limits, OnDuplicate
 from airflow_provider_twilio_comms._core.planning.quiet_hours import QuietHours, Schedule
 from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms._core.xcom_keys import SENT
 from airflow_provider_twilio_comms._tasks.arguments import duration_of, one_of, or_default, send_at_of
 from airflow_provider_twilio_comms._tasks.campaigns.guarding import TwilioGuardedOperator
@@ -229,7 +230,9 @@ class TwilioSendOperator(TwilioGuardedOperator):
     def _leave(self, why: str, ids: Sequence[str], people: int) -> None:
         named = ", ".join(ids[:SHOWN]) + (f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "")
         if ids or people:
-            text = f"what was sent to {people:,} recipients goes on at Twilio" + (f": {named}" if ids else "")
+            text = f"what was sent to {pluralize(people, 'recipient')} goes on at Twilio" + (
+                f": {named}" if ids else ""
+            )
         else:
             text = "nothing that is known of is under way at Twilio"
         self.log.warning("%s; %s. A later try knows what was sent, and sends the rest only", why, text)
@@ -383,7 +386,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
         return folder(place, ledger.name if old else ledger.place)
 
     def _barred(self, config: Config) -> Callable[[Mapping[str, Any]], bool]:
-        """Who may not be texted now, whoever was in the plan then."""
+        """Build the test for people who may not be texted now, whoever was in the plan then."""
         from airflow_provider_twilio_comms._core.planning.snapshot import barred
         from airflow_provider_twilio_comms._tasks.planning import load_suppressed
 
@@ -392,7 +395,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
         return barred(numbers, config.allows if config.allowed_recipients else None)
 
     def _with_template(self, request: R) -> R:
-        """The request with what its content template at Twilio says, and which variables that needs."""
+        """Read the content template at Twilio, and add its text and variables to the request."""
         from airflow_provider_twilio_comms._core.planning.texts import template_of
 
         if not request.template_sid:
@@ -406,7 +409,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
             return request
 
     def _screening(self, request: Unaddressed, counting: bool) -> Screening:
-        """Who is left out, and what is counted."""
+        """Build the screening: who is left out, and what is counted."""
         from airflow_provider_twilio_comms._core.planning.screening import Counts, Screening
         from airflow_provider_twilio_comms._core.recipients.number_sets import compile_patterns
         from airflow_provider_twilio_comms._tasks.planning import load_suppressed

@@ -1,4 +1,4 @@
-"""What all tasks of this Airflow share about sends, in its Variables: idempotency keys, and its own id."""
+"""Idempotency keys and the installation id that all tasks of this Airflow share, in its Variables."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class VariableNotes:
 
 
 def shared_notes() -> Notes | None:
-    """Where keys are noted; None outside of a running task, where there are no Variables to write."""
+    """Find the store of keys; None outside of a running task, which has no Variables to write."""
     from airflow.sdk.execution_time import task_runner
 
     return VariableNotes() if hasattr(task_runner, "SUPERVISOR_COMMS") else None

@@ -68,7 +68,7 @@ class Query:
         if self.column is not None and self.column not in names:
             raise InvalidInput.at(
                 "number_column",
-                f"{self.column!r} is no column of the statement (it has {shown_columns(names)})",
+                f"{self.column!r} is not a column of the statement (it has {shown_columns(names)})",
                 "Name the one with the numbers",
             )
         return names
@@ -114,7 +114,7 @@ def _cursor(connection: Any) -> Any:
 
 
 def ordered(sql: str) -> bool:
-    """Whether the outermost SELECT of a statement has an ORDER BY; one in a window or a subquery is none."""
+    """Tell if the outermost SELECT has an ORDER BY; one in a window or a subquery does not count."""
     from sqlparse import lexer, tokens
 
     read: Any = lexer.tokenize

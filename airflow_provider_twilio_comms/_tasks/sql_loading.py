@@ -81,7 +81,7 @@ def table_name(given: str) -> str:
     name = given.strip()
     if not re.fullmatch(rf"{_NAME}(?:\.{_NAME})*", name):
         raise InvalidInput.at(
-            "table", "is no name of a table", "Give table, or schema.table; quote other names as SQL does"
+            "table", "is not a name of a table", "Give table, or schema.table; quote other names as SQL does"
         )
     return name
 
@@ -191,7 +191,7 @@ def sql_hook(conn_id: str, field: str = "sql_conn_id") -> DbApiHook:
         raise InvalidInput.at(field, "there is no provider for SQL", fix) from None
     hook = BaseHook.get_hook(conn_id)
     if not isinstance(hook, DbApiHook):
-        problem = f"{type(hook).__name__} is no DbApiHook"
+        problem = f"{type(hook).__name__} is not a DbApiHook"
         raise InvalidInput.at(field, problem, "Name a connection to a database")
     return hook
 

@@ -72,7 +72,9 @@ def write_tables(path: str) -> Iterator[Callable[[Table], None]]:
     kinds = {".jsonl": _lines, ".ndjson": _lines, ".parquet": _parquet}
     target = ObjectStoragePath(path.strip())
     if target.suffix not in kinds:
-        raise InvalidInput.at("output_path", "is no kind of file known here", f"End it in {', '.join(kinds)}")
+        raise InvalidInput.at(
+            "output_path", "is not a kind of file known here", f"End it in {', '.join(kinds)}"
+        )
     with write_whole(target) as file, kinds[target.suffix](file) as write:
         yield write
 

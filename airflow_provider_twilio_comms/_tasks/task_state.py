@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms._core.sending.shared_keys import SharedKey
 
 
-def ledger_of(context: Context, send_key: str | None, *, anew: bool, noun: str = "chunk") -> Ledger:
+def ledger_of(context: Context, send_key: str | None, *, anew: bool, noun: str = "request") -> Ledger:
     """The ledger of this task instance; ``anew`` says that a clear of it is meant to send again.
 
     A default key names the installation, DAG, run, task and mapped value, so that no other send has it; the
@@ -61,15 +61,16 @@ def shared_key_of(ledger: Ledger, send_key: str | None, patience: float) -> Shar
 
 
 def moved_here(context: Context, ledger: Ledger) -> bool:
-    """Whether another map index may have sent this, since the list of values has shifted after a clear."""
+    """Tell if another map index may have sent this, since the list of values has shifted after a clear."""
     if context["ti"].map_index is None or context["ti"].map_index < 0 or ledger.begun:
         return False
     return ledger.others or bool(getattr(context.get("dag_run"), "clear_number", 0))
 
 
 def earliest_start(context: Context) -> float | None:
-    """When the first try may have begun, in seconds since 1970. A clear moves the run's start, not its "
-    "plan."""
+    """Find when the first try may have begun, in seconds since 1970; a clear moves the run's start.
+
+    It does not move the plan."""
     run = context.get("dag_run")
     times = [getattr(run, name, None) for name in ("start_date", "run_after", "queued_at")]
     known = [each.timestamp() for each in times if each is not None]
@@ -82,7 +83,7 @@ def _owner(ti: Any) -> str:
 
 
 def _mapped_value(context: Context) -> tuple[str | None, bool]:
-    """What tells the instances of a mapped task apart: a hash of the mapped value; None without a map.
+    """Hash the mapped value, which tells the instances of a mapped task apart; None without a map.
 
     Never the map index where the value is known: a list that grows at its front moves all indexes. The second
     says whether the value is a list itself, which may have been edited where it stands.
@@ -100,7 +101,7 @@ def _mapped_value(context: Context) -> tuple[str | None, bool]:
 
 
 def _holds_list(values: Iterable[Any]) -> bool:
-    """Whether a mapped value is more than a name, such as a path or a mapping of arguments."""
+    """Tell if a mapped value holds a list, and not only a name such as a path."""
     for value in values:
         inner = value.values() if isinstance(value, Mapping) else value
         if any(isinstance(each, Iterable) and not isinstance(each, (str, bytes)) for each in inner):
@@ -143,7 +144,7 @@ class Progress:
         self._store: Any = context.get("task_state_store")
 
     def step(self, name: str) -> Step:
-        """Where to go on; from the beginning, where nothing is noted or it is too old."""
+        """Find the position to go on from; the beginning, if nothing is noted or it is too old."""
         read = self._store.get(f"twilio.read.{name}") if self._store is not None else None
         if read:
             step = msgspec.convert(read, Step)

@@ -121,7 +121,7 @@ class Aside:
 
 
 class Ended(NamedTuple):
-    """How one of a group ended: what it gave, or its error."""
+    """The outcome of one of a group: what it gave, or its error."""
 
     key: Any
     value: Any = None

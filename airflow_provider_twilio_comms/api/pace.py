@@ -16,7 +16,7 @@ RECOVERY = 0.1  # share of the pace that comes back in each second without a 429
 
 
 class Pace:
-    """When the next request may begin.
+    """The pace of requests: tells when the next one may begin.
 
     ``per_second`` is the most (None: as fast as they are answered). A 429 halves the pace, and keeps to its
     Retry-After; it recovers by a tenth a second. What counts as one is for the caller to weigh: a message, or

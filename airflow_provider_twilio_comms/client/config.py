@@ -109,7 +109,7 @@ class Config:
                 "Give an account SID with its auth token, or an API key SID with its secret",
             )
         if login[:2] not in _KINDS:
-            raise InvalidInput.at("login", "is no kind of credential", "It starts with AC, SK or OQ")
+            raise InvalidInput.at("login", "is not a kind of credential", "It starts with AC, SK or OQ")
         values: dict[str, Any] = {
             name: _read(name, extra[name]) for name in _READERS if extra.get(name) not in (None, "")
         }

@@ -106,10 +106,7 @@ def _demo(given: argparse.Namespace) -> int:
 def _keep(given: argparse.Namespace) -> int:
     with _started(given) as stack, contextlib.suppress(KeyboardInterrupt):
         print("Open either in a browser. Airflow needs no password: everybody is admin.")
-        print(
-            f"Trigger a DAG there, such as {campaign.DAGS[given.generation]}, and watch the emulator's "
-            "outbox. Ctrl-C ends both."
-        )
+        print(invitation(given.dags, campaign.DAGS[given.generation]))
         if kept := sorted(kept_env()):
             print(
                 f"Kept from your shell: {', '.join(kept)}. A connection to a real account texts real people."
@@ -127,6 +124,12 @@ def _keep(given: argparse.Namespace) -> int:
                     told.add(line)
                     print(f"  {line}", flush=True)
     return 0
+
+
+def invitation(dags: Path, example: str) -> str:
+    """Describe what to do next; the example is named where the folder has it."""
+    such_as = f", such as {example}," if (dags / f"{example}.py").exists() else ""
+    return f"Trigger a DAG there{such_as} and watch the emulator's outbox. Ctrl-C ends both."
 
 
 def _found(stack: Stack) -> list[str]:

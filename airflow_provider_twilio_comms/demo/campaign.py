@@ -157,7 +157,7 @@ def _watch(stack: Stack, dag_id: str, run_id: str, progress: _Progress, deadline
 
 
 class _Progress:
-    """The emulator's progress: chunks accepted and their rate, then the operations' counters."""
+    """The emulator's progress: requests accepted and their rate, then the operations' counters."""
 
     def __init__(self, stack: Stack, expected: int) -> None:
         assert stack.emulator is not None
@@ -178,11 +178,11 @@ class _Progress:
 
     def _line(self, texted: int) -> str:
         operations = self._emulator.operations()
-        chunks = f"chunk {len(operations)} of {-(-self._expected // _CHUNK)}"
+        requests = f"request {len(operations)} of {-(-self._expected // _CHUNK)}"
         if texted < self._expected:
-            return f"; {chunks}, {texted:,} recipients, {self._rate:,.0f} a second"
+            return f"; {requests}, {texted:,} recipients, {self._rate:,.0f} a second"
         completed = sum(operation["status"] == "COMPLETED" for operation in operations)
-        return f"; {chunks}, {completed} completed: {_counted(_summed(operations))}"
+        return f"; {requests}, {completed} completed: {_counted(_summed(operations))}"
 
 
 class _ClassicProgress(_Progress):

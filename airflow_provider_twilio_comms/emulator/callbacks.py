@@ -53,7 +53,7 @@ class Callback(NamedTuple):
 
     @property
     def retries(self) -> int:
-        """How often it is posted again: once, unless the overrides say so."""
+        """The number of repeated posts: one, unless the overrides say so."""
         (count,) = parse_qs(self.overrides).get("rc", ["1"])
         return min(int(count), _MOST_RETRIES)
 

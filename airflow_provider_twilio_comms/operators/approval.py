@@ -249,7 +249,7 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
         return ballot, self._text(voters, text_of(self.subject, self.options, code), ledger, opened)
 
     def _note_times(self, context: Context, name: str) -> tuple[float, float]:
-        """When the question was first asked, and when time is up: a retry has no more time than was left."""
+        """Start and deadline of the question; a retry has no more time than was left."""
         store: Any = context.get("task_state_store")
         now = time.time()
         noted = store.get(f"asked_{name}") if store is not None else None

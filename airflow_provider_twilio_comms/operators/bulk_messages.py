@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
@@ -12,11 +13,13 @@ from airflow.sdk import XComArg
 from airflow.sdk.configuration import conf
 
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, WaitFor
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms._core.xcom_keys import SENT
 from airflow_provider_twilio_comms._tasks.arguments import check_sender, count_of, one_of
 from airflow_provider_twilio_comms._tasks.campaigns.operator import TwilioCampaignOperator
 from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
 from airflow_provider_twilio_comms.exceptions import (
+    ApiError,
     InvalidInput,
     SendUncertain,
     TwilioError,
@@ -113,7 +116,7 @@ class TwilioBulkMessageOperator(TwilioCampaignOperator):
         "sender",
         "tags",
     )
-    noun: ClassVar[str] = "chunk"
+    noun: ClassVar[str] = "request"
     ends: ClassVar[tuple[str, ...]] = ("accepted", "processed", "delivered")
     usual_timeout: ClassVar[timedelta] = timedelta(hours=24)
     usual_poll_interval: ClassVar[float] = 30.0
@@ -169,7 +172,8 @@ class TwilioBulkMessageOperator(TwilioCampaignOperator):
         with failing_fast():
             ledger = self.ledger(context)
             if ledger.done:
-                self.log.info("Everything was sent on an earlier try: %s", f"{ledger.done.recipients:,}")
+                told = pluralize(ledger.done.recipients, "recipient")
+                self.log.info("Everything was sent on an earlier try: %s", told)
                 return self._wait(context, self._sent(ledger), ledger)
             real = self.check_schedule(context, ledger)
             hook = self.hook
@@ -185,8 +189,24 @@ class TwilioBulkMessageOperator(TwilioCampaignOperator):
                     self.log.info("Dry run: nothing was sent")
                     return self._result(context, self._counted(plan, [], split=plan), "DRY_RUN")
                 self._sending = sending = api.sending(context, plan, request, ledger)
-                sent = self._counted(plan, api.run(sending), sending.summary(), plan)
+                with self._naming_sender():
+                    ids = api.run(sending)
+                sent = self._counted(plan, ids, sending.summary(), plan)
             return self._wait(context, sent, ledger)
+
+    @contextmanager
+    def _naming_sender(self) -> Iterator[None]:
+        """Name the place of the sender in the error of a request whose sender Twilio does not take."""
+        from airflow_provider_twilio_comms.operators.send_message import SENDER_CODES
+
+        try:
+            yield
+        except ApiError as error:
+            if error.code not in SENDER_CODES or self.twilio_chooses_sender:
+                raise
+            whence = "sender" if self.sender else f"default_sender of the connection {self.twilio_conn_id!r}"
+            carried = {name: getattr(error, name) for name in error.fields}
+            raise type(error)(f"{error.message}. The sender is that of {whence}", **carried) from error
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resume with the trigger's event."""
@@ -386,7 +406,7 @@ class TwilioBulkMessageOperator(TwilioCampaignOperator):
         announced(context, self.outlets, counts)
 
     def lineage_inputs(self) -> Iterable[tuple[str, str]]:
-        """Where recipients come from, as OpenLineage names it: a file, or nothing that has a name."""
+        """The source of the recipients, as OpenLineage names it: a file, or nothing that has a name."""
         from airflow_provider_twilio_comms._tasks.openlineage import dataset_of_file
 
         recipients = self.recipients.value

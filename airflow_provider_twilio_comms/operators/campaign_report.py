@@ -99,7 +99,7 @@ class TwilioCampaignReportOperator(TwilioOperator):
             fix = "Give output_path, or sql_conn_id and table, or none of them"
             raise InvalidInput.at("output_path", "there is not one place for the rows", fix)
         if isinstance(confidence, bool) or not 0 < confidence < 1:
-            raise InvalidInput.at("confidence", f"{confidence!r} is no share", "Give one such as 0.95")
+            raise InvalidInput.at("confidence", f"{confidence!r} is not a share", "Give one such as 0.95")
         self.hash_secret: Hidden[str | None] = self.hide(hash_secret)
         self.campaign = campaign
         self.operation_ids = operation_ids

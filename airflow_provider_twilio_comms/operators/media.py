@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms._tasks.arguments import ids_of
 from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, failing_fast
 
@@ -86,7 +87,7 @@ class TwilioDownloadMediaOperator(_MediaOperator):
             files = self.files()
             copies = (aside(partial(self._copied, file, folder)) for file in files)
             sizes = self.hook.run(all_of(copies, self.at_once))
-        self.log.info("Copied %d files of %s bytes", len(files), f"{sum(sizes):,}")
+        self.log.info("Copied %s of %s bytes", pluralize(len(files), "file"), f"{sum(sizes):,}")
         names = [_name(file) for file in files] if len(files) <= SHOWN else None
         return {"count": len(files), "bytes": sum(sizes), "output_path": self.output_path, "files": names}
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms._tasks.arguments import ids_of, one_of, seconds
 from airflow_provider_twilio_comms._tasks.operator import Hidden, TwilioOperator, failing_fast
 from airflow_provider_twilio_comms._tasks.resource_operators import TwilioListOperator
@@ -68,7 +69,7 @@ class TwilioCancelMessageOperator(_OfMessages):
 
         with failing_fast():
             stopped, late = self.hook.run(canceled(self.named))
-            self.log.info("Canceled %d messages; too late for %d", len(stopped), len(late))
+            self.log.info("Canceled %s; too late for %d", pluralize(len(stopped), "message"), len(late))
             if late and self.if_too_late == "fail":
                 raise DeliveryFailed(
                     f"too late to cancel {len(late)} of {len(stopped) + len(late)} messages: "
@@ -97,7 +98,7 @@ class _WhenFinished(_OfMessages):
         with failing_fast():
             sids = self.named
             gone = sum(self.hook.run(when_finished(call(sid), self.patience)) for sid in sids)
-        self.log.info("Done for %d messages, of which %d were gone before", len(sids), gone)
+        self.log.info("Done for %s, of which %d were gone before", pluralize(len(sids), "message"), gone)
         return len(sids)
 
 

@@ -98,7 +98,7 @@ class TwilioMessagingServiceOperator(TwilioOperator):
         with failing_fast():
             dry_run = self.hook.config.dry_run
             changes = self.hook.run(applied(self._declared(), dry_run=dry_run))
-        self.log.info("%s", "Nothing differs" if changes.none else f"Changed: {changes}")
+        self.log.info("%s: %s%s", changes.sid or "no service", changes, " (dry run)" if dry_run else "")
         return {
             "sid": changes.sid,
             "status": "DRY_RUN" if dry_run else "UNCHANGED" if changes.none else "CHANGED",

@@ -1,4 +1,4 @@
-"""What messages cost: https://www.twilio.com/docs/messaging/api/pricing"""
+"""Prices of messages by country: https://www.twilio.com/docs/messaging/api/pricing"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["TwilioMessagingPricesOperator"]
 
 
 class TwilioMessagingPricesOperator(TwilioListOperator):
-    """What a message costs, to each carrier of each country and from each, one price a row.
+    """Fetch the prices of messages, to and from each carrier of each country, one price a row.
 
     Columns: ``iso_country``, ``country``, ``direction``, ``carrier``, ``mcc``, ``mnc``, ``number_type``,
     ``base_price``, ``current_price`` (this account's), ``price_unit``. Returns ``{"count", "rows"}``, or with

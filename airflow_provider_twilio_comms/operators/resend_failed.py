@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import XComArg
 
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms._tasks.arguments import one_of
 from airflow_provider_twilio_comms._tasks.operator import Hidden
 from airflow_provider_twilio_comms.exceptions import InvalidInput
@@ -123,7 +124,7 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
         self.hash_secret: Hidden[str | None] = self.hide(hash_secret)
         if isinstance(receipts, Mapping) and not {"sql", "conn_id"} <= receipts.keys() <= _TABLE:
             fix = "Give {'sql': ..., 'conn_id': ...}, and 'parameters' if any"
-            raise InvalidInput.at("receipts", "are no table", fix)
+            raise InvalidInput.at("receipts", "are not a table", fix)
         self.receipts = receipts
         self.verdicts: list[str] = _checked(verdicts)
         self._changes_channel = channel is not None
@@ -162,8 +163,8 @@ class TwilioResendFailedOperator(TwilioBulkMessageOperator):
             found = resend.choose(receipts, self.verdicts)
         if isinstance(self.receipts, Mapping):
             found = dict(sorted(found.items()))  # a table has no order, and a retry sends the same requests
-        told = f"{len(found):,}"
-        self.log.info("%s recipients failed with the verdict %s", told, " or ".join(self.verdicts))
+        told = pluralize(len(found), "recipient")
+        self.log.info("%s failed with the verdict %s", told, " or ".join(self.verdicts))
         config = self.hook.config
         channel = "WHATSAPP" if self.channel.lower() == "whatsapp" else "PHONE"
         changed = channel if self._changes_channel else None

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms._tasks.arguments import seconds
 from airflow_provider_twilio_comms._tasks.operator import TwilioOperator, failing_fast
 
@@ -94,10 +95,9 @@ class TwilioSenderPoolOperator(TwilioOperator):
                 self.poll_interval,
             )
             changes = self.hook.run(applied(declared, dry_run=dry_run))
-        found = (
-            f"{changes.sender_pool_id or 'no pool'}, {len(changes.others):,} senders that are not declared"
-        )
-        self.log.info("Found %s. %s", found, "Nothing differs" if changes.none else f"Changed: {changes}")
+        others = f"; {pluralize(len(changes.others), 'sender')} not declared" if changes.others else ""
+        found = f"{changes.sender_pool_id or 'no pool'}: {changes}{others}"
+        self.log.info("%s%s", found, " (dry run)" if dry_run else "")
         return {
             "sender_pool_id": changes.sender_pool_id,
             "status": "DRY_RUN" if dry_run else "UNCHANGED" if changes.none else "CHANGED",

@@ -68,7 +68,7 @@ class SqlToTwilioProfilesOperator(TwilioProfilesOperator):
     ) -> None:
         super().__init__(**kwargs)
         if resume_column is not None and not re.fullmatch(r"[A-Za-z_]\w*", resume_column):
-            raise InvalidInput.at("resume_column", "is no plain name of a column", "Rename it with AS")
+            raise InvalidInput.at("resume_column", "is not a plain name of a column", "Rename it with AS")
         self.parameters: Hidden[Sequence[Any] | Mapping[str, Any] | None] = self.hide(parameters)
         self.sql = sql
         self.sql_conn_id = sql_conn_id

@@ -35,7 +35,7 @@ FAMILIES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "operators-messages": (
         "Operators: messages and receipts",
         "Read what became of messages, and list, cancel, redact or delete them and their media.",
-        ("receipts", "messages", "media"),
+        ("receipts", "campaign_report", "messages", "media"),
     ),
     "operators-account": (
         "Operators: numbers, services, senders, templates",
@@ -49,9 +49,10 @@ FAMILIES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("cohorts",),
     ),
     "operators-other": (
-        "Operators: approval, prices, deactivated numbers, any request",
-        "Ask somebody by text, fetch what Twilio publishes, and make a request that has no operator.",
-        ("approval", "prices", "deactivations", "api_request"),
+        "Operators: approval, opt-outs, prices, any request",
+        "Ask somebody by text, keep who refused messages, fetch what Twilio publishes, and make a "
+        "request that has no operator.",
+        ("approval", "opt_outs", "deactivations", "prices", "api_request"),
     ),
 }
 

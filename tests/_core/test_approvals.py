@@ -1,4 +1,4 @@
-"""Which reply to an approval by text counts, and that what is kept of it tells nothing."""
+"""Replies that count for an approval by text, and that what is kept of them tells nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a send tells other DAGs: counts on the events of its assets; nothing personal."""
+"""Asset events of a send: counts for other DAGs; nothing personal."""
 
 from __future__ import annotations
 

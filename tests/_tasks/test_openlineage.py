@@ -1,4 +1,4 @@
-"""What OpenLineage hears of a transfer: where rows come from, where they go, how many; nothing personal."""
+"""OpenLineage of a transfer: where rows come from, where they go, how many; nothing personal."""
 
 from __future__ import annotations
 

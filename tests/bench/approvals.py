@@ -31,7 +31,7 @@ OURS, ADA = "+15005550006", "+12025550101"
 
 @dataclass(frozen=True)
 class Cost:
-    """What so many approvals cost the loop: lags in seconds, pages of the message list, texts judged."""
+    """Measure so many approvals: lags in seconds, pages of the message list, texts judged."""
 
     lags: list[float]
     pages: int

@@ -90,7 +90,7 @@ class CountingStore(MemoryStore):
 
 
 def ledger_operations(url: str) -> CountingStore:
-    """What one bulk send asks of Airflow's store."""
+    """Return what one bulk send asks of Airflow's store."""
     store = CountingStore()
     operator(url, store=store)
     return store

@@ -1,4 +1,4 @@
-"""What importing every operator, sensor, notifier and transfer adds to ``import airflow.sdk``."""
+"""Time that importing every operator, sensor, notifier and transfer adds to ``import airflow.sdk``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How things are measured: in child processes, in pairs, against an emulator in a process of its own."""
+"""Measurement in child processes, in pairs, against an emulator in a process of its own."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def emulator(*options: str) -> Iterator[str]:
 
 
 def machine() -> str:
-    """What it was measured on."""
+    """Return what it was measured on."""
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return f"{platform.python_version()}, {os.cpu_count()} cores, {model[1] if model else platform.machine()}"
 

@@ -92,7 +92,7 @@ def listening(url: str) -> Iterator[Receiver]:
 
 
 def variables_of(events: list[dict[str, Any]]) -> dict[str, str]:
-    """What the API server keeps of events."""
+    """Return what the API server keeps of events."""
     from airflow_provider_twilio_comms._core.reporting import told_codes
     from airflow_provider_twilio_comms.plugins.webhooks.payloads import incoming
 
@@ -193,7 +193,7 @@ def alone(work: Callable[..., Cost], *arguments: Any) -> Cost:
 
 
 def made(url: str) -> int:
-    """How many requests the emulator has answered."""
+    """Count how many requests the emulator has answered."""
     return int(requests.get(f"{url}/_emulator/requests", timeout=60).json()["total"])
 
 

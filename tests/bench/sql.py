@@ -109,7 +109,7 @@ def transfer(url: str, port: int) -> Cost:
 
 
 def official(url: str, port: int) -> Cost:
-    """What people write by hand: a cursor, and ``client.messages.create`` for each row."""
+    """The code that people write by hand: a cursor, and ``client.messages.create`` for each row."""
     from urllib.parse import urlsplit, urlunsplit
 
     import psycopg2

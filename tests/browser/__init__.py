@@ -1,1 +1,1 @@
-"""What a person sees in a browser."""
+"""Tests in a browser, as a person sees the pages."""

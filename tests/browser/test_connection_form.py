@@ -52,7 +52,7 @@ def row(page: Page, name: str) -> Locator:
 
 
 def verdict_on(page: Page, name: str) -> str:
-    """What the Test button of a connection says."""
+    """Return what the Test button of a connection says."""
     page.reload()
     row(page, name).get_by_role("button", name="Test Connection").click()
     said = page.get_by_role("status").filter(has_text="Test Connection").first
@@ -61,7 +61,7 @@ def verdict_on(page: Page, name: str) -> str:
 
 
 def kind_of(dialog: Locator, name: str) -> str:
-    """What sort of a control a field is: Airflow gives each sort an id of its own."""
+    """Return what sort of a control a field is: Airflow gives each sort an id of its own."""
     if dialog.locator(f"[id='switch:element_{name}']").count():
         return "switch"
     if dialog.locator(f"[id='number-input:element_{name}']").count():
@@ -150,7 +150,7 @@ def plain(text: str) -> str:
 
 
 def stored(site: Site, name: str) -> dict[str, Any]:
-    """What lies behind the mask."""
+    """List what lies behind the mask."""
     command = [sys.executable, "-m", "airflow", "connections", "get", name, "-o", "json"]
     done = subprocess.run(command, env=site.stack.env, capture_output=True, text=True, check=True)
     (found,) = json.loads(done.stdout[done.stdout.index("[") :])

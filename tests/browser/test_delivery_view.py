@@ -1,4 +1,4 @@
-"""What a person sees of sends: the delivery view, a task's links, and the emulator's outbox."""
+"""The delivery view, a task's links, and the emulator's outbox, as a person sees them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What breaks in a single run: each fault prepares the run, starts it, and breaks it."""
+"""Faults of a single run: each prepares the run, starts it, and breaks it."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def field(lanes: int, home: Path | None = None, sqlite: bool = False) -> Iterato
 
 
 def alive(pid: int) -> bool:
-    """Whether a process lives; a zombie does not."""
+    """Tell if a process lives; a zombie does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

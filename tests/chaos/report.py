@@ -1,4 +1,4 @@
-"""What came of it: a table for people, a verdict for machines."""
+"""The report of a chaos round: a table for people, a verdict for machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What breaks for many runs at once: a component of Airflow that they share."""
+"""Faults that many runs share: a component of Airflow breaks for all of them."""
 
 from __future__ import annotations
 

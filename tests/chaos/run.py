@@ -26,9 +26,9 @@ PARTS = 3
 LONG = 240.0  # seconds that anything may take
 MENDINGS = 4  # clears after which a run has to be through
 REFUSED = ("+15005550001", "+15005550004", "+15005550009")  # whom Twilio refuses a single message
-# "chunk 2 of 3 (2 recipients) was given", "message 1 of 3 was given", "messages 1, 2 were given"
+# "request 2 of 3 (2 recipients) was given", "message 1 of 3 was given", "messages 1, 2 were given"
 _UNCERTAIN = re.compile(
-    r"(?:chunk|messages?) ([\d, ]+)(?: of \d+)?(?: \([\d,]+ recipients\))?(?: and \d+ more)? "
+    r"(?:request|messages?) ([\d, ]+)(?: of \d+)?(?: \([\d,]+ recipients\))?(?: and \d+ more)? "
     r"(?:was|were) given to Twilio"
 )
 # "2 of 6 messages were given to Twilio, ... in the order of the plan, numbers 3, 4."
@@ -36,12 +36,12 @@ _NUMBERED = re.compile(r"in the order of the plan, numbers ([\d, ]+)\.")
 
 
 class Trouble(Exception):
-    """What should not have happened."""
+    """A finding: something that should not have happened."""
 
 
 @dataclass
 class Result:
-    """How a run ended: recipients by how often they were texted, and what had to be done for it.
+    """The end of a run: recipients by how often they were texted, and what had to be done for it.
 
     ``lost`` are those of the plan who were never texted. ``wrong_colour`` says when it was green though
     somebody of the plan was not texted, or red for good with nothing left to do. ``changed`` counts the reds
@@ -224,7 +224,7 @@ class Run:
             result.wrong_colour = f"green, and {len(self._missing())} of the plan were not texted"
 
     def _settle(self, result: Result) -> None:
-        """What a person does about a red task before clearing it."""
+        """Do what a person does about a red task before clearing it."""
         log = self._log()
         unknown = _unknown(log)
         decided = {"on_clear": "resume"}  # it is to go on
@@ -237,7 +237,7 @@ class Run:
             if self.now == self.first:
                 raise Trouble(f"RecipientsChanged, and the list is as it was: {log[-600:]}")
             # Of what was under way when it died, the ledger cannot know that Twilio has it.
-            known = "nobody knows yet" not in log
+            known = "more the outcome is unknown" not in log
             if known and not self._untexted(self.first) and not self._untexted(self.now):
                 result.wrong_colour = "red for a changed list, with nothing left to do"
             self.edit(self.first)
@@ -277,7 +277,7 @@ class Run:
                 raise Trouble(f"uncertain of {sorted(unknown)}, and part {part} was sent to {counts}")
 
     def _decide(self, unknown: Collection[int]) -> dict[str, str]:
-        """What a person does who looks at Twilio: send again what certainly is not there."""
+        """Do what a person does who looks at Twilio: send again what certainly is not there."""
         parts = _parts(self._given(self._last("began")), NAMED[self.kind])
         there = {part for part in unknown if not self._untexted(parts[part])}
         return {"on_unknown": "resend"} if there != set(unknown) else {}
@@ -285,7 +285,7 @@ class Run:
     # Who was texted
 
     def texted(self) -> dict[Person, int]:
-        """How often each of its people was texted, whichever list named them."""
+        """Count how often each of its people was texted, whichever list named them."""
         own, ledger = f"+1202{self.number:04d}", self.twilio.ledger()
         return {int(number[-3:]): count for number, count in ledger.items() if number.startswith(own)}
 

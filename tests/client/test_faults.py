@@ -30,7 +30,7 @@ def fault(server: Running, kind: str, **more: Any) -> None:
 
 
 def asked(server: Running, route: str = "/comms/v1/Messages", method: str = "POST") -> int:
-    """How many requests arrived."""
+    """Count how many requests arrived."""
     return server.twilio.journal.counts[f"{method} {route}"]
 
 

@@ -6,6 +6,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+from airflow_provider_twilio_comms.demo.__main__ import invitation
 from airflow_provider_twilio_comms.demo.settings import free_port, kept_env
 from airflow_provider_twilio_comms.demo.stack import Stack
 from tests.conftest import environment
@@ -21,6 +22,15 @@ def test_a_preferred_port_is_used_unless_it_is_taken() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         assert free_port(port) not in (0, port)
+
+
+def test_no_example_is_offered_that_the_folder_lacks(tmp_path: Path) -> None:
+    assert invitation(tmp_path, "twilio_bulk_campaign") == (
+        "Trigger a DAG there and watch the emulator's outbox. Ctrl-C ends both."
+    )
+    assert "there, such as twilio_bulk_campaign, and" in invitation(
+        ROOT / "example_dags", "twilio_bulk_campaign"
+    )
 
 
 def test_connections_and_variables_of_the_shell_reach_the_stack(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""What is shipped, and where it runs: ``make dist``, ``make matrix``, ``make audit``, ``make types``."""
+"""The package as it is shipped: ``make dist``, ``make matrix``, ``make audit``, ``make types``."""

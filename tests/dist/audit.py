@@ -38,7 +38,7 @@ def pinned(constraints: str) -> dict[str, set[str]]:
 
 
 def direct() -> set[str]:
-    """What we depend on ourselves, with all extras."""
+    """Return what we depend on ourselves, with all extras."""
     return {canonicalize_name(Requirement(each).name) for each in requires(DISTRIBUTION) or ()}
 
 

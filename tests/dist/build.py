@@ -60,7 +60,7 @@ def _uv_build(folder: Path, *options: str) -> None:
 
 
 def complaints(built: Built) -> Iterator[str]:
-    """What is wrong with them; nothing if all is well."""
+    """List what is wrong with them; nothing if all is well."""
     twine = [tool("twine"), "check", "--strict", built.sdist, built.wheel]
     done = subprocess.run(twine, capture_output=True, text=True)
     if done.returncode:

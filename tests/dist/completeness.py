@@ -23,7 +23,7 @@ _HANGS_ON = re.compile(r"(?:Return|Parameter) type is \"(?:type\[)?(\w+)\]?\"")
 
 
 def verified() -> Mapping[str, Any]:
-    """What pyright reports of the package, as its ``typeCompleteness``."""
+    """Return what pyright reports of the package, as its ``typeCompleteness``."""
     command = [tool("basedpyright"), "--verifytypes", NAME, "--ignoreexternal", "--outputjson"]
     env = os.environ | {
         "PATH": os.pathsep.join([str(tool("python").parent), os.environ.get("PATH", os.defpath)])
@@ -34,7 +34,7 @@ def verified() -> Mapping[str, Any]:
 
 
 def findings(reported: Mapping[str, Any]) -> Iterator[str]:
-    """What has no type, or none that is certain: the file, the line, the name and why."""
+    """List what has no type, or none that is certain: the file, the line, the name and why."""
     symbols: Sequence[Mapping[str, Any]] = reported["symbols"]
     open_ended = {each["name"].rpartition(".")[2] for each in symbols if _only_airflows(_errors(each))}
     for symbol in symbols:

@@ -61,7 +61,7 @@ class Installed:
         )
 
     def run(self, *command: str | Path, timeout: float = 120, **env: str) -> str:
-        """What a program there prints; raises when it fails."""
+        """Return what a program there prints; raises when it fails."""
         done = subprocess.run(
             command,
             cwd=self.here,
@@ -80,7 +80,7 @@ class Installed:
 
     @property
     def package(self) -> Path:
-        """Where the package is; it is not this tree's."""
+        """Find where the package is; it is not this tree's."""
         return Path(self.run(self.python, "-c", _WHERE).strip())
 
     def provider_is_listed(self) -> None:

@@ -49,7 +49,7 @@ class Cell:
 
 
 def candidates(version: str) -> Iterator[Path]:
-    """Where a Python of this version may be: the one that runs this, PATH, pyenv."""
+    """Find where a Python of this version may be: the one that runs this, PATH, pyenv."""
     yield Path(sys.base_prefix) / "bin" / f"python{version}"
     for folder in os.environ.get("PATH", "").split(os.pathsep):
         yield Path(folder) / f"python{version}"
@@ -96,7 +96,7 @@ def run(airflow: str, version: str, python: Path, more: Sequence[str]) -> Cell:
 
 
 def summary(log: str) -> str:
-    """What pytest said at its end: ``12 passed, 1 skipped in 3.4s``; empty if it never got there."""
+    """Return what pytest said at its end: ``12 passed, 1 skipped in 3.4s``; empty if it never got there."""
     found = re.findall(r"^=* ?(\d+ (?:failed|passed|skipped|deselected|error).*? in [\d.]+s)", log, re.M)
     return found[-1] if found else ""
 

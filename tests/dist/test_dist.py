@@ -1,4 +1,4 @@
-"""What is shipped holds what it should and works where nothing else of ours is."""
+"""The package as it is shipped holds all it should, and works where nothing else of ours is."""
 
 from __future__ import annotations
 

@@ -181,6 +181,13 @@ def _package(name: str) -> None:
             assert f"{extra[1]} = [" in (ROOT / "pyproject.toml").read_text()
 
 
+def test_the_install_page_lists_every_extra() -> None:
+    declared = (ROOT / "pyproject.toml").read_text().partition("[project.optional-dependencies]")[2]
+    extras = re.findall(r"^(\w+) = ", declared.partition("\n[")[0], re.M)
+    table = (ROOT / "docs" / "install.md").read_text().partition("| extra |")[2].partition("\n\n")[0]
+    assert sorted(re.findall(r"^\| `(\w+)`", table, re.M)) == sorted(extras)
+
+
 @pytest.mark.parametrize("block", blocks("dockerfile"), ids=str)
 def test_an_image_installs_the_wheel_that_is_built(block: Block) -> None:
     assert re.match(r"FROM \S+:3\.[23]\S*\n", block.text)

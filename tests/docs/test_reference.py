@@ -96,6 +96,23 @@ def test_a_family_begins_with_a_summary(pages: dict[str, str]) -> None:
     assert sorted(listed) == sorted(shown)
 
 
+def test_a_family_is_named_for_every_module_of_operators() -> None:
+    named = [module for _, _, modules in FAMILIES.values() for module in modules]
+    found = {each.__module__.rpartition(".")[2] for each in (*classes("operators"), *functions("operators"))}
+    assert sorted(named) == sorted(found)
+
+
+def test_the_table_of_counterparts_names_arguments_that_exist(pages: dict[str, str]) -> None:
+    head, *rows = re.findall(r"^\| .*$", pages["reference/arguments.md"].partition("\n## Every")[0], re.M)
+    names = re.findall(r"`(\w+)`", head)
+    known = {cls.__name__: cls for cls in (*ALL, *classes("notifications"))}
+    for row in rows:
+        for name, cell in zip(names, row.split("|")[2:-1], strict=True):
+            for argument in re.findall(r"(?:^|, )`(\w+)`", cell.strip()):
+                taken = {each for cls in known[name].__mro__ for each in inspect.signature(cls).parameters}
+                assert argument in taken, (name, argument)
+
+
 def test_an_argument_is_described_once_and_linked_from_every_other_entry(pages: dict[str, str]) -> None:
     text = "".join(page for path, page in pages.items() if "notifier" not in path)
     for name in ("quiet_hours", "suppress", "max_cost", "on_backfill", "recipients_per_request"):

@@ -1,4 +1,4 @@
-"""What a Celery worker has read before it forks for a task.
+"""Configuration that a Celery worker has read before it forks for a task.
 
 A task's process is a fork of its worker. What the worker has not imported, each task imports anew: here the
 package with what it reads lazily, and Airflow's own reader of DAG files. That is most of a short task's cost.

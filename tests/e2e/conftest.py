@@ -28,5 +28,5 @@ def deployment(started: Deployment) -> Deployment:
 
 @pytest.fixture
 def waits(request: pytest.FixtureRequest) -> int:
-    """How many tasks wait when a triggerer dies. Each is two processes, so the whole suite has few."""
+    """Count how many tasks wait when a triggerer dies. Each is two processes, so the whole suite has few."""
     return 500 if request.config.getoption("markexpr") == "e2e" else 100

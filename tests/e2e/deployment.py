@@ -90,7 +90,7 @@ class Deployment:
         self.wait_complete()
 
     def _triggerers_there(self) -> bool:
-        """Whether as many have begun to beat since the younger one's start, and as many since the elder's."""
+        """Tell if as many have begun to beat since the younger one's start, and as many since the elder's."""
         path = "/jobs?job_type=TriggererJob&job_state=running&is_alive=true&order_by=-start_date"
         try:
             jobs = self.stack.airflow.call("GET", path)["jobs"]
@@ -101,7 +101,7 @@ class Deployment:
         return len(begun) >= len(started) and all(map(float.__ge__, begun, started))
 
     def _workers(self) -> set[str]:
-        """Which of them answer."""
+        """List which of them answer."""
         with self._celery.connection_for_write() as connection:
             replies = self._celery.control.ping(timeout=1.0, connection=connection)
         return {name.partition("@")[0] for reply in replies for name in reply}
@@ -114,14 +114,14 @@ class Deployment:
         }
 
     def states(self, run_id: str) -> dict[str, int]:
-        """How many tasks of a run are in which state."""
+        """Count how many tasks of a run are in which state."""
         found = self.database.execute(
             f"SELECT state, count(*) FROM task_instance WHERE run_id = '{run_id}' GROUP BY state"
         )
         return {str(state): int(str(count)) for state, count in found}
 
     def waits(self) -> dict[object, int]:
-        """How many triggers each triggerer has, by its job; those of None are nobody's."""
+        """Count how many triggers each triggerer has, by its job; those of None are nobody's."""
         found = self.database.execute("SELECT triggerer_id, count(*) FROM trigger GROUP BY triggerer_id")
         return {job: int(str(count)) for job, count in found}
 
@@ -134,7 +134,7 @@ def worker(name: str) -> list[str]:
 
 
 def missing() -> str | None:
-    """What this machine lacks for it."""
+    """List what this machine lacks for it."""
     servers = {"PostgreSQL": postgres.installed(), "Redis": redis_server.installed()}
     lacking = " and no ".join(name for name, program in servers.items() if program is None)
     return f"no {lacking} is installed (apt-get install postgresql redis-server)" if lacking else None

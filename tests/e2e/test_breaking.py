@@ -25,8 +25,8 @@ SENDER = "+15005550006"
 AREA = "312"  # where those live whose messages are waited for
 HOUR = 3600.0  # a pace at which nothing arrives until Twilio's clock is set forward
 EACH = 2  # people in a request of the bulk send
-# How an error names the chunk of which nobody knows whether Twilio has it.
-UNKNOWN = re.compile(r"SendUncertain.*?chunk (\d+) of ")
+# How an error names the request whose outcome is unknown.
+UNKNOWN = re.compile(r"SendUncertain.*?request (\d+) of ")
 MIDST = 1.0  # seconds that Twilio takes for a request that is to be broken in its midst
 
 
@@ -40,7 +40,7 @@ def sending(deployment: Deployment, count: int, people: int = 60) -> list[Send]:
 
 
 def under_way(send: Send) -> bool:
-    """Whether some of its people were texted, and some were not."""
+    """Tell if some of its people were texted, and some were not."""
     return len(set(send.counts())) == 2
 
 
@@ -145,7 +145,7 @@ def service(deployment: Deployment) -> str:
 
 
 def posted(deployment: Deployment) -> int:
-    """How many requests have asked Twilio to do something: to send, or to cancel."""
+    """Count how many requests have asked Twilio to do something: to send, or to cancel."""
     counts: dict[str, int] = deployment.emulator.control("GET", "requests")["counts"]
     return sum(count for route, count in counts.items() if not route.startswith("GET"))
 
@@ -161,14 +161,14 @@ def taken_over(deployment: Deployment, waits: int, but: object = None) -> object
 
 
 def has_let_go(log: Path, since: int) -> bool:
-    """Whether a triggerer says in its log, behind ``since``, that nothing waits in it; each minute."""
+    """Tell if a triggerer says in its log, behind ``since``, that nothing waits in it; each minute."""
     with log.open("rb") as file:
         file.seek(since)
         return b" 0 triggers currently running" in file.read()
 
 
 def stopped(deployment: Deployment, run_id: str) -> int:
-    """How many waits were told to stop, as on a kill.
+    """Count how many waits were told to stop, as on a kill.
 
     Airflow cancels a trigger anew at each round until it has ended, so that where many are let go at once a
     second cancel may come before ``on_kill`` is called, which then is not.

@@ -1,4 +1,4 @@
-"""What a deployment is for: the main job, files on two workers, and an alert that both triggerers have."""
+"""A deployment at work: the main job, files on two workers, and an alert that both triggerers have."""
 
 from __future__ import annotations
 

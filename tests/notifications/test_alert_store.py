@@ -157,7 +157,7 @@ def test_the_connection_may_name_it_and_the_notifier_overrides_it(
     ("connection", "says"),
     [
         ('{"conn_type": "sqlite", "host": "/no/such/folder/alerts.db"}', "unable to open database file"),
-        ("twilio://a:b@", "alert_store: TwilioHook is no DbApiHook"),
+        ("twilio://a:b@", "alert_store: TwilioHook is not a DbApiHook"),
     ],
 )
 def test_a_database_that_cannot_be_asked_is_said_without_secrets(

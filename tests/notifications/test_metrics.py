@@ -1,4 +1,4 @@
-"""What a StatsD server gets of alerts: sent, held back, failed, and uncertain."""
+"""Metrics of alerts at a StatsD server: sent, held back, failed, and uncertain."""
 
 from __future__ import annotations
 

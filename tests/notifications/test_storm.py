@@ -84,12 +84,12 @@ def ahead(emulator: Running) -> Iterator[Ahead]:
 
 
 def texts(client: Client) -> list[str]:
-    """What was sent, oldest first."""
+    """List what was sent, oldest first."""
     return [message.body or "" for message in reversed(client.run(messages.list()).items)]
 
 
 def told(client: Client, store: AlertStore) -> str:
-    """What the next message of the key says was held back."""
+    """Return what the next message of the key says was held back."""
     assert client.run(send_alert(order(window=0), store)) == 1
     return texts(client)[-1].removeprefix("orders.load failed").removeprefix(", ")
 

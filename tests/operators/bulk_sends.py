@@ -57,6 +57,6 @@ def break_bulk(emulator: Running, kind: Any, **kwargs: Any) -> None:
 
 
 def texted(emulator: Running) -> list[int]:
-    """How many people got how many messages each at most: ``[6, 1]`` is six people once."""
+    """Count how many people got how many messages each at most: ``[6, 1]`` is six people once."""
     counts = emulator.twilio.ledger.to_dict()["recipients"]
     return [len(counts), max(counts.values(), default=0)]

@@ -20,7 +20,7 @@ def requests(emulator: Running) -> list[tuple[float | None, list[str]]]:
 
 
 def moments(emulator: Running) -> dict[str, float]:
-    """When each person's message goes out, in seconds since 1970; 0 for at once."""
+    """Find when each person's message goes out, in seconds since 1970; 0 for at once."""
     found = {number: at or 0.0 for at, numbers in requests(emulator) for number in numbers}
     for message in emulator.twilio.part(Messages).by_sid.values():
         found[message.to] = message.start if message.start > message.created + 1 else 0.0

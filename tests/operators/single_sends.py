@@ -36,5 +36,5 @@ def break_posts(emulator: Running, kind: Any, **kwargs: Any) -> None:
 
 
 def taken(emulator: Running) -> dict[str, int]:
-    """How many messages Twilio took, by recipient."""
+    """Count how many messages Twilio took, by recipient."""
     return dict(emulator.twilio.ledger.recipients)

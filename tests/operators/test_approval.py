@@ -126,7 +126,7 @@ def event(trigger: TwilioReplyTrigger, within: float = 30.0) -> Any:
 
 
 def rounds(trigger: TwilioReplyTrigger, *looks: Round[Any]) -> list[Any]:
-    """What a trigger fires in these rounds of the poll."""
+    """Return what a trigger fires in these rounds of the poll."""
 
     async def each() -> list[Any]:
         await trigger.begin()

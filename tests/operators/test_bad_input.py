@@ -85,7 +85,7 @@ def test_numbers_outside_the_allowed(emulator: Running, monkeypatch: Any, extra:
         ({"tags": {"a b": "x"}}, ["tags: the key 'a b'"]),
         ({"tags": {"run": ""}}, ["tags: the value of 'run'"]),
         ({"send_at": datetime(2027, 1, 1)}, ["send_at: the datetime has no time zone"]),
-        ({"send_at": "tomorrow"}, ["send_at: is no ISO 8601 time"]),
+        ({"send_at": "tomorrow"}, ["send_at: is not an ISO 8601 time"]),
         ({"send_at": "2027-01-01T09:00:00"}, ["send_at: the datetime has no time zone"]),
         (
             {"send_at": datetime(2099, 1, 1, tzinfo=timezone.utc)},
@@ -98,7 +98,7 @@ def test_numbers_outside_the_allowed(emulator: Running, monkeypatch: Any, extra:
         ({"content": {"body": "x"}}, ["content: has unknown keys (body)"]),
         ({"content": {"content_sid": "HX1"}}, ["content: content_sid is not a content template"]),
         ({"content": {"text": "x", "media": ["https://example.org/i.png"] * 11}}, ["content: has 11 media"]),
-        ({"content": "Hello {{ name "}, ["content: the text is no Liquid"]),
+        ({"content": "Hello {{ name "}, ["content: the text is not valid Liquid"]),
         (
             {"sender": {"sender_id": SENDER, "sender_pool_id": POOL}},
             ["sender: gives sender_id and sender_pool_id"],
@@ -147,17 +147,21 @@ def test_what_can_be_seen_when_the_dag_is_parsed_is_said_then(kwargs: dict[str, 
         (
             "people.csv",
             b"name,tel\nInes,+12025550101\n",
-            ["number_column: 'phone' is no column", "name, tel"],
+            ["number_column: 'phone' is not a column", "name, tel"],
         ),
-        ("people.csv", b"", ["number_column: 'phone' is no column"]),
+        ("people.csv", b"", ["number_column: 'phone' is not a column"]),
         ("people.csv", b"phone,name\n", ["recipients: there are none"]),
         ("people.csv", b"phone,name\n+12025550101\n", ["row 1, recipients: has not as many fields"]),
         ("people.csv", b"phone,name\n+12025550101,a,b\n", ["row 1, recipients: has not as many fields"]),
-        ("people.csv", b"phone,name\n+12025550101,\xff\xfe\n", ["is no CSV in UTF-8"]),
-        ("people.jsonl", b'{"tel": "1"}\n', ["number_column: 'phone' is no column", "tel"]),
-        ("people.jsonl", b'{"phone": "+12025550101"}\nrubbish\n', ["row 2, recipients: is no JSON object"]),
-        ("people.jsonl", b"[1]\n", ["row 1, recipients: is no JSON object"]),
-        ("people.parquet", b"rubbish", ["recipients: is no Parquet file"]),
+        ("people.csv", b"phone,name\n+12025550101,\xff\xfe\n", ["is not CSV in UTF-8"]),
+        ("people.jsonl", b'{"tel": "1"}\n', ["number_column: 'phone' is not a column", "tel"]),
+        (
+            "people.jsonl",
+            b'{"phone": "+12025550101"}\nrubbish\n',
+            ["row 2, recipients: is not a JSON object"],
+        ),
+        ("people.jsonl", b"[1]\n", ["row 1, recipients: is not a JSON object"]),
+        ("people.parquet", b"rubbish", ["recipients: is not a Parquet file"]),
         ("people.csv.gz", b"rubbish", ["people.csv.gz cannot be read"]),
         ("people.xlsx", b"", ["recipients: the file's kind (.xlsx) is not known", ".parquet"]),
         ("missing.csv", None, ["missing.csv cannot be read", "No such file"]),
@@ -175,7 +179,7 @@ def test_bad_files(
 
 
 def test_rejects_that_cannot_be_written(emulator: Running, tmp_path: Path) -> None:
-    (tmp_path / "no").write_text("a file is no folder")
+    (tmp_path / "no").write_text("a file is not a folder")
     message = refused(emulator, [GOOD], rejects_path=str(tmp_path / "no" / "where.jsonl"))
     assert "rejects_path: cannot be written" in message
 
@@ -184,7 +188,7 @@ def test_rejects_that_cannot_be_written(emulator: Running, tmp_path: Path) -> No
     ("connection", "said"),
     [
         ('{"conn_type": "twilio", "login": "SK1", "password": "s"}', "account_sid: is missing"),
-        ('{"conn_type": "twilio", "login": "me", "password": "s"}', "login: is no kind of credential"),
+        ('{"conn_type": "twilio", "login": "me", "password": "s"}', "login: is not a kind of credential"),
         ('{"conn_type": "twilio", "login": "AC1"}', "password: is empty"),
     ],
 )

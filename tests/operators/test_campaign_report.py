@@ -107,7 +107,7 @@ def test_receipts_without_variants_are_refused(emulator: Running) -> None:
         ({}, "receipts: give them or operation_ids"),
         ({"receipts": "x", "operation_ids": "y"}, "receipts: give them or operation_ids"),
         ({"receipts": "x", "table": "y"}, "output_path: there is not one place"),
-        ({"receipts": "x", "confidence": 95}, "confidence: 95 is no share"),
+        ({"receipts": "x", "confidence": 95}, "confidence: 95 is not a share"),
     ],
     ids=str,
 )

@@ -41,7 +41,7 @@ def emulator(emulator: Running) -> Running:
 
 
 def result_of(emulator: Running, sids: list[str], **changes: Any) -> dict[str, Any]:
-    """What a send with ``generation="classic"`` returns."""
+    """Return what a send with ``generation="classic"`` returns."""
     sent = describe(emulator, sids, **changes)
     return {
         "generation": "classic",

@@ -59,7 +59,7 @@ def run(name: str, **kwargs: Any) -> Any:
 
 
 def claims(warehouse: Warehouse) -> tuple[int, int]:
-    """How many claims hold, and how many of them are of messages that were given to Twilio."""
+    """Count how many claims hold, and how many of them are of messages that were given to Twilio."""
     (row,) = warehouse.execute(
         "SELECT COUNT(*), COALESCE(SUM(given), 0) FROM twilio_frequency WHERE claimed_at > 0"
     )

@@ -1,4 +1,4 @@
-"""What the operators refuse, leave out, put off and report: whom a send must not reach, and when."""
+"""Guards of the operators: refuse, leave out, put off and report, before anything is sent."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ def test_the_report_counts_people_texts_and_money(emulator: Running, capsys: Any
     assert found["countries"]["GB"] == {"recipients": 2, "segments": 4, "low": "0.2096", "high": "0.3144"}
     assert found["cost"] == {"low": "0.3226", "high": "0.4838", "unit": "USD", "unpriced": []}
     told = capsys.readouterr().out
-    assert "Preflight: 4 recipients of 4 rows, in 1 requests" in told
+    assert "Preflight: 4 recipients of 4 rows, in 1 request\n" in told
+    assert "6 segments, at most 3 segments per text; GSM-7 3, UCS-2 1" in told
     assert "GB" in told
     assert "0.3144" in told
     assert not any(number[1:] in told for number in (US, DE, GB))
@@ -270,7 +271,7 @@ def test_profiles_are_refused_where_numbers_are_suppressed(emulator: Running, ca
     with pytest.raises(AirflowFailException, match="suppress cannot see into them"):
         bulk([US, profile], suppress=[GB], dry_run=True).execute(a_run())
     bulk([US, profile], suppress=[GB], dry_run=True, unseen="allow").execute(a_run())
-    assert "1 recipients are stored people or groups" in capsys.readouterr().out
+    assert "1 recipient by stored profile or group" in capsys.readouterr().out
 
 
 def test_profiles_do_not_walk_past_the_connections_allow_list(emulator: Running) -> None:
@@ -293,7 +294,7 @@ def test_a_person_who_is_given_twice(emulator: Running, capsys: Any) -> None:
     assert values["ti"].xcoms["preflight"]["rejected"] == {"duplicate": 1}
     assert emulator.twilio.ledger.recipients[US] == 2
     told = capsys.readouterr().out
-    assert "1 rows have the number of an earlier row and other variables. All are sent" in told
+    assert "1 row with the number of an earlier row and other variables: all are sent" in told
     assert US[1:] not in told
     assert bulk(rows, on_duplicate="keep", send_key="all").execute(a_run())["recipients"] == 3  # type: ignore[index]
 

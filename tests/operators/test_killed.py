@@ -24,9 +24,9 @@ MOMENTS = {
     "before the first POST": "ledger ledger None",
     "between the ledger and the first POST": "ledger 0 sending",
     "between the ledger and the second POST": "ledger 1 sending",
-    "after the reply, before the ledger": "Twilio accepted chunk 2",
-    "between chunks": "Sent chunk 1 of 3",
-    "after the last chunk": "Sent chunk 3 of 3",
+    "after the reply, before the ledger": "Twilio accepted request 2",
+    "between chunks": "Sent request 1 of 3",
+    "after the last chunk": "Sent request 3 of 3",
 }
 
 
@@ -47,7 +47,7 @@ def killed(emulator: Running, ledger: Path | None, moment: str, **kwargs: Any) -
 
 
 def received(emulator: Running) -> list[int]:
-    """How many messages each recipient got, and how many recipients got any."""
+    """Count how many messages each recipient got, and how many recipients got any."""
     counts = emulator.twilio.ledger.to_dict()["recipients"]
     return [len(counts), max(counts.values(), default=0)]
 
@@ -81,7 +81,7 @@ def test_killed_after_the_post_reached_twilio_but_before_its_reply(emulator: Run
 
 
 @pytest.mark.parametrize(
-    "moment", ["Starting new HTTP connection", "Twilio accepted chunk 2", "Sent chunk 1 of 3", SLOW]
+    "moment", ["Starting new HTTP connection", "Twilio accepted request 2", "Sent request 1 of 3", SLOW]
 )
 def test_without_a_state_store_the_tag_alone_tells_what_was_sent(emulator: Running, moment: str) -> None:
     if moment == SLOW:
@@ -95,7 +95,7 @@ def test_without_a_state_store_the_tag_alone_tells_what_was_sent(emulator: Runni
 
 def test_a_list_that_lags_is_asked_until_it_shows_the_chunk(emulator: Running, tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
-    killed(emulator, ledger, "Twilio accepted chunk 2")
+    killed(emulator, ledger, "Twilio accepted request 2")
     emulator.twilio.change(list_lag=4.0)
     result = attempt(emulator.connection, COUNT, str(ledger), try_number=2, unknown_after=20.0)
     assert result

@@ -64,7 +64,7 @@ def test_a_time_zone_that_is_none_is_an_invalid_recipient(emulator: Running, tmp
         AirflowFailException, match="2 of 3 recipients are invalid, and nothing was sent"
     ) as caught:
         bulk(rows, **given).execute(context(MemoryStore()))
-    assert "row 1, recipient: has a zone that is no time zone" in str(caught.value)
+    assert "row 1, recipient: has a zone that is not a time zone" in str(caught.value)
     rejects = tmp_path / "rejects.jsonl"
     more = {"on_invalid_recipient": "skip", "rejects_path": str(rejects)}
     bulk(rows, **given, **more).execute(context(MemoryStore()))
@@ -139,9 +139,9 @@ def test_a_template_may_name_the_day() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"send_at_local": "nine"}, "send_at_local: is no time of day"),
+        ({"send_at_local": "nine"}, "send_at_local: is not a time of day"),
         ({"send_window": "sometimes"}, "send_window: 'sometimes' cannot be read"),
-        ({"holidays": 5}, "holidays: 5 is no country"),
+        ({"holidays": 5}, "holidays: 5 is not a country"),
         ({"if_passed": "never", "send_at_local": "09:00"}, "if_passed: 'never' is unknown"),
         ({"if_passed": "now"}, "if_passed: 'now' goes with send_at_local"),
         ({"if_passed": "skip"}, "if_passed: 'skip' says nothing"),

@@ -1,4 +1,4 @@
-"""What is done to messages that were sent: once, however often it is tried."""
+"""Changes to messages that were sent, made once however often they are tried."""
 
 from __future__ import annotations
 

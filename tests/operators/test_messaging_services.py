@@ -48,13 +48,17 @@ def posts(emulator: Running) -> int:
     return sum(count for route, count in counts.items() if not route.startswith("GET"))
 
 
-def test_what_is_declared_is_made_and_made_once(emulator: Running) -> None:
+def test_what_is_declared_is_made_and_made_once(emulator: Running, capsys: Any) -> None:
     made = declare(**FULL)
+    told = capsys.readouterr().out
+    assert f"{made['sid']}: created; alpha_senders: 1 added, 0 removed; channel_senders: 1 added" in told
+    assert "Changes(" not in told
     assert (made["status"], made["created"]) == ("CHANGED", True)
     assert made["added"]["phone_numbers"] == [NUMBER, SECOND]
     assert made["added"]["destination_alpha_senders"] == ["GB:OrdersGB", ":OrdersAny"]
     before = posts(emulator)
     again = declare(**FULL)
+    assert f"{made['sid']}: nothing differs" in capsys.readouterr().out
     assert again == {**again, "sid": made["sid"], "status": "UNCHANGED", "created": False}
     assert (again["changed"], again["added"], again["removed"]) == ([], {}, {})
     assert posts(emulator) == before

@@ -80,6 +80,20 @@ def test_a_sender_that_twilio_does_not_take_is_told_by_its_place(emulator: Runni
     assert stranger[2:] not in text
 
 
+@pytest.mark.parametrize("generation", ["comms", "classic"])
+def test_a_sender_of_a_list_that_twilio_does_not_take_is_told_by_its_place(
+    emulator: Running, generation: str
+) -> None:
+    stranger = "+12025550199"
+    text = refused(bulk([ADA], number_column=None, content="Hi", sender=stranger, generation=generation))
+    assert "21606" in text
+    assert text.endswith("The sender is that of sender"), text
+    with environment(AIRFLOW_CONN_TWILIO_DEFAULT=emulator.connection_json(default_sender=stranger)):
+        text = refused(bulk([ADA], number_column=None, content="Hi", sender=None, generation=generation))
+    assert text.endswith("The sender is that of default_sender of the connection 'twilio_default'"), text
+    assert stranger[2:] not in text
+
+
 @pytest.mark.parametrize("given", [("21:00", "08:00", "Europe/Lisbon"), "9 to 5"], ids=str)
 def test_quiet_hours_that_are_none_are_told_when_the_dag_is_read(given: Any) -> None:
     with pytest.raises(InvalidInput, match=r"cannot be read. Write them like '21:00-08:00'"):

@@ -204,9 +204,9 @@ def test_hashes_with_another_key_are_an_error(emulator: Running, sqlite: Warehou
             "row 1, query: has no phone",
         ),
         ({"query": {"sql": f"SELECT '{ADA}'", "conn_id": "warehouse"}}, "row 1, query: does not say when"),
-        ({"query": {"table": "x"}}, "query: is no source of rows"),
-        ({"deactivated": {"path": "/tmp/x"}}, "deactivated: is no path with its day"),
-        ({"table": "two words"}, "table: is no name of a table"),
+        ({"query": {"table": "x"}}, "query: is not a source of rows"),
+        ({"deactivated": {"path": "/tmp/x"}}, "deactivated: is not a path with its day"),
+        ({"table": "two words"}, "table: is not a name of a table"),
     ],
 )
 def test_bad_input_is_named(emulator: Running, sqlite: Warehouse, wrong: Any, problem: str) -> None:

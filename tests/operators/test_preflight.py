@@ -1,4 +1,4 @@
-"""What a send would be, as a task of its own."""
+"""A preflight: the plan of a send as a task of its own."""
 
 from __future__ import annotations
 

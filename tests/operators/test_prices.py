@@ -1,4 +1,4 @@
-"""What messages cost."""
+"""Prices of messages."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_mapped_sends_with_one_key_never_take_each_others_messages(
 
 
 class Mapped:
-    """What a task finds in its DAG where it is mapped: a value for each index."""
+    """Return what a task finds in its DAG where it is mapped: a value for each index."""
 
     _expand_input_attr = "value"
 

@@ -169,7 +169,7 @@ def test_a_time_that_is_none_is_told_when_the_dag_is_read(send_at: Any) -> None:
 
 @pytest.mark.parametrize("field", ["timeout", "poll_interval", "initial_delay", "unknown_after", "max_age"])
 def test_a_negative_duration_is_told_when_the_dag_is_read(field: str) -> None:
-    with pytest.raises(InvalidInput, match=f"{field}: -1 is no duration"):
+    with pytest.raises(InvalidInput, match=f"{field}: -1 is not a duration"):
         message(**{field: -1})
 
 

@@ -51,8 +51,9 @@ def named(emulator: Running, name: str = "reminders") -> list[str]:
 
 @pytest.mark.usefixtures("hurried")
 class TestDeclared:
-    def test_what_is_declared_is_made_and_made_once(self, emulator: Running) -> None:
+    def test_what_is_declared_is_made_and_made_once(self, emulator: Running, capsys: Any) -> None:
         made = declare(**FULL)
+        assert f"{made['sender_pool_id']}: created; senders: 2 added, 0 removed" in capsys.readouterr().out
         assert made == {
             "sender_pool_id": named(emulator)[0],
             "status": "CHANGED",
@@ -64,6 +65,7 @@ class TestDeclared:
         }
         before = posts(emulator)
         again = declare(**FULL)
+        assert f"{made['sender_pool_id']}: nothing differs" in capsys.readouterr().out
         assert again == {**made, "status": "UNCHANGED", "created": False, "added": []}
         assert posts(emulator) == before
 

@@ -30,7 +30,7 @@ def test_everyone_is_in_one_of_them_once(emulator: Running, count: int, size: in
 def test_another_size_on_a_retry_stops_it_before_anything_is_sent(emulator: Running) -> None:
     store = MemoryStore()
     stopped_after(emulator, 1, store, people(7), recipients_per_request=3)
-    with pytest.raises(AirflowFailException, match=r"recipients_per_request \(3 then, 4 now\); chunk 1"):
+    with pytest.raises(AirflowFailException, match=r"recipients_per_request \(3 then, 4 now\); request 1"):
         bulk(people(7), recipients_per_request=4).execute(context(store, try_number=2))
     assert emulator.twilio.ledger.messages == 3
 

@@ -32,7 +32,7 @@ def soon(**span: float) -> datetime:
 
 
 def offsets(emulator: Running, start: datetime) -> list[float]:
-    """When the requests go out, in seconds after the start."""
+    """Find when the requests go out, in seconds after the start."""
     return [at - start.timestamp() for at, _ in requests(emulator) if at is not None]
 
 

@@ -33,7 +33,7 @@ def test_a_killed_send_ends_its_request_and_makes_no_other(
 ) -> None:
     task = bulk(people(6), recipients_per_request=2)
     store = killed_at(task, state)
-    with pytest.raises(TwilioError, match="Chunk 2: the task was killed"):
+    with pytest.raises(TwilioError, match="Request 2: the task was killed"):
         task.execute(context(store))
     assert emulator.twilio.ledger.messages == 2
     said = capsys.readouterr().out

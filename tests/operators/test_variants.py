@@ -34,7 +34,7 @@ TEXTS = {name: each["content"] for name, each in VARIANTS.items()}
 
 
 def expected(rows: list[dict[str, Any]], secret: str = "", **changes: Any) -> dict[str, str]:
-    """Who gets which variant, by number."""
+    """Find who gets which variant, by number."""
     split = Split("spring", dict.fromkeys(VARIANTS, 1.0), **changes)
     assignment = Assignment(split, secret)
     numbers = [row["address"] for row in rows]
@@ -42,7 +42,7 @@ def expected(rows: list[dict[str, Any]], secret: str = "", **changes: Any) -> di
 
 
 def variants_of(emulator: Running) -> dict[str, str]:
-    """Who got which variant at the emulator, by the text."""
+    """Find who got which variant at the emulator, by the text."""
     names = {text: name for name, text in TEXTS.items()}
     return {number: names[text] for number, text in said(emulator).items()}
 
@@ -204,8 +204,8 @@ def test_groups_cannot_be_split(emulator: Running) -> None:
         ({"variants": {"a": {"text": "x"}}}, "variants: 'a' is not a mapping"),
         ({"variants": {"a": {}}}, "variants: 'a' has no content"),
         ({"variants": {"a": {"content": "x", "weight": 0}}}, "variants: the weight of 'a'"),
-        ({"variants": {}}, "variants: are no mapping"),
-        ({"holdout": 1.0, "content": "x", "campaign": "c"}, "holdout: 1.0 is no share"),
+        ({"variants": {}}, "variants: are not a mapping"),
+        ({"holdout": 1.0, "content": "x", "campaign": "c"}, "holdout: 1.0 is not a share"),
     ],
     ids=str,
 )

@@ -90,7 +90,7 @@ async def get(view: Any, path: str, user: str | None = "vic") -> Answer:
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """What the database is asked for while the block lasts."""
+    """Return what the database is asked for while the block lasts."""
     asked: list[str] = []
 
     def note(_: Any, __: Any, statement: str, *___: Any) -> None:

@@ -219,12 +219,17 @@ ENDS: list[tuple[tuple[str, ...], dict[str, Any], str | None]] = [
     ((GOOD, UNREACHABLE), {"max_failed": 0}, "1 of 2 failed, and max_failed=0 allows 0"),
     ((GOOD, UNREACHABLE), {"max_failed": 0.5}, None),
     ((GOOD, GOOD, UNREACHABLE), {"max_failed": 0.3}, "1 of 3 failed, and max_failed=0.3 allows 0"),
-    ((GOOD, UNREACHABLE), {"wait_for": "delivered"}, "1 of 2 were delivered, and all asks for 2"),
+    ((GOOD, UNREACHABLE), {"wait_for": "delivered"}, "1 of 2 were delivered, and all were required"),
+    (
+        (GOOD, UNREACHABLE),
+        {"wait_for": "delivered", "max_failed": 1.0},
+        r"and all were required \(set min_delivered=0.0 to leave the verdict to max_failed\)",
+    ),
     ((GOOD, GOOD), {"wait_for": "delivered"}, None),
     ((GOOD, UNREACHABLE), {"wait_for": "delivered", "min_delivered": 0.5}, None),
-    ((GOOD, GOOD, UNREACHABLE), {"wait_for": "delivered", "min_delivered": 0.7}, "asks for 3"),
+    ((GOOD, GOOD, UNREACHABLE), {"wait_for": "delivered", "min_delivered": 0.7}, "requires 3"),
     ((GOOD, UNREACHABLE), {"wait_for": "delivered", "min_delivered": 1}, None),
-    ((GOOD, UNREACHABLE), {"wait_for": "delivered", "min_delivered": 2}, "min_delivered=2 asks for 2"),
+    ((GOOD, UNREACHABLE), {"wait_for": "delivered", "min_delivered": 2}, "min_delivered=2 requires 2"),
 ]
 
 

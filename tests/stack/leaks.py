@@ -32,7 +32,7 @@ class Leak(NamedTuple):
 
 
 def leaks(stack: Stack, needles: Iterable[str]) -> list[Leak]:
-    """Where any of ``needles`` can be read.
+    """Find where any of ``needles`` can be read.
 
     Phone numbers may be many: all number-shaped tokens are compared with all of them at once, in whatever
     form either is written. Other texts are searched one by one, as they are and as JSON escapes them.

@@ -76,14 +76,14 @@ class Send:
         self.stack.airflow.mark(self.dag_id, self.run_id, "send", state)
 
     def cleared(self) -> str:
-        """How the run ends once it was cleared."""
+        """Describe how the run ends once it was cleared."""
         before = self.stack.airflow.task(self.dag_id, self.run_id, "send")["try_number"]
         self.stack.airflow.clear(self.dag_id, self.run_id)
         self.stack.airflow.wait_for_task(self.dag_id, self.run_id, "send", min_try=before + 1)
         return self.ended()
 
     def counts(self) -> list[int]:
-        """How often each of its people was texted."""
+        """Count how often each of its people was texted."""
         assert self.stack.emulator is not None
         ledger = self.stack.emulator.ledger()
         return [ledger.get(number, 0) for number in self.to]

@@ -38,7 +38,7 @@ def twilio(stack: Stack) -> Iterator[Emulation]:
 
 
 def polls(twilio: Emulation, names: set[str]) -> tuple[int, int]:
-    """How often one of these, or the list of messages, was asked for; and the list of operations.
+    """Count how often one of these, or the list of messages, was asked for; and the list of operations.
 
     An example's watcher reads that one too, every 30 seconds.
     """
@@ -156,7 +156,7 @@ def test_time_that_is_up_is_told_by_the_task_with_ids_and_counts(stack: Stack, t
     assert late.ended() == "failed"
     line = late.says("time is up; ")
     assert all(name in line for name in late.ids())
-    assert "6 messages are still under way" in line
+    assert "still under way: 6 messages" in line
     assert given_up.ended() == "failed"
     line = given_up.says("Airflow has ended the wait; what was sent to 6 recipients goes on at Twilio: ")
     assert all(name in line for name in given_up.ids())

@@ -1,4 +1,4 @@
-"""What is started is ended, whoever dies first."""
+"""Processes that are started are ended, whoever dies first."""
 
 from __future__ import annotations
 

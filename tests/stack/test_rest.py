@@ -1,4 +1,4 @@
-"""How the demo's client of Airflow meets an Airflow that does not answer as it should."""
+"""The demo's client of Airflow, with an Airflow that does not answer as it should."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.stack
 
 
 def held(stack: Stack) -> int:
-    """How many alerts are counted as held back."""
+    """Count how many alerts are counted as held back."""
     found = stack.airflow.call("GET", "/variables?limit=1&variable_key_pattern=.held.")
     return int(found["total_entries"])
 

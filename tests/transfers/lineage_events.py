@@ -1,4 +1,4 @@
-"""What OpenLineage's own listener hears of every transfer, in a real run.
+"""Events that OpenLineage's own listener hears of every transfer, in a real run.
 
 Run by ``test_lineage.py`` alone, in a process whose OpenLineage writes to a file: Airflow chooses listeners
 when it starts.

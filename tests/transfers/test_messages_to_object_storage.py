@@ -179,7 +179,7 @@ def test_a_file_has_types_even_without_rows(emulator: Running, tmp_path: Path) -
         ("400 days", bounds(402)),
         ("CronDataIntervalTimetable", {"interval_start": "2026-03-01", "interval_end": "2026-03-01"}),
         ("before interval_start", {"interval_start": "2026-03-02", "interval_end": "2026-03-01"}),
-        ("interval_start: is no date", {"interval_start": "None", "interval_end": "2026-03-01"}),
+        ("interval_start: is not a date", {"interval_start": "None", "interval_end": "2026-03-01"}),
         (
             "interval_end: has no time zone",
             {**bounds(2), "interval_end": day(1).isoformat()[:19]},

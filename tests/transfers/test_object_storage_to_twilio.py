@@ -121,7 +121,7 @@ def test_what_cannot_be_read(emulator: Running, tmp_path: Path, name: str, said:
 def test_every_file_needs_the_column(emulator: Running, tmp_path: Path) -> None:
     write(tmp_path / "a.csv", rows(1))
     (tmp_path / "b.csv").write_text("tel,name\n+12025550002,x\n")
-    with pytest.raises(AirflowFailException, match="'phone' is no column of the file"):
+    with pytest.raises(AirflowFailException, match="'phone' is not a column of the file"):
         send(tmp_path)
     assert received(emulator) == []
 

@@ -105,7 +105,7 @@ def test_sqlite_will_do(emulator: Running, tmp_path: Path) -> None:
         ("SELECT 1 AS phone", "has no ORDER BY at its outermost level"),
         ("SELECT 1 AS phone FROM (SELECT 1 ORDER BY 1) t -- ORDER BY 1", "has no ORDER BY"),
         ("SELECT row_number() OVER (ORDER BY 1) AS phone", "Order by something unique, or set snapshot_path"),
-        ("SELECT 'x' AS name ORDER BY 1", "'phone' is no column of the statement (it has name)"),
+        ("SELECT 'x' AS name ORDER BY 1", "'phone' is not a column of the statement (it has name)"),
         ("SELECT 'x' AS phone, 1 AS a, 2 AS a ORDER BY 1", "gives 'a' twice"),
         ("SELECT 'x' AS phone ORDER BY 1", "row 1, phone: is not a phone number"),
         ("SELECT 12025550101 AS phone ORDER BY 1", "row 1, phone: is an int, not text"),
@@ -168,7 +168,7 @@ class TestATableThatChanges:
         with pytest.raises(SendUncertain):
             self.tried(store, 1)
         postgres.execute("DELETE FROM people WHERE id = 3")
-        with pytest.raises(AirflowFailException, match="chunk 1 was accepted"):
+        with pytest.raises(AirflowFailException, match="request 1 was accepted"):
             self.tried(store, 2)
         assert len(received(emulator)) == 10
 
@@ -190,7 +190,7 @@ class TestATableThatChanges:
         (manifest,) = tmp_path.rglob("manifest.json")
         assert "1202" not in json.dumps([*store.values.values()])
         (manifest.parent / "00002.json").write_bytes(b"[]")
-        with pytest.raises(AirflowFailException, match="snapshot_path: chunk 3 is not what was written"):
+        with pytest.raises(AirflowFailException, match="snapshot_path: request 3 is not what was written"):
             self.tried(store, 2, snapshot_path=str(tmp_path))
         manifest.unlink()
         assert self.tried(store, 3, snapshot_path=str(tmp_path))["recipients"] == 30

@@ -87,7 +87,9 @@ class VariantOutcome(msgspec.Struct, frozen=True):
 
 
 class Outcomes:
-    """Who of each variant was reached, answered and opted out: counts, from receipts and inbound messages.
+    """Outcomes by variant: counts of who was reached, answered and opted out.
+
+    They are from receipts and inbound messages.
 
     A person counts once for each outcome, whatever the number of their messages; eight bytes are kept of
     each.

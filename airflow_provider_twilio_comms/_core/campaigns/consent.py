@@ -73,12 +73,12 @@ class Words:
         for kind, words in (more or {}).items():
             if kind not in ("stop", "start") or isinstance(words, str):
                 fix = 'Give {"stop": ["BASTA"], "start": ["OUI"]}'
-                raise InvalidInput.at("words", "are no lists of words by stop and start", fix)
+                raise InvalidInput.at("words", "are not lists of words by stop and start", fix)
             found.update({_plain(word): kind for word in words})  # type: ignore[misc]
         self._kinds = found
 
     def kind_of(self, text: str | None) -> Kind | None:
-        """What a text says that is a keyword and nothing else; accents and capitals do not matter."""
+        """Read a text that is a keyword and nothing else; accents and capitals do not matter."""
         return self._kinds.get(_plain(text)) if text else None
 
 
@@ -95,7 +95,7 @@ def refuses(code: int | None) -> bool:
 def event_of_message(
     message: Message, words: Words, person: Callable[[str | None], str | None], receivers: frozenset[str]
 ) -> ConsentEvent | None:
-    """What a message of Twilio's list says of consent: a keyword that came in, or a refusal by its code.
+    """Read consent off a message of Twilio's list: a keyword that came in, or a refusal by its code.
 
     ``receivers`` are the numbers and messaging services that count; empty, all do.
     """

@@ -29,7 +29,7 @@ _PROBLEMS = {OPTED_OUT: "has opted out", CAPPED: "got as many messages as freque
 
 
 class Consent(Protocol):
-    """Who has opted out, of so many numbers; and a place to note that Twilio said so."""
+    """The consent table: look up who of these numbers has opted out, and note that Twilio said so."""
 
     def refused(self, numbers: Sequence[str]) -> set[str]: ...
 

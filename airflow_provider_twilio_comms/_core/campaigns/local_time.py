@@ -79,7 +79,7 @@ def parse_windows(given: str | Sequence[str]) -> tuple[Window, ...]:
     """Read one window or several, of which any may be open. Raises :class:`InvalidInput`."""
     listed = [given] if isinstance(given, str) else given
     if not isinstance(listed, Sequence) or not listed:
-        raise InvalidInput.at("send_window", f"{given!r} is no window", _WRITE)
+        raise InvalidInput.at("send_window", f"{given!r} is not a window", _WRITE)
     return tuple(Window.parse(each) for each in listed)
 
 
@@ -314,7 +314,7 @@ class LocalTime(NamedTuple):
             moment = None
         if moment is None or moment.tzinfo is not None or len(text) <= len("2027-03-01"):
             fix = "Write it like '09:00' or '2027-03-01T09:00', without an offset: everybody has their own"
-            raise InvalidInput.at("send_at_local", "is no time of day", fix)
+            raise InvalidInput.at("send_at_local", "is not a time of day", fix)
         return cls(moment.time(), moment.date())
 
     def moment(

@@ -23,7 +23,7 @@ _RANGE = float(1 << 64)
 
 
 class Split(msgspec.Struct, frozen=True):
-    """How a campaign is split: the weight of each variant by name, and the share that gets nothing."""
+    """The split of a campaign: the weight of each variant by name, and the share that gets nothing."""
 
     name: str
     weights: dict[str, float] = {}

@@ -26,13 +26,13 @@ class Limits:
         for name, value in (("max_recipients", recipients), ("max_segments", segments)):
             whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
             if value is not None and not whole:
-                raise InvalidInput.at(name, f"{value!r} is no count", "Give a number such as 10000")
+                raise InvalidInput.at(name, f"{value!r} is not a count", "Give a number such as 10000")
         try:
             money = None if cost is None else Decimal(str(cost))
         except InvalidOperation:
             money = Decimal(-1)
         if money is not None and not money >= 0:
-            raise InvalidInput.at("max_cost", f"{cost!r} is no amount", "Give one such as 250 or '99.50'")
+            raise InvalidInput.at("max_cost", f"{cost!r} is not an amount", "Give one such as 250 or '99.50'")
         return cls(recipients, segments, money)
 
     @property

@@ -71,7 +71,7 @@ class Guard(Protocol):
 
 @dataclass
 class Plan:
-    """What will be sent: ``recipients`` in ``chunks``, ``rejected`` left out, of ``rows`` that were read.
+    """A plan of a send: ``recipients`` in ``chunks``, ``rejected`` left out, of ``rows`` that were read.
 
     ``reasons`` says how many were left out why, ``lacking`` how many lack which variable, and ``absent``
     which ones nobody has; ``read`` gives a chunk's encoded recipients, joined by commas; ``report`` is the
@@ -121,7 +121,7 @@ class Plan:
 
     @property
     def variants(self) -> dict[str, int]:
-        """How many recipients get each variant, where there are several."""
+        """The count of recipients by variant, if there are several."""
         found = Counter[str]()
         for chunk in self.chunks:
             found[chunk.variant] += chunk.count
@@ -129,7 +129,7 @@ class Plan:
 
     @property
     def held_out(self) -> int:
-        """How many are held out of the campaign."""
+        """The count of those who are held out of the campaign."""
         return self.reasons.get("holdout", 0)
 
     @property
@@ -137,7 +137,7 @@ class Plan:
         return sum(self.left_out().values())
 
     def left_out(self) -> dict[str, int]:
-        """How many were left out why, those included whom the guard leaves out of their parts."""
+        """The count of those left out, by reason, those included whom the guard leaves out of their parts."""
         found = Counter(self.reasons)
         for each in self.left.values():
             found.update(each)
@@ -157,7 +157,7 @@ class Plan:
 
 
 def spooled() -> IO[bytes]:
-    """Where a plan keeps its encoded recipients; to be closed after the send."""
+    """The file in which a plan keeps its encoded recipients; to be closed after the send."""
     return cast("IO[bytes]", SpooledTemporaryFile(max_size=IN_MEMORY))
 
 

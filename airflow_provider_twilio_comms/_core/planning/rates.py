@@ -44,7 +44,7 @@ def rate_of_service(sid: str) -> Flow[float]:
 
 
 def drained(report: Mapping[str, Any], rate: float, pace: float, validity: int) -> dict[str, Any]:
-    """How long a plan takes at a sender's ``rate``, begun at ``pace`` a second.
+    """Estimate how long a plan takes at a sender's ``rate``, begun at ``pace`` a second.
 
     ``{"per_second", "seconds", "in_time"}``; ``in_time`` says that none waits longer in Twilio's queue than
     its validity period and than the queue holds.

@@ -247,7 +247,10 @@ class Screening:
             try:
                 section = self._section(recipient)
             except (ValueError, KeyError, OSError):
-                out[place] = ("invalid", f"has a {self.zone_column} that is no time zone, like Europe/Lisbon")
+                out[place] = (
+                    "invalid",
+                    f"has a {self.zone_column} that is not a time zone, like Europe/Lisbon",
+                )
                 continue
             if self.passed and self._is_late(section):
                 out[place] = ("passed", "got too late for this day")

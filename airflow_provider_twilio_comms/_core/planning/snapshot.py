@@ -130,7 +130,7 @@ def load(folder: Folder, ledger: Ledger) -> Plan | None:
             last = number, _file(folder, number).read_bytes().split(b"\n")
         data = last[1][line][1:-1] if line < len(last[1]) else b""
         if fingerprint_of(data + b",", chunk.variant) != chunk.fingerprint:
-            raise _broken(f"chunk {chunk.number + 1}", "is not what was written")
+            raise _broken(f"request {chunk.number + 1}", "is not what was written")
         return data
 
     plan = Plan(manifest.chunks, manifest.rows, manifest.reasons, manifest.lacking, read, manifest.report)
@@ -165,7 +165,7 @@ def leave_out(plan: Plan, barred: Callable[[Mapping[str, Any]], bool], sent: Col
 def barred(
     suppressed: NumberSet | None, allows: Callable[[str], object] | None
 ) -> Callable[[Mapping[str, Any]], bool]:
-    """Whether a recipient, as Twilio takes it, may not be texted: suppressed, or not allowed."""
+    """Build the test for a recipient who may not be texted: suppressed, or not allowed."""
 
     def bars(row: Mapping[str, Any]) -> bool:
         named = row.get("addresses") or [row]

@@ -43,7 +43,7 @@ def _parsed(text: str) -> Any:
     try:
         return Environment().from_string(text)
     except LiquidError as error:
-        problem = f"the text is no Liquid ({str(error).splitlines()[0]})"
+        problem = f"the text is not valid Liquid ({str(error).splitlines()[0]})"
         raise InvalidInput.at("content", problem, _fix_liquid(text)) from None
 
 
@@ -58,7 +58,7 @@ def _fix_liquid(text: str) -> str:
         )
     return (
         "Close every {{ with }}, every {% with %}, and {% if %} with {% endif %}; {% raw %} and {% endraw %} "
-        "go around braces that are no Liquid"
+        "go around braces that are not Liquid"
     )
 
 
@@ -169,8 +169,8 @@ def absent_variables(names: Sequence[str]) -> InvalidInput:
     fix = "Correct the name, add the column, or give a default: {{ name | default: '...' }}"
     if of_airflow := sorted(_OF_AIRFLOW.intersection(names)):
         fix = (
-            f"{', '.join(of_airflow)}: Airflow fills it in with render_content=True only, since content is a "
-            "Liquid template, rendered by Twilio for each recipient"
+            f"Airflow fills in {', '.join(of_airflow)} only with render_content=True, since content is "
+            "a Liquid template, rendered for each recipient"
         )
     return InvalidInput.at("content", f"no recipient has the variable {named}, which has no default", fix)
 

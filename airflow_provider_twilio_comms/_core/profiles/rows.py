@@ -49,7 +49,7 @@ def parse_traits(traits: Mapping[str, str]) -> list[tuple[str, str, str]]:
     for column, path in traits.items():
         group, dot, trait = str(path).rpartition(".")
         if not (dot and group and trait):
-            raise InvalidInput.at("traits", f"{path!r} is no trait", 'Write it as "Contact.city"')
+            raise InvalidInput.at("traits", f"{path!r} is not a trait", 'Write it as "Contact.city"')
         found.append((column, group, trait))
     return found
 
@@ -174,11 +174,11 @@ class RowEncoder:
 def _values(batch: Sequence[Any], name: str) -> Sequence[Any]:
     if isinstance(batch, Rows):
         if name not in batch.names:
-            raise InvalidInput.at("traits", f"{name!r} is no column of the source", _NAME_COLUMNS)
+            raise InvalidInput.at("traits", f"{name!r} is not a column of the source", _NAME_COLUMNS)
         index = batch.names.index(name)
         return [row[index] for row in batch]
     if name not in batch[0]:
-        raise InvalidInput.at("traits", f"{name!r} is no column of the source", _NAME_COLUMNS)
+        raise InvalidInput.at("traits", f"{name!r} is not a column of the source", _NAME_COLUMNS)
     return [row.get(name) for row in batch]
 
 

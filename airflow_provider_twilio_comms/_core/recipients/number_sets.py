@@ -21,7 +21,7 @@ def compile_patterns(patterns: Any) -> Callable[[str], object]:
     listed = patterns.split(",") if isinstance(patterns, str) else patterns
     if not isinstance(listed, Sequence) or not all(isinstance(each, str) for each in listed):
         raise InvalidInput.at(
-            "allowed_recipients", "is no list of patterns", "Give one such as ['+1500555*']"
+            "allowed_recipients", "is not a list of patterns", "Give one such as ['+1500555*']"
         )
     if not listed or not all(each.strip() for each in listed):
         raise InvalidInput.at(

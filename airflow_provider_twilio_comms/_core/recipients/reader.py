@@ -236,7 +236,7 @@ class Reader:
         number = batch.names.index(self.column or _first_of(batch.names))
         numbers = columns.pop(number)
         if set(map(type, numbers)) != {str}:
-            raise ValueError("a number is no text")
+            raise ValueError("a number is not text")
         names = [*batch.names[:number], *batch.names[number + 1 :]]
         texts = [texts_of(column) for column in columns]
         if not texts:

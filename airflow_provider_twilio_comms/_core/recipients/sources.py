@@ -64,7 +64,7 @@ def lines_of(file: File) -> Iterator[str]:
             for line in text:  # noqa: UP028 - yield from would close it
                 yield line
         except UnicodeDecodeError:
-            raise InvalidInput.at("file", "is no text in UTF-8", "Write it as such") from None
+            raise InvalidInput.at("file", "is not text in UTF-8", "Write it as such") from None
         finally:
             text.detach()  # the file is its opener's to close
 
@@ -132,7 +132,9 @@ def _csv(stream: IO[bytes], column: str | None) -> Iterator[Mapping[str, Any]]:
                 raise InvalidInput.at("recipients", problem, _FIX_CSV, _row(reader))
             yield row
     except (csv.Error, UnicodeDecodeError) as error:
-        raise InvalidInput.at("recipients", f"is no CSV in UTF-8 ({error})", _FIX_CSV, _row(reader)) from None
+        raise InvalidInput.at(
+            "recipients", f"is not CSV in UTF-8 ({error})", _FIX_CSV, _row(reader)
+        ) from None
     finally:
         text.detach()  # the file is its opener's to close
 
@@ -153,7 +155,7 @@ def _lines(stream: IO[bytes], column: str | None) -> Iterator[Mapping[str, Any]]
         except (msgspec.DecodeError, UnicodeDecodeError):
             row = None
         if not isinstance(row, dict):
-            raise InvalidInput.at("recipients", "is no JSON object", "Write one object a line", number)
+            raise InvalidInput.at("recipients", "is not a JSON object", "Write one object a line", number)
         if number == 1:
             _check_columns(tuple(row), column)
         yield row
@@ -172,7 +174,7 @@ def _parquet(stream: IO[bytes], column: str | None) -> Iterator[Mapping[str, Any
         for batch in file.iter_batches(batch_size=1000):
             yield from batch.to_pylist()
     except ArrowException as error:
-        raise InvalidInput.at("recipients", f"is no Parquet file ({error})", "Write it again") from None
+        raise InvalidInput.at("recipients", f"is not a Parquet file ({error})", "Write it again") from None
 
 
 def _check_columns(columns: Iterable[str], column: str | None) -> None:
@@ -187,7 +189,7 @@ def _check_columns(columns: Iterable[str], column: str | None) -> None:
     if column is not None and column not in names:
         raise InvalidInput.at(
             "number_column",
-            f"{column!r} is no column of the file (it has {shown_columns(names)})",
+            f"{column!r} is not a column of the file (it has {shown_columns(names)})",
             "Name the one with the numbers; the first line has to be the header",
         )
 

@@ -81,7 +81,7 @@ def _moment(field: str, given: Any) -> datetime:
     except ValueError:
         raise InvalidInput.at(
             field,
-            "is no date or time",
+            "is not a date or time",
             "Give one in ISO 8601. A run without a data interval, as one started by hand, has none to take",
         ) from None
     if moment.tzinfo is None:
@@ -213,4 +213,6 @@ def usage_records(category: str | None, include_subaccounts: bool | None) -> Sou
 def _whole_days(interval: Interval, now: datetime) -> None:
     if not interval.whole_days:
         fix = "Let them be midnights, UTC"
-        raise InvalidInput.at("interval_start", "to interval_end are no whole days, as usage is counted", fix)
+        raise InvalidInput.at(
+            "interval_start", "to interval_end are not whole days, as usage is counted", fix
+        )

@@ -81,7 +81,7 @@ def check_address(address: str) -> None:
     elif _is_loopback(host):
         return
     elif parts.scheme != "https" or "." not in host:
-        problem = "is no https address on a public host"
+        problem = "is not an https address on a public host"
     elif _is_private(host):
         problem = "is on a private network, which Twilio cannot reach"
     if problem:

@@ -38,7 +38,7 @@ def fetched(place: Call[Elsewhere], into: IO[bytes]) -> Flow[int]:
 
 
 def there(place: Call[Elsewhere]) -> Flow[bool]:
-    """Whether a report is there yet."""
+    """Tell if a report is there yet."""
     try:
         yield from made(place)
     except ApiError as error:

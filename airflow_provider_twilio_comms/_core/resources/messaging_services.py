@@ -41,7 +41,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Declared:
-    """What a service is to be. A pool that is not there is left as it is; an empty one is emptied."""
+    """A service as it is to be. A pool that is not there is left as it is; an empty one is emptied."""
 
     friendly_name: str
     sid: str | None = None
@@ -51,7 +51,7 @@ class Declared:
 
 @dataclass
 class Changes:
-    """What was changed, or with a dry run would be."""
+    """The changes that were made, or with a dry run would be."""
 
     sid: str | None
     created: bool = False
@@ -62,6 +62,13 @@ class Changes:
     @property
     def none(self) -> bool:
         return not (self.created or self.changed or self.added or self.removed)
+
+    def __str__(self) -> str:
+        told = ["created"] * self.created + ([f"set {', '.join(self.changed)}"] if self.changed else [])
+        for name in sorted({*self.added, *self.removed}):
+            added, removed = len(self.added.get(name, ())), len(self.removed.get(name, ()))
+            told.append(f"{name}: {added} added, {removed} removed")
+        return "; ".join(told) or "nothing differs"
 
 
 def applied(declared: Declared, *, dry_run: bool) -> Flow[Changes]:
@@ -151,8 +158,10 @@ def _pooled(
 
 
 def _spared(name: str, wanted: Mapping[str, Sequence[str]]) -> Callable[[str], bool]:
-    """Whether an entry that is not declared stays: an alphanumeric sender for all countries is shown in both
-    of the lists, so the one list leaves to the other what may be its own.
+    """Build the test for an undeclared entry that stays.
+
+    An alphanumeric sender for all countries is shown in both of the lists, so the one list leaves to the
+    other what may be its own.
     """
     if name != "destination_alpha_senders":
         return lambda key: False

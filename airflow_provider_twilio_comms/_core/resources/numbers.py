@@ -34,7 +34,7 @@ class Bought(NamedTuple):
 
 @dataclass(frozen=True)
 class Purchase:
-    """What to buy: ``phone_number``, or the first that ``criteria`` find in a country.
+    """A number to buy: ``phone_number``, or the first that ``criteria`` find in a country.
 
     ``lag`` is for how many seconds an absence from Twilio's list proves nothing.
     """

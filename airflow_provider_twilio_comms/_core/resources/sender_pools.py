@@ -58,6 +58,12 @@ class Changes:
     def none(self) -> bool:
         return not (self.created or self.changed or self.added or self.removed)
 
+    def __str__(self) -> str:
+        told = ["created"] * self.created + ([f"set {', '.join(self.changed)}"] if self.changed else [])
+        if self.added or self.removed:
+            told.append(f"senders: {len(self.added)} added, {len(self.removed)} removed")
+        return "; ".join(told) or "nothing differs"
+
 
 def applied(declared: Declared, *, dry_run: bool) -> Flow[Changes]:
     """Make the pool what is declared; returns what that took.
@@ -96,7 +102,7 @@ def _resolved(given: Sequence[str]) -> Flow[list[str]]:
             continue
         if "address" not in sender:
             raise InvalidInput.at(
-                "senders", "a pool is no sender", "Give ids, numbers, rcs: or whatsapp:", row
+                "senders", "a pool is not a sender", "Give ids, numbers, rcs: or whatsapp:", row
             )
         call = senders.search(sender["address"], sender["channel"], status="ACTIVATED")
         found = yield from every_item(call)

@@ -22,6 +22,7 @@ from airflow_provider_twilio_comms._core.recipients.reader import Channel
 from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger, Outline
 from airflow_provider_twilio_comms._core.sending.send_once import LAG, Found, SendOnce
 from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms.api.comms import messages, operations
 from airflow_provider_twilio_comms.api.comms._arguments import (
     MAX_TAGS,
@@ -54,7 +55,7 @@ _TAG_SIZE = 160  # bytes that the package's own tags take at most
 
 @dataclass(frozen=True)
 class BulkRequest(Varied):
-    """What goes to everyone. ``needed`` are the text's variables without a default."""
+    """The content that goes to everyone. ``needed`` are the text's variables without a default."""
 
     content: str | Mapping[str, Any]
     sender: str | Mapping[str, Any] | None  # None: Twilio chooses
@@ -124,7 +125,7 @@ class BulkRequest(Varied):
         return self.content.get("content_sid") if isinstance(self.content, Mapping) else None
 
     def text(self) -> Text:
-        """What each recipient's text will be."""
+        """The text of each recipient."""
         if self.variants:
             return mixed(each.text() for each in self.variants.values())
         if self.channel == "WHATSAPP":
@@ -193,7 +194,7 @@ def parse_moment(send_at: datetime | str | None) -> datetime | None:
         return datetime.fromisoformat(send_at.strip().replace("Z", "+00:00"))
     except (ValueError, AttributeError):
         raise InvalidInput.at(
-            "send_at", "is no ISO 8601 time", "Write it like 2027-01-01T09:00:00+01:00"
+            "send_at", "is not an ISO 8601 time", "Write it like 2027-01-01T09:00:00+01:00"
         ) from None
 
 
@@ -211,7 +212,7 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
     way together: so many are in memory, and of so many a killed try leaves the outcome open.
     """
 
-    noun: ClassVar[str] = "chunk"
+    noun: ClassVar[str] = "request"
     tagged: ClassVar[bool] = True
 
     def __init__(
@@ -318,7 +319,7 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         out = self.guard.admit(part.number, dict(enumerate(people_of(self.plan, part))))
         if not out:
             return part
-        log.info("%s: %d recipients are left out", self.name(part), len(out))
+        log.info("%s: %s left out", self.name(part), pluralize(len(out), "recipient"))
         rows = _rows.decode(bytes(self.plan.to(part)))
         stay = [bytes(row) for place, row in enumerate(rows) if place not in out]
         self._bodies[part.number] = msgspec.Raw(b"[" + b",".join(stay) + b"]")
@@ -386,13 +387,13 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
         tag = f"{TAG}:{self._tag(part)}"
         what = tried or f"its list shows no message tagged {tag}"
         return SendUncertain(
-            f"chunk {part.number + 1} of {len(self.plan.chunks)} ({part.count:,} recipients) was given "
-            f"to Twilio {when}, no reply came, and {what}. Certainly "
-            f"sent: {self.sent:,} recipients in {len(self.ids)} operations. This chunk was not "
+            f"request {part.number + 1} of {len(self.plan.chunks)} ({pluralize(part.count, 'recipient')}) "
+            f"was given to Twilio {when}, no reply came, and {what}. Certainly sent: "
+            f"{pluralize(self.sent, 'recipient')} in {pluralize(len(self.ids), 'operation')}. It was not "
             "sent again, and none was begun after it. Run the task again, and it looks again. If it stays "
             f"unknown, look for the tag {tag} in Twilio's console: only where it certainly is not there, "
             "clear the task with on_unknown='resend'; on_unknown='assume_sent' goes on without it",
-            part=f"chunk {part.number + 1}",
+            part=f"request {part.number + 1}",
             key=self._tag(part),
             tried=tried or f"listed messages by tag for {self.lag:.0f} s",
             operation_ids=self.ids,
@@ -400,7 +401,7 @@ class BulkSend(SendOnce[Chunk, messages.Accepted]):
 
     def told(self, part: Chunk, seconds: float) -> None:
         log.info(
-            "Sent chunk %d of %d: %s of %s recipients, %s a second",
+            "Sent request %d of %d: %s of %s recipients, %s a second",
             part.number + 1,
             len(self.plan.chunks),
             f"{self.sent:,}",

@@ -1,4 +1,4 @@
-"""Who hears of how many messages something has happened to. What sends does not know where counts go."""
+"""Counters of messages, which a send calls without knowing where the counts go."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Counting(Protocol):
 
 
 def uncounted(what: str, count: int, **tags: str) -> None:
-    """Where nobody wants to know."""
+    """Counters that count nothing."""
 
 
 def verdict_of(error: Exception) -> str:

@@ -21,6 +21,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 from tenacity import Retrying, stop_after_delay, wait_random_exponential
 
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms.exceptions import RecipientsChanged, TwilioError
 
 log: logging.Logger = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Outline(msgspec.Struct, frozen=True, omit_defaults=True):
     held_out: int = 0
 
     def changes(self, now: Outline) -> str:
-        """What is another one now, in words."""
+        """Describe in words what has changed."""
         found = []
         if self.content != now.content:
             found.append("the message or its sender" + (", or the variants" if now.variants else ""))
@@ -128,14 +129,14 @@ class Entry(msgspec.Struct, omit_defaults=True, frozen=True):
 
     @property
     def taken(self) -> int:
-        """How many recipients were sent to, or are taken as sent to."""
+        """The count of recipients who were sent to, or are taken as sent to."""
         if self.messages:
             return sum(is_sid(each) or each == ASSUMED for each in self.messages)
         return self.count if self.state in ("accepted", "assumed") else 0
 
     @property
     def unknown(self) -> int:
-        """Of how many recipients nobody knows."""
+        """The count of recipients with an unknown outcome."""
         if self.messages:
             return self.messages.count(UNKNOWN)
         return self.count if self.state == "sending" else 0
@@ -193,12 +194,12 @@ class Ledger:
         anew: bool = False,
         old_names: Iterable[str] = (),
         forever: Any = None,
-        noun: str = "chunk",
+        noun: str = "request",
     ) -> None:
         self._store = store
         self._forever = forever
         self._noun = noun
-        self._requests = "batches" if noun == "batch" else "requests"
+        self._request = "batch" if noun == "batch" else "request"
         self._slot = slot
         self._max_tries = max_tries
         self._entries: list[Entry] | None = None
@@ -227,7 +228,7 @@ class Ledger:
 
     @property
     def begun(self) -> bool:
-        """Whether an earlier try began to send."""
+        """Tell if an earlier try began to send."""
         return self.head is not None
 
     @property
@@ -244,12 +245,12 @@ class Ledger:
 
     @property
     def others(self) -> bool:
-        """Whether this task instance has begun another send, as a mapped one whose list has shifted has."""
+        """Tell if this task instance has begun another send, as a mapped one whose list has shifted has."""
         return bool(self._heads.keys() - {self._slot})
 
     @property
     def replaced(self) -> bool:
-        """Whether this map index has begun to send another list, of which this one may be an edition."""
+        """Tell if this map index has begun to send another list, of which this one may be an edition."""
         return self._listed and self.others and not self.begun
 
     @property
@@ -317,10 +318,11 @@ class Ledger:
         first = f"; {self._noun} {gone[0].part + 1} was {gone[0].state}" if gone else ""
         text = (
             f"an earlier try began this send, and since then there changed: {what}{first}. That try sent to "
-            f"{sum(entry.taken for entry in taken):,} recipients in {len(taken)} {self._requests}"
+            f"{pluralize(sum(entry.taken for entry in taken), 'recipient')} in "
+            f"{pluralize(len(taken), self._request)}"
         )
         if unknown:
-            text += f", and of {unknown:,} more nobody knows yet"
+            text += f", and for {unknown:,} more the outcome is unknown"
         return RecipientsChanged(
             f"{text}. This try sent nothing. Run the task again with what that try was given, and it goes on "
             "from there; to leave somebody out, name them in suppress. With snapshot_path a later try keeps "

@@ -27,6 +27,7 @@ from airflow_provider_twilio_comms._core.sending.counters import Counting, uncou
 from airflow_provider_twilio_comms._core.sending.ledger import Entry, Ledger, Outline
 from airflow_provider_twilio_comms._core.sending.shared_keys import Note, SharedKey
 from airflow_provider_twilio_comms._core.waiting.criteria import OnUnknown
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms.api.flows import Flow, made, now, waited
 from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.client.retry import untouched
@@ -47,7 +48,7 @@ CHECKS = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds between look-ups; the last one re
 
 
 class Part(Protocol):
-    """What one request sends: the ``number``-th part of the plan, to ``count`` recipients.
+    """A part of a send, which is one request: the ``number``-th part of the plan, to ``count`` recipients.
 
     ``who`` is a hash of the address, where the part is one message; a part is then known by that.
     """
@@ -125,7 +126,7 @@ class PlannedSend(ABC, Generic[P]):
         """Bring every part to its end, wherever an earlier try left it; ``began`` is when this try did."""
 
     def look_for_others(self, parts: Sequence[P]) -> Flow[bool]:
-        """Whether Twilio shows anything that was sent under this key.
+        """Tell if Twilio shows anything that was sent under this key.
 
         Raises :class:`RecipientsChanged` where that is something else than these parts.
         """
@@ -294,9 +295,9 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
         due = self.schedule.at(part, time)
         if due is not None and due != self.schedule.send_at:
             log.info(
-                "%s (%s recipients%s) waits at Twilio until %s",
+                "%s (%s%s) waits at Twilio until %s",
                 self.name(part),
-                f"{part.count:,}",
+                pluralize(part.count, "recipient"),
                 "".join(f", {zone}" for zone in part.zones),
                 due.isoformat(timespec="seconds"),
             )
@@ -440,7 +441,7 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
 
 
 def not_taken(error: Exception) -> bool:
-    """Whether Twilio certainly did not take the request."""
+    """Tell if Twilio certainly did not take the request."""
     if isinstance(error, Refused) or untouched(error):
         return True
     return isinstance(error, ApiError) and error.status < 500

@@ -31,7 +31,7 @@ class Notes(Protocol):
 
 
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who holds a key since when, what is sent under it, and once that is complete, Twilio's ids."""
+    """The holder of an idempotency key: since when, what is sent, and once complete, Twilio's ids."""
 
     owner: str
     claim: str

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Criteria:
             bad = isinstance(amount, bool) or not isinstance(amount, (int, float)) or amount < 0
             if bad or (isinstance(amount, float) and amount > 1):
                 raise InvalidInput.at(
-                    name, f"{amount!r} is no amount", "Give a share such as 0.98, or a count such as 100"
+                    name, f"{amount!r} is not an amount", "Give a share such as 0.98, or a count such as 100"
                 )
         if self.min_delivered is not None and self.wait_for != "delivered":
             raise InvalidInput.at(
@@ -64,7 +65,7 @@ class Criteria:
                 continue
             share = f"a share such as {count / 100 if count <= 100 else 0.95:g}"
             if count > recipients:
-                problem = f"{count:,} is a count, and there are only {recipients:,} recipients"
+                problem = f"{count:,} is a count, above the {pluralize(recipients, 'recipient')} of the list"
                 raise InvalidInput.at(name, problem, f"Nothing was sent. Give {share}, or a smaller count")
             if count <= 100 and count < recipients:
                 warnings.append(
@@ -105,8 +106,12 @@ class Criteria:
         if self.wait_for == "delivered":
             wanted = amount_of(1.0 if self.min_delivered is None else self.min_delivered, asked)
             if stats.arrived < wanted:
-                named = "all" if self.min_delivered is None else f"min_delivered={self.min_delivered}"
-                return f"{stats.arrived:,} of {asked:,} were delivered, and {named} asks for {wanted:,}"
+                needed = "all were required"
+                if self.min_delivered is not None:
+                    needed = f"min_delivered={self.min_delivered} requires {wanted:,}"
+                elif self.max_failed is not None:
+                    needed += " (set min_delivered=0.0 to leave the verdict to max_failed)"
+                return f"{stats.arrived:,} of {asked:,} were delivered, and {needed}"
         return None
 
 

@@ -126,7 +126,7 @@ def checked_until(until: str) -> str:
     """A status that can be waited for. Raises :class:`InvalidInput`."""
     known = get_args(MessageStatus)
     if until not in known:
-        raise InvalidInput.at("wait_for", f"{until!r} is no status", f"Use one of {', '.join(known)}")
+        raise InvalidInput.at("wait_for", f"{until!r} is not a status", f"Use one of {', '.join(known)}")
     return until
 
 

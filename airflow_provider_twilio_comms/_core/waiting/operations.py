@@ -11,6 +11,7 @@ import msgspec
 
 from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Until, Waiting, polled
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, amount_of
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms.api.comms import messages, operations
 from airflow_provider_twilio_comms.api.comms.operations import Operation, Stats
 from airflow_provider_twilio_comms.api.flows import Flow, fetched, made
@@ -160,7 +161,7 @@ def judge(criteria: Criteria, outcome: Outcome, operation_ids: Sequence[str], re
     # Time may be up while a carrier still owes receipts. If what is in suffices, it suffices.
     if outcome.status == "timeout" and (short or not _complete(outcome, operation_ids)):
         raise WaitTimedOut(
-            f"time is up; {stats.under_way:,} messages are still under way and go on: "
+            f"time is up; still under way: {pluralize(stats.under_way, 'message')} of "
             f"{_going(outcome, operation_ids)}. {describe_counts(stats)}. Running the task again "
             "waits on and sends nothing again",
             **carried,

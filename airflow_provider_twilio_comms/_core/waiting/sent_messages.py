@@ -29,6 +29,7 @@ from airflow_provider_twilio_comms._core.sending.ledger import digest_of
 from airflow_provider_twilio_comms._core.waiting.base import Ending, Problem, Status, Until, Waiting
 from airflow_provider_twilio_comms._core.waiting.criteria import Criteria, amount_of
 from airflow_provider_twilio_comms._core.waiting.operations import describe_counts
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms.api.classic import messages
 from airflow_provider_twilio_comms.api.classic.messages import Message
 from airflow_provider_twilio_comms.api.comms.operations import Stats
@@ -370,7 +371,7 @@ def judge(criteria: Criteria, outcome: SentOutcome, sent: SentMessages) -> Stats
     under_way = missing + stats.scheduled + stats.queued
     if outcome.status == "timeout" and (short or under_way or not tally.exact):
         raise WaitTimedOut(
-            f"time is up; {stats.under_way + missing:,} messages are still under way and go on. {told}. "
+            f"time is up; still under way: {pluralize(stats.under_way + missing, 'message')}. {told}. "
             "Running the task again waits on and sends nothing again",
             **carried,
         )

@@ -1,1 +1,1 @@
-"""What the tasks do that keep to consent and to a frequency cap."""
+"""Consent and frequency caps for the tasks that send."""

@@ -37,7 +37,7 @@ class Database:
         return self._run(sql, parameters, lambda cursor: list(cursor.fetchall()))
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        """How many rows a statement changed. Raises :class:`TwilioError`."""
+        """Execute a statement, and count the rows that it changed. Raises :class:`TwilioError`."""
         return self._run(sql, parameters, lambda cursor: int(cursor.rowcount))
 
     def close(self) -> None:

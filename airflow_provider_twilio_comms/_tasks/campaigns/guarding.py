@@ -91,7 +91,7 @@ class TwilioGuardedOperator(TwilioOperator):
         raise NotImplementedError
 
     def schedule(self, send_at: datetime | None) -> Schedule:
-        """When each part goes out."""
+        """The time at which each part goes out."""
         raise NotImplementedError
 
     @property
@@ -105,7 +105,7 @@ class TwilioGuardedOperator(TwilioOperator):
         return tuple(name for name, on in named.items() if on)
 
     def guard_report(self) -> dict[str, Any]:
-        """What the preflight's report says of the guards."""
+        """The guards' counts for the preflight's report."""
         cap = self._cap(self.hook.config)
         found: dict[str, Any] = {"purpose": self.purpose} if self.purpose else {}
         if cap:

@@ -159,7 +159,7 @@ class TwilioCampaignOperator(TwilioSendOperator):
 
     @property
     def soonest(self) -> timedelta:
-        """How far ahead it can be scheduled at the earliest."""
+        """The shortest time ahead for which Twilio schedules."""
         raise NotImplementedError
 
     def ledger(self, context: Context) -> Ledger:
@@ -283,5 +283,5 @@ def _holidays(given: bool | str | None) -> Holidays | None:
     if given is True:
         return Holidays()
     if not isinstance(given, str) or not given.strip():
-        raise InvalidInput.at("holidays", f"{given!r} is no country", "Give True, or a code like 'DE'")
+        raise InvalidInput.at("holidays", f"{given!r} is not a country", "Give True, or a code like 'DE'")
     return Holidays(given.strip())

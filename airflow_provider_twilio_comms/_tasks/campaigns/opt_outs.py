@@ -175,7 +175,7 @@ def interval_of(
 def webhook_events(
     read: Reading, triggering: Any, people: People, receivers: frozenset[str]
 ) -> Iterator[ConsentEvent]:
-    """What the webhooks that triggered the run tell: Twilio's own ``OptOutType``, whatever the word was."""
+    """Read opt-outs off webhooks: Twilio's own ``OptOutType``, whatever the word was."""
     kinds: dict[str, str] = {}
     for events in (triggering or {}).values():
         for each in events:
@@ -208,7 +208,7 @@ def deactivation_events(given: Any, people: People) -> Iterator[ConsentEvent]:
     """The numbers of a day's list of deactivated ones: ``{"path", "day"}``; the path of a file or more."""
     if not isinstance(given, Mapping) or set(given) != {"path", "day"}:
         fix = 'Give {"path": "s3://.../2026-11-25.txt", "day": "2026-11-25"}'
-        raise InvalidInput.at("deactivated", "is no path with its day", fix)
+        raise InvalidInput.at("deactivated", "is not a path with its day", fix)
     day = given["day"]
     day = valid("day", day, date) if isinstance(day, (date, datetime)) else date.fromisoformat(str(day)[:10])
     at = datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
@@ -244,7 +244,7 @@ def _rows(field: str, source: Any) -> Iterator[Mapping[str, Any]]:
                 yield dict(zip(batch.names, row, strict=True))
     else:
         fix = "Give {'sql': ..., 'conn_id': ...}" + (" or paths" if field == "receipts" else "")
-        raise InvalidInput.at(field, "is no source of rows", fix)
+        raise InvalidInput.at(field, "is not a source of rows", fix)
 
 
 def _moment(field: str, given: Any, row: int) -> datetime:

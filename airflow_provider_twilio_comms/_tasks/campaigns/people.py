@@ -10,7 +10,7 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 
 def hasher(config: Config) -> Callable[[str], str]:
-    """What makes the hash of a number, with the connection's ``hash_secret``.
+    """Build the function that hashes a number with the connection's ``hash_secret``.
 
     Raises :class:`InvalidInput` where it has none: a key made of the credential is another one after its
     rotation, and nobody would be found by it.

@@ -34,7 +34,7 @@ def check_variants(given: Any, content: Any, rendered: bool) -> dict[str, dict[s
             raise InvalidInput.at("content", "is missing", "Give it, or variants with contents")
         return None
     if not isinstance(given, Mapping) or not given:
-        raise InvalidInput.at("variants", "are no mapping of names to contents", _WRITE)
+        raise InvalidInput.at("variants", "are not a mapping of names to contents", _WRITE)
     found = {}
     for name, each in given.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -57,7 +57,7 @@ def check_holdout(holdout: float | None) -> float:
     if holdout is None:
         return 0.0
     if isinstance(holdout, bool) or not isinstance(holdout, (int, float)) or not 0 <= holdout < 1:
-        raise InvalidInput.at("holdout", f"{holdout!r} is no share of people", "Give one such as 0.05")
+        raise InvalidInput.at("holdout", f"{holdout!r} is not a share of people", "Give one such as 0.05")
     return float(holdout)
 
 

@@ -65,7 +65,7 @@ def _priorities(given: Any) -> list[dict[str, Any]]:
         if not isinstance(row, Mapping) or set(row) != {"channel", "priority"}:
             raise InvalidInput.at(field, "not a valid value", _FIX)
         if type(row["priority"]) is not int:
-            raise InvalidInput.at(field, "a priority is no whole number", _FIX)
+            raise InvalidInput.at(field, "a priority is not a whole number", _FIX)
     priorities = [{**row, "channel": _channel(field, row["channel"])} for row in rows]
     _check_once(field, [row["channel"] for row in priorities])
     return priorities

@@ -27,7 +27,7 @@ def checked_addresses(to: Sequence[Mapping[str, Any]]) -> Sequence[str]:
     found: list[str] = []
     for row, recipient in enumerate(to, 1):
         if not isinstance(recipient, Mapping):
-            raise InvalidInput.at("to", "is no recipient", _FORM, row)
+            raise InvalidInput.at("to", "is not a recipient", _FORM, row)
         _check_variables(recipient.get("variables", {}), row)
         names = set(recipient) - {"variables"}
         if names == {"addresses"}:
@@ -43,13 +43,13 @@ def checked_addresses(to: Sequence[Mapping[str, Any]]) -> Sequence[str]:
 
 def _address(party: Any, names: set[str], row: int) -> str:
     if names != {"address", "channel"}:
-        raise InvalidInput.at("to", "is no recipient", _FORM, row)
+        raise InvalidInput.at("to", "is not a recipient", _FORM, row)
     if party["channel"] not in CHANNELS:
         raise InvalidInput.at(
             "to", "the channel is unknown", "Use PHONE (for SMS, MMS and RCS) or WHATSAPP", row
         )
     if not isinstance(party["address"], str) or not party["address"]:
-        raise InvalidInput.at("to", "the address is no text", "Give a number such as +1...", row)
+        raise InvalidInput.at("to", "the address is not text", "Give a number such as +1...", row)
     return party["address"]
 
 
@@ -62,7 +62,7 @@ def _connected(addresses: Any, row: int) -> list[str]:
 def _profile(recipient: Mapping[str, Any], row: int) -> str:
     profile, store = recipient["profileId"], recipient["memoryStoreId"]
     if not str(profile).startswith("mem_profile_") or not str(store).startswith("mem_store_"):
-        raise InvalidInput.at("to", "is no profile", "Give ids of mem_profile_ and mem_store_", row)
+        raise InvalidInput.at("to", "is not a profile", "Give ids of mem_profile_ and mem_store_", row)
     return str(profile)
 
 

@@ -21,7 +21,7 @@ _START = frozenset({"START", "YES", "UNSTOP"})
 
 
 class OptOuts:
-    """Who opted out of which senders: pairs of a person's number and a sender or the SID of a service."""
+    """Opt-outs by sender: pairs of a person's number and a sender or the SID of a service."""
 
     def __init__(self, twilio: State) -> None:
         self._twilio = twilio

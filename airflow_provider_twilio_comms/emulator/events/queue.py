@@ -31,7 +31,7 @@ _ENDS = {"DELIVERED": "delivered", "READ": "read", "UNDELIVERED": "undelivered",
 
 @dataclass
 class _Cursor:
-    """How many messages of an operation have had the event of their end, and if it has had its own."""
+    """The count of an operation's messages whose last event is out, and if its own is."""
 
     settled: int = 0
     completed: bool = False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from airflow_provider_twilio_comms._core.wording import pluralize
 from airflow_provider_twilio_comms.plugins.delivery import charts
 from airflow_provider_twilio_comms.plugins.delivery.overview import counters_of
 from airflow_provider_twilio_comms.plugins.delivery.sends import PHASES, Answer, Key, Send
@@ -84,7 +85,7 @@ def words(send: Send) -> str:
         return "waits for others' sends"
     noun = "message" if send.kind == "messages" else "operation"
     number = len(send.ids) or (send.recipients if send.kind == "messages" else 0)
-    count = f"{number:,} {noun}{'' if number == 1 else 's'}"
+    count = pluralize(number, noun)
     if send.phase == "sending" and send.planned and not any(part.batch for part in send.parts):
         return f"{count} of {send.planned:,}"
     return f"{count}, {ANSWERED[send.answer]}" if send.answer else count

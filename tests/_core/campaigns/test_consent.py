@@ -20,7 +20,7 @@ PEOPLE = [f"+1202555010{n}" for n in range(6)]
 
 
 class Refusals:
-    """Who refuses now, and what was noted."""
+    """A consent table: who refuses now, and what was noted."""
 
     def __init__(self, *numbers: str) -> None:
         self.now, self.noted = set(numbers), Counter[tuple[str, int]]()

@@ -123,7 +123,7 @@ class TestATimeOfDay:
 
     @pytest.mark.parametrize("given", ["9", "9 o'clock", "2027-03-01", "09:00+01:00", "25:00", "", "soon"])
     def test_that_cannot_be_read_is_refused(self, given: str) -> None:
-        with pytest.raises(InvalidInput, match="send_at_local: is no time of day"):
+        with pytest.raises(InvalidInput, match="send_at_local: is not a time of day"):
             LocalTime.parse(given)
 
 

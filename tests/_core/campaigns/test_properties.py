@@ -46,7 +46,7 @@ windows = st.builds(
 
 @st.composite
 def schedules(draw: Any) -> Schedule:
-    """When messages may go out, and at which time of day."""
+    """Hours in which messages may go out, and a time of day."""
     quiet, window, local = draw(st.tuples(st.booleans(), st.booleans(), st.booleans()))
     start, end = draw(clocks), draw(clocks)
     given_window = draw(windows)

@@ -1,4 +1,4 @@
-"""What is looked at before a send, piece by piece."""
+"""Screening before a send, piece by piece."""
 
 from __future__ import annotations
 

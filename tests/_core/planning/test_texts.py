@@ -47,7 +47,7 @@ def test_a_variable_may_have_any_name() -> None:
     [
         ("Hi {{ name | shout }}", "unknown filter 'shout'"),
         ("Hi {{ name | divided_by: 0 }}", "Liquid: FilterArgumentError"),
-        ("Hi {{ name | ", "the text is no Liquid"),
+        ("Hi {{ name | ", "the text is not valid Liquid"),
     ],
 )
 def test_a_text_that_cannot_be_rendered_is_bad_input(text: str, said: str) -> None:

@@ -97,7 +97,7 @@ def test_profile_rows_that_are_none_are_left_out(row: tuple[Any, ...], field: st
 
 
 def test_profile_rows_need_their_columns() -> None:
-    with pytest.raises(InvalidInput, match="'phone' is no column"):
+    with pytest.raises(InvalidInput, match="'phone' is not a column"):
         list(RowEncoder(COLUMNS).read([{"number": ADA}], 1))
 
 

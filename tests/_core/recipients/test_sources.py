@@ -37,7 +37,7 @@ def test_a_file_without_a_header_tells_nothing_of_its_rows(tmp_path: Path, name:
 
 def test_plain_columns_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("tel,first_name,größe,\n+12025550101,Ada,1,\n")
-    assert "'phone' is no column of the file (it has tel, first_name, größe" in refusal(tmp_path / "a.csv")
+    assert "'phone' is not a column of the file (it has tel, first_name, größe" in refusal(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize("column", ["phone", "name", None])

@@ -55,7 +55,7 @@ def test_what_twilio_never_took_is_uncertain_until_the_author_decides(emulator: 
     emulator.twilio.faults.add(Fault(kind=kind, skip=1, **SEND))
     with pytest.raises(SendUncertain) as caught:
         bulk(people(25_000)).execute(context(store))
-    assert caught.value.part == "chunk 2"
+    assert caught.value.part == "request 2"
     assert len(caught.value.operation_ids or ()) == 1
     assert posts(emulator) == 2
     with pytest.raises(SendUncertain):
@@ -132,7 +132,7 @@ def test_nothing_is_posted_where_the_ledger_takes_no_write(emulator: Running) ->
         if value.get("state") == "sending":
             raise RuntimeError("this try is no longer the live one")
 
-    with pytest.raises(TwilioError, match=r"Chunk 1: .*nothing was posted"):
+    with pytest.raises(TwilioError, match=r"Request 1: .*nothing was posted"):
         bulk(people(5)).execute(context(MemoryStore(refuse)))
     assert posts(emulator) == 0
 

@@ -93,7 +93,7 @@ def test_the_error_says_what_changed_and_advises_nothing_that_texts_twice(
     with pytest.raises(AirflowFailException, match=said) as caught:
         bulk(now, **{**CHUNKS, **kwargs}).execute(context(store, try_number=2))
     told = str(caught.value)
-    assert "sent to 3 recipients in 1 requests" in told
+    assert "sent to 3 recipients in 1 request." in told
     assert "send_key" not in told
     assert "resend" not in told
     assert "1202" not in told
@@ -311,7 +311,7 @@ def test_a_look_that_fails_leaves_the_send_uncertain(emulator: Running) -> None:
     store = MemoryStore()
     break_bulk(emulator, "drop_after")
     emulator.twilio.faults.add(Fault(kind="error_before", method="GET", path="/Messages$", times=None))
-    with hasty(emulator), pytest.raises(SendUncertain, match=r"chunk 1 of 1 .* Twilio's list answered"):
+    with hasty(emulator), pytest.raises(SendUncertain, match=r"request 1 of 1 .* Twilio's list answered"):
         bulk(people(3)).execute(context(store))
     emulator.twilio.faults.clear()
     assert bulk(people(3)).execute(context(store, try_number=2))

@@ -32,7 +32,7 @@ class Died(BaseException):
 
 
 def places(store: MemoryStore) -> list[str]:
-    """What the ledger knows of each message that was begun; "?" of all in a batch that was never settled."""
+    """Return what the ledger knows of each message that was begun; "?" in a batch never settled."""
     found: list[str] = []
     for key in store.values:
         entry = store.get(key)

@@ -75,7 +75,7 @@ def test_old_snapshots_are_removed_and_nothing_else(emulator: Running, tmp_path:
 
 
 def old_ledger(store: MemoryStore, entries: list[dict[str, Any]], noun_parts: int) -> str:
-    """What version 4ec556a kept of the send ``dag|run|send|-1``."""
+    """Return what version 4ec556a kept of the send ``dag|run|send|-1``."""
     name = send_id("dag|run|send|-1")
     store.set(f"twilio.{name}.begun", {"parts": noun_parts, "since": 1_790_000_000.0})
     for number, entry in enumerate(entries):

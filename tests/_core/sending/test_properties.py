@@ -181,7 +181,7 @@ class World(RuleBasedStateMachine):
         return 0
 
     def noted(self, *states: str) -> int:
-        """How many people the ledger holds in these states."""
+        """Count how many people the ledger holds in these states."""
         values = [json.loads(value) for value in self.store.values.values()] if self.store else []
         return sum(each["count"] for each in values if each.get("state") in states)
 
@@ -267,7 +267,7 @@ class ClassicWorld(World):
         )
 
     def unknown(self) -> int:
-        """How many messages the ledger does not know of."""
+        """Count how many messages the ledger does not know of."""
         values = [json.loads(value) for value in self.store.values.values()] if self.store else []
         batches = [each for each in values if each.get("state") == "sending"]
         return sum(each["messages"].count("?") if each.get("messages") else each["count"] for each in batches)

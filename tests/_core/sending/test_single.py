@@ -35,7 +35,7 @@ OPTED_OUT, GRACE = "+15005550004", "+12025550125"
 
 
 class Died(BaseException):
-    """What no code of ours catches: the worker is gone."""
+    """A death that no code of ours catches: the worker is gone."""
 
 
 def dying(state: str, part: int = 0) -> MemoryStore:

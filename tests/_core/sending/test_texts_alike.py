@@ -1,4 +1,4 @@
-"""Which of Twilio's texts can be the one that was sent."""
+"""Texts of Twilio's list that can be the one that was sent."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ def test_contract_of_request_and_reply(
 def test_contract_of_an_acceptance_without_a_body(
     clients: Callable[[], tuple[EmulatedClient, World]],
 ) -> None:
-    """Whether it is in the body or in a header, the id of a pool's operation is found, as a send's is."""
+    """In the body or in a header, the id of a pool's operation is found, as a send's is."""
     client, world = clients()
     for place in ("body", "header"):
         client.twilio.change(accepted=place)

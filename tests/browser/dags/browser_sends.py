@@ -1,4 +1,4 @@
-"""What the browser looks at: a send that arrives, one that mostly fails, and a DAG for made-up rows."""
+"""Sends for the browser: one that arrives, one that mostly fails, and a DAG for made-up rows."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Try:
         return f"It is run {self.conf['run']}."
 
     def options(self) -> dict[str, Any]:
-        """What the run wants of its operator, and what somebody may have decided since."""
+        """Return what the run wants of its operator, and what somebody may have decided since."""
         decided = json.loads(self.decision.read_text()) if self.decision.exists() else {}
         return {**self.conf.get("options", {}), **decided}
 
