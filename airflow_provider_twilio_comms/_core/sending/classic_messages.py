@@ -192,7 +192,8 @@ class MessageSend(ClassicSend[Part, MessageBatch]):
                 elif not who and place == FAILED:
                     free.add((entry.place, ""))
                 elif another and _knows(place):
-                    lost.append(replace(entry, part=numbers.get(who, entry.part)))
+                    number = numbers.get(who, entry.part)
+                    lost.append(replace(entry, part=number, state=_state([place])))
         return lost, len(free)
 
     def complete(self) -> bool:

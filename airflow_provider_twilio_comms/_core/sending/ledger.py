@@ -322,11 +322,10 @@ class Ledger:
         taken = [entry for entry in self.entries() if entry.taken]
         unknown = sum(entry.unknown for entry in self.entries())
         first = f"; {self._noun} {gone[0].part + 1} was {gone[0].state}" if gone else ""
-        people = sum(entry.taken for entry in taken)
-        requests = people if self._noun == "message" else len(taken)  # each has one, whatever batch it is in
+        requests = sum(entry.taken if entry.people else 1 for entry in taken)
         text = (
             f"an earlier try began this send, and since then there changed: {what}{first}. That try sent to "
-            f"{people:,} recipients in {requests} {self._requests}"
+            f"{sum(entry.taken for entry in taken):,} recipients in {requests:,} {self._requests}"
         )
         if unknown:
             text += f", and of {unknown:,} more nobody knows yet"

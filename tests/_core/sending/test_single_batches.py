@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -241,8 +242,6 @@ def test_messages_that_only_differ_in_their_files_are_settled_by_their_author(em
 
 
 def test_what_a_kill_took_back_of_a_batch_is_sent_again_and_nothing_else(emulator: Running) -> None:
-    from datetime import datetime, timedelta, timezone
-
     given: dict[str, Any] = {
         "to": NUMBERS[:6],
         "from_": None,
@@ -276,3 +275,38 @@ def test_what_rcs_did_not_reach_and_went_as_a_text_is_found(emulator: Running) -
     break_posts(emulator, "drop_after")
     message(to=f"rcs:{NUMBERS[0]}", **given).execute(context(MemoryStore()))
     assert sum(taken(emulator).values()) == 1
+
+
+@pytest.mark.parametrize("state", ["sending", "accepted"])
+@pytest.mark.parametrize("skip", [0, 1, 3, 5])
+def test_a_kill_takes_back_what_is_scheduled_and_a_later_try_schedules_all(
+    emulator: Running, state: str, skip: int
+) -> None:
+    given: dict[str, Any] = {
+        "to": NUMBERS[:6],
+        "from_": None,
+        "messaging_service_sid": service(phone_numbers=[FROM]),
+        "send_at": datetime.now(timezone.utc) + timedelta(hours=2),
+        "cancel_on_kill": True,
+    }
+    task, left = message(**given), [skip]
+
+    def kill(key: str, value: Any) -> None:
+        left[0] -= value.get("state") == state
+        if left[0] < 0:
+            store.refuse = lambda key, value: None
+            task.on_kill()
+
+    store = MemoryStore(kill)
+    if (state, skip) == ("accepted", 5):
+        task.execute(context(store))  # all of them were posted
+    else:
+        with pytest.raises(TwilioError, match="the task was killed, so nothing more was posted"):
+            task.execute(context(store))
+    now = emulator.twilio.clock.now()
+    sent = emulator.twilio.part(Messages).by_sid
+    assert [each.status(now) for each in sent.values()] == ["canceled"] * (skip + (state == "accepted"))
+    again = message(**given).execute(context(store, try_number=2))
+    assert again["statuses"] == {"scheduled": 6}
+    scheduled = [each.to for each in sent.values() if each.status(now) == "scheduled"]
+    assert sorted(scheduled) == NUMBERS[:6]
