@@ -112,12 +112,13 @@ def emulator() -> Iterator[Emulator]:
 @pytest.fixture
 def hurried(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses between requests in a worker pass at once, by the emulator's clock."""
-    from airflow_provider_twilio_comms.client import sync
+    from airflow_provider_twilio_comms.client import _groups, sync
 
     def pause(step: Pause) -> float:
         return emulator.twilio.clock.advance(step.seconds)
 
     monkeypatch.setattr(sync, "_pause", pause)
+    monkeypatch.setattr(_groups, "wall_clock", emulator.twilio.clock.now)
 
 
 @pytest.fixture

@@ -269,8 +269,8 @@ class TwilioApprovalOperator(TwilioOperator, HITLOperator, SkipMixin):
                 store.set(f"asked_{name}", {**noted, "voters": voters})
 
     def _text(self, voters: Sequence[str], text: str, ledger: Ledger, opened: float) -> list[str]:
+        from airflow_provider_twilio_comms._core.sending.classic_messages import MessageSend
         from airflow_provider_twilio_comms._core.sending.message import compose
-        from airflow_provider_twilio_comms._core.sending.single import MessageSend
 
         config = self.hook.config
         sender = self.from_.value

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_twilio_comms._core.planning.plan import Plan
     from airflow_provider_twilio_comms._core.recipients.reader import Reader
+    from airflow_provider_twilio_comms._core.sending.classic_messages import MessageSend
     from airflow_provider_twilio_comms._core.sending.ledger import Ledger
     from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage
-    from airflow_provider_twilio_comms._core.sending.single import MessageSend
     from airflow_provider_twilio_comms._tasks.waiting import MessagesTaskWait
     from airflow_provider_twilio_comms.client.config import Config
 
@@ -235,7 +235,7 @@ class TwilioSendMessageOperator(TwilioSendOperator):
     def _message_send(
         self, message: OutgoingMessage, plan: Plan, ledger: Ledger, context: Context
     ) -> MessageSend:
-        from airflow_provider_twilio_comms._core.sending.single import MessageSend
+        from airflow_provider_twilio_comms._core.sending.classic_messages import MessageSend
         from airflow_provider_twilio_comms._tasks.task_state import earliest_start
 
         sending = MessageSend(

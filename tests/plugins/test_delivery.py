@@ -211,6 +211,15 @@ def test_what_the_ledger_writes_is_read() -> None:
     assert (one.kind, one.recipients, one.ids) == ("messages", 3, ())
     assert pages.words(one) == "3 messages"
 
+    stored.clear()
+    ledger = Ledger(Store(), "a few messages", retried=False, noun="message")
+    ledger.begin(Outline("content", "people", "plan", parts=3, recipients=3), AT.timestamp())
+    entry = ledger.sending(Entry("sending", "f", 3, people=["a", "b", "c"]), "message 1 and 2 after it")
+    assert (seen().kind, seen().recipients, pages.words(seen())) == ("messages", 0, "0 messages")
+    sids = (f"SM{1:032x}", f"SM{2:032x}")
+    ledger.settled(msgspec.structs.replace(entry, state="accepted", count=2, messages=[*sids, "!"]))
+    assert (seen().kind, seen().recipients, seen().ids) == ("messages", 2, sids)
+
 
 NUMBER, TEXT = "+12025550101", "Hello Zoë"
 

@@ -50,10 +50,6 @@ class Chunk:
     after: float = 0.0
 
     @property
-    def who(self) -> None:
-        """It is for many."""
-
-    @property
     def section(self) -> Section:
         """The section of the list that it is of."""
         return Section(self.zones, self.country, self.variant)

@@ -28,8 +28,6 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput
 _CHANNELS = ("phone", "sms", "whatsapp", "rcs")
 _COMMS = "Use generation='comms', or a number, a messaging service (MG...) or whatsapp:<number>"
 
-Compose = Callable[[Address], "tuple[Call[Sent], str | None]"]
-
 
 @dataclass(frozen=True, repr=False)
 class ClassicRequest(Varied):
@@ -116,12 +114,26 @@ class ClassicRequest(Varied):
             return Text(lambda values: filled(body, {**defaults, **values}))
         return renderer(self.content)
 
+    def address(self, person: Address) -> str:
+        """The address of a recipient, as Twilio takes it."""
+        return self.prefix + person.address
+
+    def values(self, person: Address) -> Mapping[str, str]:
+        """A recipient's values for the variables of the content template."""
+        return person.variables or {}
+
+    def body(self, person: Address) -> str:
+        """A recipient's text; empty where there is none."""
+        text = self.content.get("text")
+        render = renderer({"text": text}).render if text else None
+        return render(person.variables or {}) or "" if render else ""
+
     @property
     def fingerprint(self) -> str:
         """A hash of what goes to everyone. A file counts without its query, which may be signed anew."""
         return self.mark(keyed(*self.marks))
 
-    def composer(self, send_at: datetime | None = None) -> Compose:
+    def composer(self, send_at: datetime | None = None) -> Callable[[Address], tuple[Call[Sent], str | None]]:
         """Make the function that composes a recipient's call, and gives its text if that is known here."""
         options: Any = {**self.options, "send_at": send_at} if send_at is not None else self.options
         call, prefix = messages.series(**options), self.prefix

@@ -69,7 +69,7 @@ class Outline(msgspec.Struct, frozen=True, omit_defaults=True):
 class Done(msgspec.Struct, frozen=True, omit_defaults=True):
     """A send that is complete: every part is settled. ``held`` is until when Twilio holds the last one.
 
-    ``messages`` is what a send of many single messages leaves, in counts: see ``classic.py``.
+    ``messages`` is what a send of many single messages leaves, in counts: see ``classic_bulk.py``.
     """
 
     parts: int
@@ -107,11 +107,13 @@ class Entry(msgspec.Struct, omit_defaults=True, frozen=True):
     ``ends`` says that nothing was left to send after it, which holds though the try dies before it can note
     that the send is complete.
 
-    ``who`` is a hash of the address, where the part is one message. ``since`` is when its request was about
-    to be made, in seconds since 1970; ``held`` until when Twilio holds it.
+    ``since`` is when its request was about to be made, in seconds since 1970; ``held`` until when Twilio
+    holds it.
 
     Where a part is a batch of single messages, ``messages`` has a place for each, in order: a SID; a number,
     Twilio's code for a recipient that it refused; or one of the marks below. Empty, nothing is known of any.
+    ``people`` are hashes of the addresses, in the same order, where a batch is one of whoever came next;
+    ``who`` is that of the only one, by the version before.
     """
 
     state: State
@@ -126,6 +128,7 @@ class Entry(msgspec.Struct, omit_defaults=True, frozen=True):
     old: bool = False  # begun by the version before, whose tags hold no fingerprint
     place: int = -1
     messages: list[str] = []
+    people: list[str] = []
 
     @property
     def taken(self) -> int:
@@ -256,7 +259,11 @@ class Ledger:
     @property
     def ids(self) -> list[str]:
         """Twilio's ids of all that was accepted."""
-        return [entry.operation_id for entry in self.entries() if entry.operation_id]
+        found: list[str] = []
+        for entry in self.entries():
+            named = filter(is_sid, entry.messages) if entry.people else [entry.operation_id]
+            found.extend(filter(None, named))
+        return found
 
     def sids(self) -> Iterator[str]:
         """The SIDs of all single messages that were sent in batches."""
@@ -316,10 +323,11 @@ class Ledger:
         taken = [entry for entry in self.entries() if entry.taken]
         unknown = sum(entry.unknown for entry in self.entries())
         first = f"; {self._noun} {gone[0].part + 1} was {gone[0].state}" if gone else ""
+        requests = sum(entry.taken if entry.people else 1 for entry in taken)
         text = (
             f"an earlier try began this send, and since then there changed: {what}{first}. That try sent to "
             f"{pluralize(sum(entry.taken for entry in taken), 'recipient')} in "
-            f"{pluralize(len(taken), self._request)}"
+            f"{pluralize(requests, self._request)}"
         )
         if unknown:
             text += f", and for {unknown:,} more the outcome is unknown"

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
@@ -23,6 +23,13 @@ from airflow_provider_twilio_comms.api.wire import Call
 from airflow_provider_twilio_comms.exceptions import InvalidInput, Refused
 
 log: logging.Logger = logging.getLogger(__name__)
+
+
+class To(Protocol):
+    """A recipient of a message; ``to`` is the address as Twilio takes it."""
+
+    @property
+    def to(self) -> str: ...
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,6 +62,12 @@ class OutgoingMessage:
         return self.options.get("messaging_service_sid") or (sender if is_service(sender) else None)
 
     @property
+    def sender(self) -> dict[str, str]:
+        """The sender as a list of messages shows it: ``messaging_service_sid`` or ``from_``."""
+        service = self.service_sid
+        return {"messaging_service_sid": service} if service else {"from_": self.options.get("from_") or ""}
+
+    @property
     def template_sid(self) -> str | None:
         """The content template at Twilio that says it, if one does."""
         return self.options.get("content_sid")
@@ -82,6 +95,18 @@ class OutgoingMessage:
             values = {**self.template.defaults, **(self.options.get("content_variables") or {})}
             body = filled(self.template.body, values)
         return Text(None) if body is None else Text(lambda values: body, constant=True)
+
+    def address(self, person: To) -> str:
+        """The address of a recipient, as Twilio takes it."""
+        return person.to
+
+    def values(self, person: To) -> Mapping[str, str]:
+        """The values for the variables of the content template, the same for everybody."""
+        return self.options.get("content_variables") or {}
+
+    def body(self, person: To) -> str:
+        """The text, the same for everybody; empty where there is none."""
+        return self.options.get("body") or ""
 
     def sent_to(self, to: Iterable[str]) -> OutgoingMessage:
         """The same to these addresses. Raises :class:`InvalidInput` for what Twilio would refuse."""

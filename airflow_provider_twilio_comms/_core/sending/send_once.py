@@ -48,10 +48,7 @@ CHECKS = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds between look-ups; the last one re
 
 
 class Part(Protocol):
-    """A part of a send, which is one request: the ``number``-th part of the plan, to ``count`` recipients.
-
-    ``who`` is a hash of the address, where the part is one message; a part is then known by that.
-    """
+    """Part of a send, an entry of the ledger: the ``number``-th of the plan, to ``count`` recipients."""
 
     @property
     def number(self) -> int: ...
@@ -61,9 +58,6 @@ class Part(Protocol):
 
     @property
     def fingerprint(self) -> str: ...
-
-    @property
-    def who(self) -> str | None: ...
 
     @property
     def zones(self) -> tuple[str, ...]: ...
@@ -203,10 +197,10 @@ class PlannedSend(ABC, Generic[P]):
         """The entry of each part, wherever it stood then: those that were sent first."""
         entries: dict[str, list[Entry]] = {}
         for entry in sorted(self.ledger.entries(), key=lambda each: each.state == "refused"):
-            entries.setdefault(entry.who or entry.fingerprint, []).append(entry)
+            entries.setdefault(entry.fingerprint, []).append(entry)
         found: list[Entry | None] = []
         for part in parts:
-            mine = entries.get(part.who or part.fingerprint) or entries.get(part.fingerprint)
+            mine = entries.get(part.fingerprint)
             found.append(mine.pop(0) if mine else None)
         return found
 
@@ -286,7 +280,7 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
             return (yield from self._reconciled(part, entry, "on an earlier try"))
         if not entry and (self.ledger.blank or self.ask):
             since = began if self.ledger.blank else began - self.lag
-            unsent = Entry("sending", part.fingerprint, part.count, part=part.number, who=part.who)
+            unsent = Entry("sending", part.fingerprint, part.count, part=part.number)
             return (yield from self._found(part, unsent, since, known=False))
         return False
 
@@ -307,7 +301,6 @@ class SendOnce(PlannedSend[P], Generic[P, R]):
             part.count,
             since=time,
             part=part.number,
-            who=part.who,
             held=due.timestamp() if due else 0.0,
             place=before.place if before else -1,
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_twilio_comms._core.planning.rates import QUEUE, drained, rate_of, rate_of_service
 from airflow_provider_twilio_comms._core.planning.snapshot import save_sids
-from airflow_provider_twilio_comms._core.sending.classic import ClassicSend, batch_size
+from airflow_provider_twilio_comms._core.sending.classic_bulk import ClassicBulkSend, batch_size
 from airflow_provider_twilio_comms._core.sending.classic_request import (
     ClassicReader,
     ClassicRequest,
@@ -118,13 +118,15 @@ class ClassicGeneration:
         elif hours > 1:
             task.log.info("The sender sends %g segments a second, so this takes %.1f hours", rate, hours)
 
-    def sending(self, context: Context, plan: Plan, request: ClassicRequest, ledger: Ledger) -> ClassicSend:
+    def sending(
+        self, context: Context, plan: Plan, request: ClassicRequest, ledger: Ledger
+    ) -> ClassicBulkSend:
         task = self._task
         pace = self._pace(request, context)
         if pace != math.inf:
             task.log.info("At most %g %s a second are given to Twilio", pace, self._unit)
         folder = task.snapshot_folder(ledger)
-        sending = ClassicSend(
+        sending = ClassicBulkSend(
             plan,
             ledger,
             request,
@@ -141,7 +143,7 @@ class ClassicGeneration:
         sending.counting = _metrics.counting("messages", conn_id=task.twilio_conn_id, kind="classic")
         return sending
 
-    def run(self, sending: ClassicSend) -> list[str]:
+    def run(self, sending: ClassicBulkSend) -> list[str]:
         with heap_frozen():
             return self._task.hook.run(sending.once())
 

@@ -102,6 +102,7 @@ class Part(NamedTuple):
     identity: str | None
     at: datetime
     batch: bool = False  # of single messages
+    sids: tuple[str, ...] = ()  # of a batch of a few
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def read(found: Found) -> Send | None:
     told = sent if isinstance(sent, Mapping) else {}
     ids = _ids(sent if kind == "messages" else told.get("operation_ids"))
     ids = ids or _ids(returned.get("operation_ids")) or _ids(outcome.get("operation_ids"))
-    ids = ids or tuple(part.identity for part in parts if part.identity)
+    ids = ids or tuple(each for part in parts for each in (part.identity, *part.sids) if each)
     taken = sum(part.people for part in parts if part.state in ("accepted", "assumed"))
     codes = _counts(outcome.get("codes") or returned.get("codes"))
     stats = _stats(returned) or _stats(outcome)
@@ -228,12 +229,13 @@ def _part(number: int, note: Note) -> Part | None:
     if state not in _STATES:
         return None
     identity = next(iter(_ids([value.get("operation_id")])), None)
-    messages = value.get("messages")
+    messages, few = value.get("messages"), isinstance(value.get("people"), list)
     if not isinstance(messages, list):
-        return Part(number, state, _count(value.get("count")), identity, note.at)
+        return Part(number, state, _count(value.get("count")), identity, note.at, batch=few)
     taken = sum(is_sid(each) or each in (ASSUMED, UNKNOWN) for each in messages if isinstance(each, str))
     people = _count(value.get("count")) if state == "sending" else taken
-    return Part(number, "sending" if UNKNOWN in messages else state, people, None, note.at, batch=True)
+    sids = _ids(messages) if few else ()
+    return Part(number, "sending" if UNKNOWN in messages else state, people, None, note.at, True, sids)
 
 
 def _seconds(given: Any) -> float:

@@ -266,3 +266,33 @@ def test_a_slow_one_holds_up_its_own_batch_only(emulator: Running) -> None:
     assert classic(people(40)).execute(context(MemoryStore(look)))
     assert order[-1] == 1  # the second batch, in which the slow one is
     assert len(order) == 20
+
+
+def test_files_without_a_text_of_another_send_are_not_taken_for_these(emulator: Running) -> None:
+    """Two messages with a file may be the one that is unknown: the list tells nothing."""
+    files = {"content": {"media": [{"url": "https://example.com/a.png"}]}, "unknown_after": 0.0}
+    store = MemoryStore()
+    emulator.twilio.change(list_lag=3600.0)
+    break_classic(emulator, "drop_before")
+    with pytest.raises(SendUncertain):
+        classic(people(1), **files).execute(context(store))
+    emulator.twilio.change(list_lag=0.0)
+    for number in range(2):
+        classic(people(1), **files).execute(context(MemoryStore(), task_id=f"other {number}"))
+    with pytest.raises(SendUncertain, match="its list shows more messages without a text than these"):
+        classic(people(1), **files).execute(context(store, try_number=2))
+    assert classic(people(1), on_unknown="resend", **files).execute(context(store, try_number=3))
+    assert texted(emulator) == [1, 3]
+
+
+@pytest.mark.parametrize(("doubtful", "pages"), [(3, 3), (4, 1)])
+def test_a_few_are_looked_for_by_their_own_lists(emulator: Running, doubtful: int, pages: int) -> None:
+    store = dying(3)  # after the head and two batches of two were noted
+    with pytest.raises(Died):
+        classic(people(doubtful)).execute(context(store))
+    store.refuse = lambda key, value: None
+    before = requests(emulator, "GET", "Messages")
+    again = classic(people(doubtful), on_unknown="resend", unknown_after=0.0)
+    assert again.execute(context(store, try_number=2))
+    assert requests(emulator, "GET", "Messages") - before == pages
+    assert texted(emulator) == [doubtful, 1]

@@ -249,7 +249,21 @@ class CampaignWorld(World):
         )
 
 
-class ClassicWorld(World):
+class BatchedWorld(World):
+    """Worlds of single messages, whose ledger has a place for each in its batch."""
+
+    def unknown(self) -> int:
+        """Count how many messages the ledger does not know of."""
+        values = [json.loads(value) for value in self.store.values.values()] if self.store else []
+        batches = [each for each in values if each.get("state") == "sending"]
+        return sum(each["messages"].count("?") if each.get("messages") else each["count"] for each in batches)
+
+    def noted(self, *states: str) -> int:
+        values = [json.loads(value) for value in self.store.values.values()] if self.store else []
+        return sum(place[:2] == "SM" for each in values for place in each.get("messages", ()))
+
+
+class ClassicWorld(BatchedWorld):
     """The same through the classic API: batches of ``size`` messages, of which several are under way."""
 
     def __init__(self) -> None:
@@ -266,18 +280,8 @@ class ClassicWorld(World):
             unknown_after=0.0,
         )
 
-    def unknown(self) -> int:
-        """Count how many messages the ledger does not know of."""
-        values = [json.loads(value) for value in self.store.values.values()] if self.store else []
-        batches = [each for each in values if each.get("state") == "sending"]
-        return sum(each["messages"].count("?") if each.get("messages") else each["count"] for each in batches)
 
-    def noted(self, *states: str) -> int:
-        values = [json.loads(value) for value in self.store.values.values()] if self.store else []
-        return sum(place[:2] == "SM" for each in values for place in each.get("messages", ()))
-
-
-class SingleWorld(World):
+class SingleWorld(BatchedWorld):
     def operator(self) -> Any:
         return message(
             to=[number(person) for person in self.people],

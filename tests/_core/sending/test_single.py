@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_twilio_comms._core.sending.classic_messages import MessageSend
 from airflow_provider_twilio_comms._core.sending.ledger import Ledger
 from airflow_provider_twilio_comms._core.sending.message import OutgoingMessage
-from airflow_provider_twilio_comms._core.sending.single import MessageSend
 from airflow_provider_twilio_comms.api.content import create
 from airflow_provider_twilio_comms.exceptions import (
     RateLimited,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_twilio_comms._core.sending.single import TRIAL, alike, rendered
+from airflow_provider_twilio_comms._core.sending.shown_texts import TRIAL, alike, rendered
 
 
 @pytest.mark.parametrize(
