@@ -69,7 +69,8 @@ def kind_of(dialog: Locator, name: str) -> str:
     field = dialog.locator(f"#element_{name}")
     if field.locator("[role=combobox]").count():
         return "choice"
-    return str(field.evaluate("element => element.tagName === 'TEXTAREA' ? 'text area' : element.type"))
+    named = {"TEXTAREA": "text area", "DIV": "JSON editor"}
+    return str(field.evaluate("(element, named) => named[element.tagName] || element.type", named))
 
 
 def expected_kind(schema: dict[str, Any]) -> str:
@@ -77,7 +78,8 @@ def expected_kind(schema: dict[str, Any]) -> str:
         return "choice"
     if schema.get("format"):
         return {"password": "password", "multiline": "text area"}[schema["format"]]
-    return {"boolean": "switch", "number": "number", "integer": "number"}.get(schema["type"][0], "text")
+    kinds = {"boolean": "switch", "number": "number", "integer": "number", "object": "JSON editor"}
+    return kinds.get(schema["type"][0], "text")
 
 
 def test_every_field_has_its_label_its_help_and_its_kind(site: Site) -> None:
