@@ -85,7 +85,7 @@ def figures(page: str) -> dict[str, object]:
     columns = re.findall(r"<title>[^<]*: ([\d,]+) delivered, ([\d,]+) failed, ([\d,]+) open</title>", page)
     tables = {
         name: re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)
-        for name, body in re.findall(r'<table id="(\w+)"[^>]*>.*?<tbody>(.*?)</tbody>', page, re.DOTALL)
+        for name, body in re.findall(r'<table id="([\w-]+)"[^>]*>.*?<tbody>(.*?)</tbody>', page, re.DOTALL)
     }
     return {
         "operations": {
