@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
@@ -18,8 +17,8 @@ from airflow_provider_twilio_comms._core.xcom_keys import SENT
 from airflow_provider_twilio_comms._tasks.arguments import check_sender, count_of, one_of
 from airflow_provider_twilio_comms._tasks.campaigns.operator import TwilioCampaignOperator
 from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
+from airflow_provider_twilio_comms._tasks.sender_errors import naming_sender
 from airflow_provider_twilio_comms.exceptions import (
-    ApiError,
     InvalidInput,
     SendUncertain,
     TwilioError,
@@ -189,24 +188,11 @@ class TwilioBulkMessageOperator(TwilioCampaignOperator):
                     self.log.info("Dry run: nothing was sent")
                     return self._result(context, self._counted(plan, [], split=plan), "DRY_RUN")
                 self._sending = sending = api.sending(context, plan, request, ledger)
-                with self._naming_sender():
+                given = "sender" if self.sender else None
+                with naming_sender(given, self.twilio_conn_id, self.twilio_chooses_sender):
                     ids = api.run(sending)
                 sent = self._counted(plan, ids, sending.summary(), plan)
             return self._wait(context, sent, ledger)
-
-    @contextmanager
-    def _naming_sender(self) -> Iterator[None]:
-        """Name the place of the sender in the error of a request whose sender Twilio does not take."""
-        from airflow_provider_twilio_comms.operators.send_message import SENDER_CODES
-
-        try:
-            yield
-        except ApiError as error:
-            if error.code not in SENDER_CODES or self.twilio_chooses_sender:
-                raise
-            whence = "sender" if self.sender else f"default_sender of the connection {self.twilio_conn_id!r}"
-            carried = {name: getattr(error, name) for name in error.fields}
-            raise type(error)(f"{error.message}. The sender is that of {whence}", **carried) from error
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resume with the trigger's event."""

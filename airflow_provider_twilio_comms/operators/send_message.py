@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -15,7 +14,8 @@ from airflow_provider_twilio_comms._core.planning.limits import OnDuplicate
 from airflow_provider_twilio_comms._core.xcom_keys import SENT
 from airflow_provider_twilio_comms._tasks.operator import Hidden, failing_fast
 from airflow_provider_twilio_comms._tasks.send_operator import TwilioSendOperator
-from airflow_provider_twilio_comms.exceptions import ApiError, InvalidInput, SendUncertain
+from airflow_provider_twilio_comms._tasks.sender_errors import naming_sender
+from airflow_provider_twilio_comms.exceptions import InvalidInput, SendUncertain
 from airflow_provider_twilio_comms.hooks import _metrics
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from airflow_provider_twilio_comms.client.config import Config
 
 __all__ = ["TwilioSendMessageOperator"]
-
-# Twilio's codes for a sender that is wrong, missing or somebody else's.
-SENDER_CODES = frozenset({21212, 21601, 21603, 21606, 21607, 21616, 21657, 21659, 21660, 21703, 21704, 63007})
 
 
 class TwilioSendMessageOperator(TwilioSendOperator):
@@ -155,23 +152,11 @@ class TwilioSendMessageOperator(TwilioSendOperator):
                     self.log.info("Dry run: %d messages were checked, and none was sent", len(message.to))
                     return _result([], "DRY_RUN", {})
                 self._sending = self._message_send(message, plan, ledger, context)
-                with self._naming_sender():
+                given = "messaging_service_sid" if self.messaging_service_sid else "from_"
+                known = self.messaging_service_sid or self.from_.value
+                with naming_sender(given if known else None, self.twilio_conn_id):
                     sids = hook.run(self._sending.once())
             return self._wait(context, sids, plan.recipients, ledger)
-
-    @contextmanager
-    def _naming_sender(self) -> Iterator[None]:
-        """Say where the sender comes from, where Twilio does not take it."""
-        try:
-            yield
-        except ApiError as error:
-            if error.code not in SENDER_CODES:
-                raise
-            given = "messaging_service_sid" if self.messaging_service_sid else "from_"
-            known = self.messaging_service_sid or self.from_.value
-            whence = given if known else f"default_sender of the connection {self.twilio_conn_id!r}"
-            carried = {name: getattr(error, name) for name in error.fields}
-            raise type(error)(f"{error.message}. The sender is that of {whence}", **carried) from None
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resume with the trigger's event."""
