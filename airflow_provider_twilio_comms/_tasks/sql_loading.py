@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -90,11 +90,15 @@ def created(table: str, kind: type[msgspec.Struct], key: str) -> str:
     """The statement that makes the table, as PostgreSQL and SQLite take it."""
     columns = []
     for column in msgspec.structs.fields(kind):
-        sql = next((_TYPES[each] for each in bare(column.type) if each in _TYPES), _TYPES[str])
-        if column.name == key:
-            sql = "VARCHAR(100) NOT NULL PRIMARY KEY"
+        typed = _TYPES.get(_kind_of(column), _TYPES[str])
+        sql = "VARCHAR(100) NOT NULL PRIMARY KEY" if column.name == key else typed
         columns.append(f"{column.name} {sql}")
     return f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)})"
+
+
+def _kind_of(column: msgspec.structs.FieldInfo) -> type:
+    """The type of a column's values; ``object`` for what tables have no type for, and get as text."""
+    return next((each for each in bare(column.type) if each in _TYPES), object)
 
 
 class _Writer:
@@ -146,14 +150,15 @@ class _Copier(_Writer):
 
     def __init__(self, hook: DbApiHook, table: str, kind: type[msgspec.Struct], key: str) -> None:
         super().__init__(hook, table, kind, key)
-        self._copy = f"COPY {self._insert.removeprefix('INSERT INTO ').removesuffix('VALUES ')}FROM STDIN"
+        self._kinds = [_kind_of(column) for column in msgspec.structs.fields(kind)]
+        into = self._insert.removeprefix("INSERT INTO ").removesuffix("VALUES ")
+        self._copy = f"COPY {into}FROM STDIN WITH (FORMAT csv, NULL 'null', ESCAPE E'\\\\')"
 
     def _deleted(self, cursor: Any, keys: Iterator[str]) -> None:
-        cursor.execute(f"{self._delete} = ANY({self._mark})", [list(keys)])
+        cursor.execute(f"{self._delete} = ANY({self._mark})", [_array(keys)])
 
     def _inserted(self, connection: Any, cursor: Any, rows: Iterator[tuple[Any, ...]]) -> None:
-        columns = map(_copied, zip(*rows, strict=True))
-        text = "".join([f"{row}\n" for row in map("\t".join, zip(*columns, strict=True))])
+        text = _csv_of(rows, self._kinds)
         if hasattr(cursor, "copy_expert"):  # psycopg2
             cursor.copy_expert(self._copy, io.StringIO(text))
             return
@@ -161,18 +166,44 @@ class _Copier(_Writer):
             copy.write(text)
 
 
-_SPECIAL = re.compile(r"[\\\t\n\r\0]")
-_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": ""}  # PostgreSQL keeps no NUL
+_LINES = msgspec.json.Encoder()
+_ESCAPED = re.compile(r'\\(?:u00(..)|(["\\bfnrt]))')
+_CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
-def _copied(column: Sequence[Any]) -> list[str]:
-    """The values of a column as COPY reads them; few columns have anything to escape, so all are searched."""
-    if column.count(None) == len(column):
-        return ["\\N"] * len(column)
-    texts = [None if cell is None else str(cell) for cell in column]
-    if _SPECIAL.search("".join([text for text in texts if text])):
-        texts = [text and _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text) for text in texts]
-    return ["\\N" if text is None else text for text in texts]
+def _csv_of(rows: Iterable[tuple[Any, ...]], kinds: Sequence[type]) -> str:
+    """Write rows as COPY reads CSV whose escape is a backslash: JSON arrays, without their brackets.
+
+    JSON is made in a fraction of the time of anything else, and differs in control characters only.
+    """
+    columns = map(_texts, zip(*rows, strict=True), kinds)
+    lines = _LINES.encode_lines(zip(*columns, strict=True)).decode()
+    text = lines[1:-2].replace("]\n[", "\n")
+    return _ESCAPED.sub(_unescaped, text) if "\\" in text else text
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    """A control character itself, of which PostgreSQL keeps no NUL; quotes and backslashes as they are."""
+    code, letter = found.groups()
+    if code is not None:
+        return chr(int(code, 16)).strip("\0")
+    return _CONTROLS.get(letter, found[0])
+
+
+def _texts(column: Sequence[Any], kind: type) -> Sequence[Any]:
+    """The values of a column; those that JSON would write otherwise than ``str`` does are texts then."""
+    if kind in (str, int):
+        return column
+    if set(map(type, column)) <= {datetime, type(None)}:
+        texts = msgspec.json.encode(column).replace(b"T", b" ").replace(b"Z", b"+00:00")
+        return msgspec.json.decode(texts, type=list[Any])
+    return [None if cell is None else str(cell) for cell in column]
+
+
+def _array(keys: Iterable[str]) -> str:
+    """Write keys as PostgreSQL's array literal; the drivers take as long for that as for the rows."""
+    quoted = [key.replace("\\", "\\\\").replace('"', '\\"') for key in keys]
+    return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"
 
 
 def _parts(items: Iterator[Any], size: int) -> Iterator[list[Any]]:

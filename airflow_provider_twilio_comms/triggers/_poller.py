@@ -4,7 +4,7 @@ The first waiter starts the poll, the last one ends it and closes the session. E
 that is waited for: page by page from the list where many wait, one by one where few do or where the list
 does not show it yet. Only those are woken for whom something changed, failed, or whose time is up, and a few
 at a time, so that ten thousand of them do not hold up the loop. A round that fails ends nobody's wait; only
-a bug does.
+a bug does. Between rounds, waits that have just begun are looked at early, within a budget of requests.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from airflow_provider_twilio_comms.exceptions import (
 )
 from airflow_provider_twilio_comms.hooks import _metrics
 from airflow_provider_twilio_comms.triggers._connection import REREAD, PolledConnection
+from airflow_provider_twilio_comms.triggers._early import EarlyLooks
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Source(Protocol[T]):
 
     name: str
     few: int = FEW  # so many are asked for one by one
+    page: int = 0  # rows of a page of the list; 0 where nothing is looked at early
 
     def listed(self, known: Mapping[str, T | None]) -> Flow[Mapping[str, T | None]]:
         """Those of the wanted that the list shows, as far as that takes fewer requests than asking singly.
@@ -79,12 +81,17 @@ class Look(Generic[T]):
 
 @dataclass(eq=False, slots=True)
 class Watch(Generic[T]):
-    """One waiter, as long as the block lasts: what it waits for, and until when (seconds since 1970)."""
+    """One waiter, as long as the block lasts: what it waits for, and until when (seconds since 1970).
+
+    ``began`` is when the wait began, ``not_before`` when a look is of use first.
+    """
 
     names: tuple[str, ...]
     deadline: float
     _poller: Poller[T]
     _told: int
+    began: float = 0.0
+    not_before: float = 0.0
     _news: bool = False
     _bell: asyncio.Future[None] | None = None
 
@@ -164,18 +171,30 @@ class Poller(Generic[T]):
 
     _running: ClassVar[dict[tuple[Any, ...], Any]] = {}
 
+    def __post_init__(self) -> None:
+        self._early = EarlyLooks(self.source.few, self.source.page, self.interval)
+
     @classmethod
     def joined(
-        cls, source: Source[T], conn_id: str, interval: float, names: Collection[str], deadline: float
+        cls,
+        source: Source[T],
+        conn_id: str,
+        interval: float,
+        names: Collection[str],
+        deadline: float,
+        began: float = 0.0,
+        not_before: float = 0.0,
     ) -> Watch[T]:
         """Wait for these along with everyone else, for as long as the block lasts that it is given to.
 
-        ``deadline`` is in seconds since 1970.
+        ``deadline`` is in seconds since 1970, and so are ``began``, from which on a wait is new for a while
+        and looked at early, and ``not_before``, until which no early look is of use.
         """
         poller = cls(source, conn_id, interval)
         poller = cls._running.get(poller._key, poller)
         # Whose time was up before it joined has one look too, however long that takes.
-        return Watch(tuple(dict.fromkeys(names)), max(deadline, time.time()), poller, poller.round)
+        names, deadline = tuple(dict.fromkeys(names)), max(deadline, time.time())
+        return Watch(names, deadline, poller, poller.round, began, not_before)
 
     @property
     def crowd(self) -> int:
@@ -208,6 +227,7 @@ class Poller(Generic[T]):
     def _join(self, watch: Watch[T]) -> None:
         self._running[self._key] = self
         self._watches.add(watch)
+        self._early.add(watch, watch.names, watch.began, watch.not_before, time.time())
         wanted = [self._wanted.setdefault(name, _Wanted()) for name in watch.names]
         for each in wanted:
             each.watches.append(watch)
@@ -223,6 +243,7 @@ class Poller(Generic[T]):
 
     async def _leave(self, watch: Watch[T]) -> None:
         self._watches.discard(watch)
+        self._early.discard(watch)
         for name in watch.names:
             watches = self._wanted[name].watches
             watches.remove(watch)
@@ -241,23 +262,39 @@ class Poller(Generic[T]):
             async with PolledConnection(self.conn_id) as connection:
                 while True:
                     began = time.time()
-                    answers = await self._wait_for_round(connection)
-                    if answers is None:
+                    if not await self._go_round(connection):
                         await self._wake(self._due(time.time()))
-                    else:
-                        self._count(time.time() - began, answers.values())
-                        await self._tell(answers)
-                    await self._rest(began)
+                    await self._early.renew(time.time())
+                    await self._rest(began, connection)
         except Exception as bug:
             self._bug = bug
             await self._wake(set(self._watches))
 
-    async def _wait_for_round(self, connection: PolledConnection) -> Answers[T] | None:
+    async def _go_round(self, connection: PolledConnection, early: Collection[str] | None = None) -> bool:
+        """Ask for all, or for these, and tell who waits; False while Twilio has asked to be left alone."""
+        began = time.time()
+        answers = await self._wait_for_round(connection, early)
+        if answers is None:
+            return False
+        self._count(time.time() - began, answers.values())
+        await self._tell(answers)
+        return True
+
+    async def _look_early(self, connection: PolledConnection) -> None:
+        """Look at those whose early look is due. Only the rounds slow the poll down."""
+        calm = self._calm
+        if names := self._early.take(time.time()):
+            await self._go_round(connection, names)
+        self._calm = min(calm, self._calm)
+
+    async def _wait_for_round(
+        self, connection: PolledConnection, early: Collection[str] | None
+    ) -> Answers[T] | None:
         """A round; whoever's time is long up while it lasts, as in an outage, is told what is known.
 
         Each has the time for one look: a deadline may have passed while no triggerer ran.
         """
-        round_ = asyncio.create_task(self._look(connection))
+        round_ = asyncio.create_task(self._look(connection, early))
         began = time.time()
         try:
             while not round_.done():
@@ -270,8 +307,8 @@ class Poller(Generic[T]):
         finally:
             await _stop([round_])
 
-    async def _look(self, connection: PolledConnection) -> Answers[T] | None:
-        """Ask for everything that is waited for; None while Twilio has asked to be left alone.
+    async def _look(self, connection: PolledConnection, early: Collection[str] | None) -> Answers[T] | None:
+        """Ask for everything that is waited for, or for these; None while Twilio has asked to be left alone.
 
         After a failure the connection is read again for the next round: it may have been the reason, and
         may have been put right.
@@ -280,13 +317,13 @@ class Poller(Generic[T]):
         try:
             client = await connection.client()
         except TwilioError as error:
-            answers = dict.fromkeys(self._wanted, error)
+            answers = dict.fromkeys(self._wanted if early is None else early, error)
         else:
             if connection.changed:
                 self._quiet_until = 0.0
             if time.time() < self._quiet_until:
                 return None
-            answers = await self._ask(client)
+            answers = await self._ask(client, early)
         self._confirmed = connection.confirmed
         errors = [answer for answer in answers.values() if isinstance(answer, TwilioError)]
         if errors:
@@ -303,16 +340,20 @@ class Poller(Generic[T]):
                 connection.doubt()
         return answers
 
-    async def _ask(self, client: AsyncClient) -> Answers[T]:
+    async def _ask(self, client: AsyncClient, early: Collection[str] | None) -> Answers[T]:
+        """Ask by pages of the list, and singly for what that does not show; early, for a few of it."""
         answers: Answers[T] = {}
-        known = {name: wanted.value for name, wanted in self._wanted.items()}
+        known = {
+            name: wanted.value for name, wanted in self._wanted.items() if early is None or name in early
+        }
         if len(known) > self.source.few:
             try:
                 answers.update(await client.run(self.source.listed(known)))
             except TwilioError as error:  # the list only saves requests; but an outage is not met with more
                 if _is_outage(error):
                     return dict.fromkeys(known, error)
-        queue = iter([name for name in known if name not in answers])
+        missing = [name for name in known if name not in answers]
+        queue = iter(missing if early is None else missing[: self.source.few])
         failed: list[TwilioError] = []  # in a row
 
         async def ask() -> None:
@@ -375,8 +416,10 @@ class Poller(Generic[T]):
             if number % AT_A_TIME == 0:
                 await asyncio.sleep(0)
 
-    async def _rest(self, began: float) -> None:
+    async def _rest(self, began: float, connection: PolledConnection) -> None:
         """Until the next round is due, counted from the last one's beginning, or somebody's time is up.
+
+        Meanwhile, those whose wait has just begun are looked at early.
 
         Where Twilio has said when to come back, not before, however long that is; but with a look at the
         connection now and then.
@@ -388,12 +431,16 @@ class Poller(Generic[T]):
         while True:
             self._sooner.clear()
             first = min((watch.deadline for watch in self._watches), default=due)
+            early = self._early.first
             left = min(due, first + GATHER) - time.time()
+            if left > 0 and early <= time.time():
+                await self._look_early(connection)
+                continue
             with suppress(asyncio.TimeoutError):
                 if left <= 0:
                     _metrics.timing("twilio.polls.lag", -left, **self._tags)
                     break
-                await asyncio.wait_for(self._sooner.wait(), left)
+                await asyncio.wait_for(self._sooner.wait(), min(left, max(0.0, early - time.time())))
                 await asyncio.sleep(min(GATHER, self.interval))  # those who join together are looked at once
         await asyncio.sleep(0)
 

@@ -72,7 +72,13 @@ class WaitingTrigger(BaseTrigger, Generic[T]):
         await asyncio.sleep(max(0.0, min(wait.quiet_until, wait.deadline) - time.time()))
         outcome = None
         async with Poller.joined(
-            self.source, self.twilio_conn_id, self.poll_interval, wait.names, wait.deadline
+            self.source,
+            self.twilio_conn_id,
+            self.poll_interval,
+            wait.names,
+            wait.deadline,
+            self.since,
+            self.not_before,
         ) as watch:
             while outcome is None:
                 outcome = _judge(wait, await watch.look())

@@ -18,6 +18,7 @@ class _CohortOperations:
 
     name = "cohort operations"
     few = FEW
+    page = 0  # they take long
 
     def listed(self, known: Mapping[str, SeenOperation | None]) -> Flow[dict[str, SeenOperation]]:
         yield from ()

@@ -35,6 +35,7 @@ class _Messages:
 
     name = "messages"
     few = FEW
+    page = PAGE
 
     def listed(self, known: Mapping[str, Seen | None]) -> Flow[Mapping[str, Seen]]:
         """Newest first, as far back as the oldest was made, and no further than asking singly is dearer.
@@ -132,6 +133,7 @@ class _SentMessages:
 
     name = "sent_messages"
     few = 0
+    page = 0  # a look is dear: it goes through the list by itself
 
     def listed(self, known: Mapping[str, Tally | None]) -> Flow[Mapping[str, Tally | None]]:
         return look(known, read_sids)

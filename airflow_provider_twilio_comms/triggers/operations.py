@@ -26,6 +26,7 @@ class _Operations:
 
     name = "operations"
     few = FEW
+    page = PAGE
 
     def listed(self, known: Mapping[str, Operation | None]) -> Flow[Mapping[str, Operation]]:
         """Newest first, page by page, from each one that is wanted to the next, however old they are.

@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import date, datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
+import msgspec
+import pendulum
+import psycopg2
 import pytest
 
 from airflow_provider_twilio_comms._core.reporting.receipts import Receipt
-from airflow_provider_twilio_comms._tasks.sql_loading import loading, table_name
+from airflow_provider_twilio_comms._tasks.sql_loading import _Copier, loading, sql_hook, table_name
 from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError
 from tests.conftest import environment
 
@@ -80,6 +87,70 @@ def test_a_missing_table_or_column_is_told_in_the_databases_words(warehouse: Pat
     execute(warehouse, "CREATE TABLE narrow (message_id TEXT)")
     with pytest.raises(TwilioError, match="no such column: operation_id"):
         load("warehouse", "narrow", receipt(1))
+
+
+class Odd(msgspec.Struct):
+    """A row of one column of each kind, and of a kind that tables do not have."""
+
+    key: str
+    text: str | None = None
+    whole: int | None = None
+    share: float | None = None
+    price: Decimal | None = None
+    moment: datetime | None = None
+    day: date | None = None
+    is_last: bool | None = None
+    shape: Any = None
+
+
+ODD_TEXTS = (
+    'she said "so"',
+    "a\\b\\n",
+    "tab\tline\nreturn\rend",
+    "]\n[",
+    "\\.",
+    "\x01\b\f\x7f",
+    "null",
+    "NULL",
+    "",
+    "{,}",
+    "\u2028 größe \U0001f600",
+)
+ODD = [
+    *(Odd(f"key {text}", text) for text in ODD_TEXTS),
+    Odd("values", None, -5, 1e16, Decimal("0.00750"), datetime(2026, 1, 2, 3, 4, 5, 678000, timezone.utc)),
+    Odd("whole second", moment=datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc), is_last=True),
+    Odd("elsewhere", moment=datetime(2026, 1, 2, 3, 4, tzinfo=ZoneInfo("Asia/Kolkata")), share=0.1),
+    Odd("pendulum", moment=pendulum.datetime(2026, 1, 2, 3, 4), day=date(2026, 1, 2), shape={"a": [1, "]"]}),
+]
+COLUMNS = [column.name for column in msgspec.structs.fields(Odd)]
+
+
+@pytest.mark.parametrize("driver", ["the hook's", "psycopg2"])
+def test_postgresql_gets_every_value_as_text_has_it(postgres: Postgres, driver: str) -> None:
+    postgres.execute("DROP TABLE IF EXISTS odd")
+    postgres.execute(f"CREATE TABLE odd ({', '.join(f'{name} TEXT' for name in COLUMNS)})")
+    write = _Copier(sql_hook("bookings"), "odd", Odd, "key").write
+    if driver == "psycopg2":
+        opened: Any = psycopg2.connect(
+            host="127.0.0.1", port=postgres.port, user="postgres", dbname="postgres"
+        )
+    else:
+        opened = sql_hook("bookings").get_conn()
+    with closing(opened) as connection:
+        for rows in (ODD, [], ODD[::-1]):
+            write(connection, rows)
+    found = postgres.execute(f"SELECT {', '.join(COLUMNS)} FROM odd")
+    expected = [
+        tuple(None if cell is None else str(cell) for cell in msgspec.structs.astuple(row)) for row in ODD
+    ]
+    assert sorted(found, key=str) == sorted(expected, key=str)
+
+
+def test_postgresql_keeps_texts_without_their_nul(postgres: Postgres) -> None:
+    postgres.execute("DROP TABLE IF EXISTS nul")
+    load("bookings", "nul", receipt(1, recipient="a\0b"), create=True)
+    assert postgres.execute("SELECT recipient FROM nul") == [("ab",)]
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,8 @@ def list(
     )
 
     def check(rows: Sequence[Message]) -> None:
-        if operation_id and any(row.operation_id not in (None, operation_id) for row in rows):
+        found = {each.id for row in rows for each in row.related if each.name == "OPERATION"}
+        if operation_id and found - {operation_id}:
             raise TwilioError(
                 f"messages of other operations came back for {operation_id}: the filter was ignored"
             )
