@@ -54,7 +54,7 @@ def test_a_campaign_from_its_send_to_its_receipts(
     emulator.twilio.change(pace=0.3)
     to = [*(person["address"] for person in people(7)), UNREACHABLE, UNKNOWN_NUMBER, LANDLINE]
     with DAG("counted", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
-        send = bulk(to, wait_for="delivered", min_delivered=0.5, deferrable=True, initial_delay=0)
+        send = bulk(to, wait_for="delivered", min_delivered=0.7, deferrable=True, initial_delay=0)
         send >> TwilioReceiptsOperator(
             task_id="receipts",
             operation_ids="{{ ti.xcom_pull('send')['operation_ids'] }}",
