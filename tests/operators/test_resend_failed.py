@@ -271,7 +271,7 @@ def test_what_is_no_table_and_no_verdict_is_told_when_the_dag_is_parsed(
 ) -> None:
     for wrong, problem in (
         ({"receipts": {"sql": "SELECT 1"}}, "conn_id"),
-        ({"receipts": {"sql": "SELECT 1", "conn_id": "x", "table": "y"}}, "no table"),
+        ({"receipts": {"sql": "SELECT 1", "conn_id": "x", "table": "y"}}, "not a table"),
         ({"receipts": "r.jsonl", "verdicts": "opt-out"}, "opted out"),
         ({"receipts": "r.jsonl", "verdicts": ["retry", "recipients"]}, "unknown"),
         ({"receipts": "r.jsonl", "verdicts": []}, "empty"),

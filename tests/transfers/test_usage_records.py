@@ -41,5 +41,5 @@ def test_one_category_alone(emulator: Running, tmp_path: Path) -> None:
 
 
 def test_usage_is_counted_by_whole_days(emulator: Running, tmp_path: Path) -> None:
-    with pytest.raises(AirflowFailException, match="no whole days"):
+    with pytest.raises(AirflowFailException, match="not whole days"):
         copy(tmp_path, interval_start=day(2, 1), interval_end=day(1)).execute(context())

@@ -214,5 +214,5 @@ def _whole_days(interval: Interval, now: datetime) -> None:
     if not interval.whole_days:
         fix = "Let them be midnights, UTC"
         raise InvalidInput.at(
-            "interval_start", "to interval_end are not whole days, as usage is counted", fix
+            "interval_start", "and interval_end are not whole days, as usage is counted", fix
         )
