@@ -24,6 +24,7 @@ with DAG(
     schedule="0 15 * * *",
     start_date=pendulum.datetime(2026, 1, 1),
     catchup=False,
+    is_paused_upon_creation=True,
     max_active_runs=1,
     params={"folder": Param(tempfile.gettempdir(), description="A folder for the deactivated numbers")},
     doc_md=__doc__,

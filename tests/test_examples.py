@@ -177,6 +177,14 @@ def test_an_example_says_what_it_is_for(path: Path) -> None:
         assert (path.stem.startswith("twilio_recipe_")) == ("recipe" in dag.tags)
 
 
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_on_a_schedule_waits_until_somebody_has_set_up_what_it_needs(path: Path) -> None:
+    """But for the backfill's, which sends nothing by itself."""
+    for dag in dags(path):
+        if isinstance(dag.schedule, str) and dag.dag_id != "twilio_backfill":
+            assert dag.is_paused_upon_creation
+
+
 def test_whoever_replies_stop_is_in_the_table_and_is_not_texted(emulator: Running, postgres: Any) -> None:
     """The first DAG of the loop runs on an event, which is made here of a real message."""
     (path,) = [each for each in EXAMPLES if each.stem == "twilio_recipe_opt_outs"]
