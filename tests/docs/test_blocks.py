@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from tests.postgres import Postgres
 
 # Airflow has retry policies from 3.3 on, and a store that holds the moment from which a ladder counts.
-LATER = ("retry_policy import", "spread_over=", "send_at_local=") if not hasattr(airflow.sdk, "RetryPolicy") else ()
+NEW = ("retry_policy import", "spread_over=", "send_at_local=")
+LATER = () if hasattr(airflow.sdk, "RetryPolicy") else NEW
 PYTHON = [block for block in blocks("python", "py") if not any(imported in block.text for imported in LATER)]
 DAGS = [block for block in PYTHON if re.search(r"^with DAG\(", block.text, re.M) and block.only != "parsed"]
 BOOKINGS = "phone,name,time\n+12025550101,Ines,19:30\n+12025550102,,20:00\n"
