@@ -13,7 +13,7 @@ from tests.dist.matrix import AIRFLOWS
 
 __all__ = ["EXTRAS", "Beside"]
 
-EXTRAS = "demo,emulator,messaging,parquet"
+EXTRAS = "demo,emulator,holidays,messaging,parquet,statistics"
 
 
 class Beside:
