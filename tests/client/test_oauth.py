@@ -152,6 +152,8 @@ def test_a_token_that_is_revoked_under_calls_together_is_renewed_once(
 
 
 def test_calls_together_are_told_of_one_refusal(server: Running, connect: Connect) -> None:
+    # So that the last call of the 20 has begun when the refusal comes.
+    fault(server, "slow", seconds=1.0)
     found = connect(login=CLIENT_ID, secret="wrong-secret").run(together(20))
     assert [type(each.error) for each in found] == [AuthenticationFailed] * 20
     assert len({id(each.error) for each in found}) == 20  # each has a traceback of its own

@@ -240,7 +240,7 @@ def test_alerts_of_one_process_that_have_a_gate_in_common_ask_only_until_it_is_s
     with ThreadPoolExecutor(count) as pool:
         assert sum(pool.map(fail, range(count))) == limit
     held = [path.name for path in tmp_path.iterdir() if ".held." in path.name]
-    assert len(held) <= limit  # else each of them has asked
+    assert len(held) < (count - limit) / 2  # else each of them has asked; a late thread asks for itself
     wider = Gate(hour.scope, 3600.0, limit=limit + 1)
     gates = [Gate(scope("key", "new"), 60.0), wider]
     assert client.run(send_alert(order(gates=gates), NameStore(board))) == 1
