@@ -145,7 +145,7 @@ def run_dag() -> Callable[..., DagRun]:
 def stack() -> Iterator[Stack]:
     """One real Airflow for the session, with the examples and the DAGs of the stack's own tests.
 
-    Whoever breaks a component mends it again: other tests use the same one.
+    Whoever breaks a component repairs it: other tests use the same one.
     """
     from airflow_provider_twilio_comms.demo.stack import Stack
 

@@ -93,7 +93,7 @@ class Chaos:
     def told(self, result: Result) -> None:
         self.results.append(result)
         notes = ["uncertain"] * result.uncertain + ["given back"] * bool(result.changed)
-        notes += [f"cleared {result.mended} times"] * bool(result.mended)
+        notes += [f"cleared {result.clears} times"] * bool(result.clears)
         print(
             f"{len(self.results):>4}/{self.count}  {result.name}  {result.fault}: {result.once} once, "
             f"{result.seconds:.0f} s {' '.join(notes)}",

@@ -35,7 +35,7 @@ def _row(name: str, runs: Sequence[Result]) -> tuple[str, ...]:
         sum(bool(run.wrong_colour) for run in runs),
         sum(run.uncertain for run in runs),
         sum(bool(run.changed) for run in runs),
-        sum(bool(run.mended) for run in runs),
+        sum(bool(run.clears) for run in runs),
         round(max((run.seconds for run in runs), default=0.0)),
     )
     return (name, *map(str, counts))

@@ -24,7 +24,7 @@ EACH = {"bulk": 2, "single": 1, "classic": 2}  # people in a request, or a batch
 NAMED = {"bulk": 2, "single": 1, "classic": 1}  # people in what an uncertain send names
 PARTS = 3
 LONG = 240.0  # seconds that anything may take
-MENDINGS = 4  # clears after which a run has to be through
+CLEARS = 4  # clears after which a run has to be through
 REFUSED = ("+15005550001", "+15005550004", "+15005550009")  # whom Twilio refuses a single message
 # "request 2 of 3 (2 recipients) was given", "message 1 of 3 was given", "messages 1, 2 were given"
 _UNCERTAIN = re.compile(
@@ -56,7 +56,7 @@ class Result:
     wrong_colour: str = ""
     uncertain: bool = False
     changed: int = 0
-    mended: int = 0
+    clears: int = 0
     seconds: float = 0.0
     trouble: str = ""
 
@@ -210,12 +210,12 @@ class Run:
         self.twilio.control("DELETE", "faults")
         while state == "failed":
             self._nobody_works()
-            if result.mended == MENDINGS:
+            if result.clears == CLEARS:
                 if not self._missing():
-                    result.wrong_colour = f"red after {MENDINGS} clears, with nothing left to do"
-                raise Trouble(f"red after {MENDINGS} clears: {self._log()[-600:]}")
+                    result.wrong_colour = f"red after {CLEARS} clears, with nothing left to do"
+                raise Trouble(f"red after {CLEARS} clears: {self._log()[-600:]}")
             self._settle(result)
-            result.mended += 1
+            result.clears += 1
             self.clear()
             until(lambda: self.state() != "failed", timeout=LONG, what=f"{self.name} to be cleared")
             state = self.ended()

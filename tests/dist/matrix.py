@@ -31,7 +31,7 @@ AIRFLOWS = {
 
 OURS = ["--editable", ".[demo,emulator,parquet]", "--group", "test"]
 
-# What an old Airflow's dependencies warn of is not ours to mend: there, warnings are no errors.
+# What an old Airflow's dependencies warn of is not ours to fix: there, warnings are no errors.
 WARNINGS = {"3.2": ["-W", "default"], "3.3": []}
 
 PATIENCE = 3600  # seconds for one pair

@@ -79,7 +79,7 @@ class Deployment:
             component.start()
         return self.stack.healthy() and self._triggerers_there() and set(WORKERS) <= self._workers()
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Start what has exited and was not stopped."""
         for component in self.stack.components.values():
             if component.pid is not None and not component.alive:

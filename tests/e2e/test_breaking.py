@@ -58,7 +58,7 @@ def settle(deployment: Deployment, sends: Iterable[Send], killed: Sequence[Send]
     for send in sends:
 
         def ended(send: Send = send) -> str | None:
-            deployment.mend()
+            deployment.repair()
             state = str(deployment.airflow.run(send.dag_id, send.run_id)["state"])
             return state if state in ("success", "failed") else None
 

@@ -205,7 +205,7 @@ def test_hashes_with_another_key_are_an_error(emulator: Running, sqlite: Warehou
         ),
         ({"query": {"sql": f"SELECT '{ADA}'", "conn_id": "warehouse"}}, "row 1, query: does not say when"),
         ({"query": {"table": "x"}}, "query: is not a source of rows"),
-        ({"deactivated": {"path": "/tmp/x"}}, "deactivated: is not a path with its day"),
+        ({"deactivated": {"path": "lists/x.txt"}}, "deactivated: is not a path with its day"),
         ({"table": "two words"}, "table: is not a name of a table"),
     ],
 )

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tests.postgres import Postgres
 
 NUMBERS = [f"+1202555010{n}" for n in range(4)]
-UNLUCKY = "+12025559003"  # fails with 30003, which a retry may mend
+UNLUCKY = "+12025559003"  # fails with 30003, which a retry may fix
 SEND: dict[str, Any] = {"content": "Hello", "sender": "+15005550006", "wait_for": "accepted"}
 HASTY = {"deferrable": True, "poll_interval": 0.2, "initial_delay": 0}
 

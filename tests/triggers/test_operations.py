@@ -240,7 +240,7 @@ async def test_what_waiting_does_not_mend_is_told_early(
     assert asked(twilio) in (0, 1 + base.LEAST)
 
 
-async def test_a_connection_that_is_mended_in_time_goes_on(twilio: Running) -> None:
+async def test_a_connection_that_is_fixed_in_time_goes_on(twilio: Running) -> None:
     operation = sent()
     with environment(AIRFLOW_CONN_TWILIO_DEFAULT=twilio.connection_json(timeout="never")):
         task = asyncio.create_task(fired(trigger(operation, poll_interval=0.2)))

@@ -119,7 +119,7 @@ def test_a_host_that_is_not_reached_leaves_nothing_uncertain(emulator: Running) 
     assert everyone_once(emulator, 5)
 
 
-def test_a_refused_request_fails_at_once_and_may_be_mended(emulator: Running) -> None:
+def test_a_refused_request_fails_at_once_and_may_be_fixed(emulator: Running) -> None:
     store = MemoryStore()
     with pytest.raises(AirflowFailException, match="21606"):
         bulk(people(5), sender="+15005550007").execute(context(store))

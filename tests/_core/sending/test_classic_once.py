@@ -47,7 +47,7 @@ def requests(emulator: Running, method: str, path: str) -> int:
 
 
 def dying(after: int) -> MemoryStore:
-    """A store at whose so-manieth write the worker dies; later ones do not get through either."""
+    """A store at whose given write the worker dies; later ones do not get through either."""
     left = [after]
 
     def write(key: str, value: Any) -> None:
