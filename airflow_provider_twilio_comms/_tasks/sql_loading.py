@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
-from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from airflow_provider_twilio_comms._core.recipients.reader import batches
 from airflow_provider_twilio_comms.api._forms import bare
 from airflow_provider_twilio_comms.exceptions import InvalidInput, TwilioError, scrub
 
@@ -126,11 +126,11 @@ class _Writer:
             cursor.close()
 
     def _deleted(self, cursor: Any, keys: Iterator[str]) -> None:
-        for part in _parts(keys, 900):
+        for part in batches(keys, 900):
             cursor.execute(f"{self._delete} IN {self._marks(len(part))}", part)
 
     def _inserted(self, connection: Any, cursor: Any, rows: Iterator[tuple[Any, ...]]) -> None:
-        for part in _parts(rows, self._step):
+        for part in batches(rows, self._step):
             cells = [self._cell(cell, connection) for row in part for cell in row]
             cursor.execute(self._insert + ", ".join([self._row] * len(part)), cells)
 
@@ -204,11 +204,6 @@ def _array(keys: Iterable[str]) -> str:
     """Write keys as PostgreSQL's array literal; the drivers take as long for that as for the rows."""
     quoted = [key.replace("\\", "\\\\").replace('"', '\\"') for key in keys]
     return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"
-
-
-def _parts(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
-    while part := list(islice(items, size)):
-        yield part
 
 
 def sql_hook(conn_id: str, field: str = "sql_conn_id") -> DbApiHook:

@@ -148,9 +148,8 @@ class AsyncClient:
         if isinstance(step, Download | Upload):
             return await AsyncRetrying(**self._policy)(self._carry, step)
         try:
-            return await self._deliver(
-                step
-            )  # nearly always the only attempt, and a retry's bookkeeping costs
+            # Nearly always the only attempt, and a retry's bookkeeping costs.
+            return await self._deliver(step)
         except TwilioError as error:
             first: list[TwilioError] = [error]
 

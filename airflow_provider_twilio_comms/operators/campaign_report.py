@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_twilio_comms._tasks.arguments import seconds
@@ -155,13 +155,15 @@ class TwilioCampaignReportOperator(TwilioOperator):
         return first, hashes
 
     def _rows_of_files(self, receipts: Any) -> Iterator[_Row]:
+        from airflow_provider_twilio_comms._core.campaigns.consent import moment_of
         from airflow_provider_twilio_comms._core.recipients.sources import rows_of
         from airflow_provider_twilio_comms._tasks.object_storage import files_at
 
         for file in files_at(receipts):
             for row in rows_of(file):
                 person = row.get("recipient") or row.get("profile_id")
-                yield _Row(row.get("variant"), person, str(row.get("status")), _time(row.get("created_at")))
+                at = row.get("created_at")
+                yield _Row(row.get("variant"), person, str(row.get("status")), moment_of(at) if at else None)
 
     def _read_receipts(self, take: Callable[[Iterable[_Row]], None]) -> None:
         """Read them from Twilio, of either generation, with the numbers as they are."""
@@ -232,13 +234,3 @@ class _Row(NamedTuple):
     person: str | None
     status: str
     created_at: datetime | None
-
-
-def _time(given: Any) -> datetime | None:
-    """A time in a file of receipts: a text, or a datetime in Parquet."""
-    if not given:
-        return None
-    moment = (
-        given if isinstance(given, datetime) else datetime.fromisoformat(str(given).replace("Z", "+00:00"))
-    )
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

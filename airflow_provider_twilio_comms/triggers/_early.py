@@ -52,7 +52,7 @@ class EarlyLooks:
 
     @property
     def first(self) -> float:
-        """When a look is due first; infinite where none is."""
+        """Time at which a look is due first; infinite where none is."""
         return min((plan.due for plan in self._plans.values()), default=math.inf)
 
     async def renew(self, now: float) -> None:

@@ -64,9 +64,8 @@ class _Asking:
         self._lists: deque[tuple[str, str, int]] = deque()
         for operation_id, stats in failed.items():
             told = known.get(operation_id, {})
-            if (
-                len(told) == stats.failed + stats.undelivered
-            ):  # else some are new, or arrived at a later attempt
+            # Otherwise some are new, or arrived at a later attempt.
+            if len(told) == stats.failed + stats.undelivered:
                 self.found.update(each.code for each in told.values())
                 continue
             for status, count in (("FAILED", stats.failed), ("UNDELIVERED", stats.undelivered)):

@@ -65,7 +65,7 @@ PERSONAL = frozenset({21408, 21602, 21608, 21617, 21618, 21619, 21656})
 
 
 def batch_size(at_once: int) -> int:
-    """How many messages a batch holds, where so many may be under way together."""
+    """Size of a batch, in messages, where so many may be under way together."""
     return max(1, at_once // BATCHES)
 
 

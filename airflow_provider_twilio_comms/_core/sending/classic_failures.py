@@ -13,7 +13,7 @@ KINDS = 5  # errors that differ, of which one error tells
 def uncertain_message(
     number: int, total: int, when: str, tried: str | None, *, tag: str, lag: float, sids: Sequence[str]
 ) -> SendUncertain:
-    """Make the error of a message, the so-manieth from 1, of which nobody can tell whether it was sent."""
+    """Make the error of a message, by its ``number`` from 1, of which nobody can tell whether it was sent."""
     what = tried or "its list shows no such message to that recipient"
     return SendUncertain(
         f"message {number} of {total} was given to Twilio {when}, no reply came, and {what}. It was not sent "

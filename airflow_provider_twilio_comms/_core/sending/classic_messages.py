@@ -419,8 +419,8 @@ class MessageSend(ClassicSend[Part, MessageBatch]):
 
 
 def places_of(entry: Entry) -> Iterator[tuple[str, str]]:
-    """What an entry says of each of its messages, by the hash of the address; the hash is empty where the
-    version that wrote it noted none."""
+    """Read what an entry says of each of its messages, by the hash of the address; the hash is empty where
+    the version that wrote it noted none."""
     if entry.people:
         yield from zip(entry.people, entry.messages or [UNKNOWN] * len(entry.people), strict=True)
         return
@@ -431,7 +431,7 @@ def places_of(entry: Entry) -> Iterator[tuple[str, str]]:
 
 
 def _knows(place: str) -> int:
-    """How much is known of a message that was given to Twilio; nothing of one that was not, or refused."""
+    """Rank of what is known of a message that Twilio was given: 0 for one that was not, or was refused."""
     return 3 if is_sid(place) else 2 if place == ASSUMED else 1 if place == UNKNOWN else 0
 
 
@@ -444,7 +444,7 @@ def _state(places: Sequence[str]) -> State:
 
 
 def _others(batch: MessageBatch) -> list[tuple[str, str]]:
-    """What the entry of a batch says of those who are not in it."""
+    """Read what the entry of a batch says of those who are not in it."""
     here = {part.who for part in batch.parts}
     found = places_of(batch.entry) if batch.entry else ()
     return [(who, place) for who, place in found if who and who not in here]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -86,13 +87,13 @@ class TwilioGuardedOperator(TwilioOperator):
             for each in databases:
                 each.close()
 
+    @abstractmethod
     def plan(self, request: Any, context: Context, ledger: Ledger, real: bool) -> Any:
         """A context with everything read, checked and counted, or what an earlier try kept of it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def schedule(self, send_at: datetime | None) -> Schedule:
         """The time at which each part goes out."""
-        raise NotImplementedError
 
     @property
     def guards(self) -> tuple[str, ...]:

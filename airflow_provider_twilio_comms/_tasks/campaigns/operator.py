@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -153,14 +154,14 @@ class TwilioCampaignOperator(TwilioSendOperator):
         counts = {"variants": of.variants, "held_out": of.held_out} if of is not None else {}
         return {"campaign": {**msgspec.to_builtins(self.split), **counts}}
 
+    @abstractmethod
     def per_second(self, context: Context) -> float | None:
         """The pace at which Twilio is told to send, where it is told."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def soonest(self) -> timedelta:
         """The shortest time ahead for which Twilio schedules."""
-        raise NotImplementedError
 
     def ledger(self, context: Context) -> Ledger:
         ledger, self._start = super().ledger(context), None

@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta, timezone
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_twilio_comms._core.campaigns.consent import (
     CURSOR,
@@ -23,6 +22,7 @@ from airflow_provider_twilio_comms._core.campaigns.consent import (
     refuses,
 )
 from airflow_provider_twilio_comms._core.recipients.phone_numbers import normalised
+from airflow_provider_twilio_comms._core.recipients.reader import batches
 from airflow_provider_twilio_comms._core.recipients.sources import lines_of, rows_of
 from airflow_provider_twilio_comms._core.reporting.message_log import KEPT, Interval
 from airflow_provider_twilio_comms._tasks.campaigns.database import Database
@@ -35,8 +35,6 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms._tasks.reading import Reading
-
-T = TypeVar("T")
 
 AT_ONCE = 1_000  # events that are written in one transaction
 EPOCH = datetime.fromtimestamp(0, timezone.utc)
@@ -75,7 +73,7 @@ class ConsentWriter:
 
     def add(self, events: Iterable[ConsentEvent]) -> None:
         """Write events; one that is there already is written over with the same."""
-        for part in _parts(events, AT_ONCE):
+        for part in batches(events, AT_ONCE):
             self._write(list({each.event_id: each for each in part}.values()))
             for each in part:
                 self.counts.setdefault(each.source, Counter())[each.kind] += 1
@@ -258,9 +256,3 @@ def _moment(field: str, given: Any, row: int) -> datetime:
 def _number(given: Any) -> int | None:
     text = str(given if given is not None else "").strip()
     return int(text) if text.isdecimal() else None
-
-
-def _parts(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while part := list(islice(iterator, size)):
-        yield part
