@@ -138,7 +138,7 @@ def may_import(layer: str) -> set[str]:
 
 
 def test_every_folder_has_a_layer() -> None:
-    there = {module_of(path).split(".")[1] for path in FILES if module_of(path) != NAME}
+    there = {module_of(path).split(".")[1] for path in PACKAGE.rglob("*.py") if module_of(path) != NAME}
     assert there == {name for row in LAYERS for name in row} | set(APART)
 
 

@@ -36,6 +36,9 @@ WARNINGS = {"3.2": ["-W", "default"], "3.3": []}
 
 PATIENCE = 3600  # seconds for one pair
 
+# As `make test` runs them.
+PARALLEL = ["-n", os.environ.get("WORKERS", "4"), "--dist", "worksteal"]
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -73,7 +76,7 @@ def run(airflow: str, version: str, python: Path, more: Sequence[str]) -> Cell:
     name = f"airflow-{airflow}-python-{version}"
     home, log = ROOT / f".venv-{name}", ROOT / "build" / "matrix" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    tests = [home / "bin" / "python", "-m", "pytest", "-m", "process", "-p", "no:cacheprovider"]
+    tests = [home / "bin" / "python", "-m", "pytest", "-m", "process", "-p", "no:cacheprovider", *PARALLEL]
     uv = Path(sys.executable).with_name("uv")
     steps: list[list[str | Path]] = [
         [uv, "venv", "--quiet", "--allow-existing", "--python", python, home],
