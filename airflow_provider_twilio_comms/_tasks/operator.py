@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import cached_property
@@ -29,9 +29,10 @@ from airflow_provider_twilio_comms.exceptions import (
     WaitTimedOut,
     scrub,
 )
+from airflow_provider_twilio_comms.links.console import TwilioConsoleLink
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_twilio_comms._core.privacy import Redact, Redaction
     from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
@@ -62,7 +63,8 @@ class TwilioTask(NumbersStayText):
     """The connection of an operator or sensor, and the link that it may leave."""
 
     twilio_conn_id: str
-    has_link: bool = False  # if there is something to read for TwilioConsoleLink
+    messages_url: str = ""  # what TwilioConsoleLink shows, once there is something to see
+    operator_extra_links: Collection[BaseOperatorLink]
 
     @cached_property
     def hook(self) -> TwilioHook:
@@ -71,13 +73,14 @@ class TwilioTask(NumbersStayText):
         return TwilioHook(self.twilio_conn_id)
 
     def leave_link(self, context: Context, sid: str | None) -> None:
-        """Leave in XCom what ``TwilioConsoleLink`` shows: the page of an operation or message, or nothing."""
-        context["ti"].xcom_push(MARK, self.hook.config.messages_page(sid) if sid else "")
-        self.has_link = True
+        """Leave what ``TwilioConsoleLink`` shows, also in XCom: the page of an operation or message."""
+        self.messages_url = self.hook.config.messages_page(sid) if sid else ""
+        context["ti"].xcom_push(MARK, self.messages_url)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Airflow's way in after a deferral, before which a link was left."""
-        self.has_link = True
+        """Airflow's way in after a deferral, at which it has stored our link: once is enough."""
+        links = self.operator_extra_links
+        self.operator_extra_links = [link for link in links if not isinstance(link, TwilioConsoleLink)]
         return super().resume_execution(next_method, next_kwargs, context)  # type: ignore[misc]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
@@ -29,7 +29,7 @@ from airflow_provider_twilio_comms.exceptions import InvalidInput, NoRecipients,
 from airflow_provider_twilio_comms.links.console import TwilioConsoleLink
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context, RetryPolicy
+    from airflow.sdk import BaseOperatorLink, Context, RetryPolicy
 
     from airflow_provider_twilio_comms._core.planning.plan import Ladder, Plan
     from airflow_provider_twilio_comms._core.planning.screening import Screening
@@ -105,7 +105,7 @@ class TwilioSendOperator(TwilioGuardedOperator):
         "send_at",
         "send_key",
     )
-    operator_extra_links: tuple[TwilioConsoleLink, ...] = (TwilioConsoleLink(),)
+    operator_extra_links: Collection[BaseOperatorLink] = (TwilioConsoleLink(),)
     counts_all: bool = False  # whether texts and countries are counted even where no limit asks
     recipients_per_request: int = 1
     # What the kinds of send differ in, where the author leaves an argument out.

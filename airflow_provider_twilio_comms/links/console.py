@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperatorLink
 
-from airflow_provider_twilio_comms._core.xcom_keys import MARK
-
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
@@ -21,8 +19,5 @@ class TwilioConsoleLink(BaseOperatorLink):
     name = "Twilio messages"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        if not getattr(operator, "has_link", True):  # Airflow logs an error about an XCom that is not there
-            return ""
-        from airflow.sdk.execution_time.xcom import XCom
-
-        return XCom.get_value(ti_key=ti_key, key=MARK) or ""
+        """Airflow's way in at the end of a task's process, to store the link for its UI."""
+        return getattr(operator, "messages_url", "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +13,7 @@ from airflow_provider_twilio_comms.links.console import TwilioConsoleLink
 from airflow_provider_twilio_comms.sensors._base import TwilioSensor
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_twilio_comms._core.waiting.operations import Outcome, Wait
     from airflow_provider_twilio_comms._tasks.waiting import OperationsTaskWait
@@ -54,7 +54,7 @@ class TwilioOperationSensor(TwilioSensor):
     """
 
     template_fields: Sequence[str] = ("twilio_conn_id", "operation_ids")
-    operator_extra_links: tuple[TwilioConsoleLink, ...] = (TwilioConsoleLink(),)
+    operator_extra_links: Collection[BaseOperatorLink] = (TwilioConsoleLink(),)
 
     def __init__(
         self,

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from airflow.exceptions import AirflowProviderDeprecationWarning
+from airflow.sdk import BaseOperatorLink
 from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowRescheduleException,
@@ -28,6 +30,7 @@ from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.server import Running
 from airflow_provider_twilio_comms.exceptions import InvalidInput, ServerFailed
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
+from airflow_provider_twilio_comms.links.console import TwilioConsoleLink
 from airflow_provider_twilio_comms.sensors.operations import TwilioOperationSensor
 from airflow_provider_twilio_comms.triggers.operations import TwilioOperationsTrigger
 from tests.conftest import environment
@@ -277,6 +280,28 @@ def test_what_is_not_at_its_end_is_deferred(twilio: Running) -> None:
 def event(operation: str, status: str = "done", **stats: int) -> dict[str, Any]:
     shown = {"id": operation, "status": "COMPLETED", "stats": {"total": 1, **stats}}
     return {"status": status, "operations": {operation: shown}}
+
+
+class OwnLink(BaseOperatorLink):
+    """Somebody's own link, beside ours."""
+
+    name = "own"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        return "https://example.com"
+
+
+def test_the_link_is_stored_at_the_deferral_alone(twilio: Running) -> None:
+    operation = sent(SILENT)
+    task = sensor(operation, deferrable=True, wait_for="delivered")
+    task.operator_extra_links = (TwilioConsoleLink(), OwnLink())
+    with pytest.raises(TaskDeferred) as deferred:
+        run(task)
+    ours = {link.name: link.get_link(task, ti_key=ANY) for link in task.operator_extra_links}
+    assert ours == {"Twilio messages": f"{twilio.url}/?search={operation}", "own": "https://example.com"}
+    ended = {"event": event(operation, delivered=1)}
+    task.resume_execution(deferred.value.method_name, ended, {"ti": TaskInstance()})  # type: ignore[typeddict-item]
+    assert [link.name for link in task.operator_extra_links] == ["own"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_twilio_comms.demo.processes import until
 from airflow_provider_twilio_comms.demo.stack import Stack
 from airflow_provider_twilio_comms.emulator.credentials import AUTH_TOKEN
 
@@ -38,3 +39,21 @@ def test_the_events_of_an_operation_wake_the_task_that_waits_for_it(pushed: Stac
     run = pushed.airflow.trigger("twilio_event_streams")
     assert pushed.airflow.wait_for_run("twilio_event_streams", run, timeout=240) == "success"
     assert "Webhooks woke 1 waiting tasks" in pushed.component_log("api-server").read_text()
+
+
+def test_a_woken_task_keeps_the_link_that_it_had_while_it_waited(pushed: Stack) -> None:
+    assert pushed.emulator is not None
+    pushed.emulator.change(pace=25)
+    run = pushed.airflow.trigger("twilio_event_streams")
+    task = f"/dags/twilio_event_streams/dagRuns/{run}/taskInstances/send"
+    pushed.airflow.wait_for_task("twilio_event_streams", run, "send", ("deferred",), timeout=120)
+    waiting = until(lambda: links(pushed, task) or None, timeout=30, what="the link")
+    assert waiting["Twilio messages"].startswith(f"{pushed.emulator.url}/?search=comms_operation_")
+    assert pushed.airflow.wait_for_run("twilio_event_streams", run, timeout=240) == "success"
+    assert links(pushed, task) == waiting
+
+
+def links(stack: Stack, task: str) -> dict[str, str]:
+    """The links of a task that lead somewhere."""
+    found: dict[str, str | None] = stack.airflow.call("GET", f"{task}/links")["extra_links"]
+    return {name: url for name, url in found.items() if url}
