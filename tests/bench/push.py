@@ -3,6 +3,8 @@
 Beside it, and on the same deployment, tasks of Airflow's own operator that waits for a person, resumed by
 Airflow's own API at the same pace: the floor, made of Airflow's scheduler, Celery and the start of a process.
 
+The CPU that the whole machine spends on a task says how many a second it can start, if nothing else runs.
+
 ``BENCH_PUSH_TASKS`` is how many there are, 500 if left out; ``BENCH_PUSH_WINDOW`` is the seconds within which
 they are woken, 60 if left out.
 """
@@ -20,6 +22,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import psutil
+
 from tests.bench.measure import report
 
 if TYPE_CHECKING:
@@ -33,6 +37,11 @@ PACE = 0.5  # seconds from an operation's start to its end
 SOON = 5.0  # seconds until the first one begins, once all tasks wait
 PREPARED = 1800.0  # seconds that all may take until they wait
 ENV = {
+    # As Airflow has it. The deployment is for tests that kill, and has heartbeats more often.
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "5",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "300",
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "5",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "5",
     "AIRFLOW__TWILIO__WEBHOOK_ENABLED": "True",
     "AIRFLOW__TWILIO__WEBHOOK_PUBLIC_URL": "{url}/twilio",
     "AIRFLOW__TWILIO__WEBHOOK_WAKES": "True",
@@ -67,8 +76,8 @@ def run() -> dict[str, float]:
     with deployed(dags=[source], env=ENV) as deployment:
         for dag_id in ("bench_push", "bench_answers"):
             deployment.airflow.wait_for_dag(dag_id)
-        answered = _answered(deployment)
-        woken, asked = _woken(deployment)
+        answered, floor = _answered(deployment)
+        woken, ours, asked = _woken(deployment)
     load = os.getloadavg()[0]
     report(
         f"Push: {TASKS} tasks woken within {WINDOW:g} s, on PostgreSQL, Celery, two triggerers",
@@ -76,18 +85,25 @@ def run() -> dict[str, float]:
         {
             **_rows("from the end of an operation, told by an event, until the task", woken),
             **_rows("from an answer to Airflow's own API until the task", answered),
+            "CPU of the machine for each task, told by an event": f"{1000 * ours:.0f} ms",
+            "CPU of the machine for each task, answered": f"{1000 * floor:.0f} ms",
         },
     )
     return {
         "push_wake_p99_s": round(_share([wake.ran for wake in woken], 0.99), 2),
         "push_ours_p99_s": round(_share([wake.resumed for wake in woken], 0.99), 2),
+        "push_cpu_ms_per_task": round(1000 * ours),
+        "push_floor_cpu_ms_per_task": round(1000 * floor),
         "push_floor_p99_s": round(_share([wake.ran for wake in answered], 0.99), 2),
         "push_requests_per_10000_waits": round(asked * 10_000 / TASKS),
     }
 
 
-def _woken(deployment: Deployment) -> tuple[list[Wake], int]:
-    """Have operations end while a task waits for each; returns that and Twilio's requests until all ran."""
+def _woken(deployment: Deployment) -> tuple[list[Wake], float, int]:
+    """Have operations end while a task waits for each.
+
+    Returns how soon each went on, the machine's CPU seconds for each, and Twilio's requests meanwhile.
+    """
     from airflow_provider_twilio_comms.api.comms import messages, operations
     from airflow_provider_twilio_comms.api.events import sinks, subscriptions
     from airflow_provider_twilio_comms.client.config import Config
@@ -110,22 +126,22 @@ def _woken(deployment: Deployment) -> tuple[list[Wake], int]:
     with tempfile.TemporaryDirectory() as folder:
         run_id = _waiting(deployment, "bench_push", "deferred", {"ids": ids, "folder": folder})
         time.sleep(15.0)  # the triggers' first look, and the initial delay
-        before = _requests(emulator)
+        before, spent = _requests(emulator), _spent()
         ahead = first.timestamp() - SOON - emulator.health()["now"]
         shift = emulator.control("POST", "clock", {"advance": ahead})["now"] - time.time()
         deployment.airflow.wait_for_run("bench_push", run_id, timeout=PREPARED)
-        asked = _requests(emulator) - before
+        asked, cost = _requests(emulator) - before, (_spent() - spent) / TASKS
         ended = {name: client.run(operations.fetch(name)).updated_at for name in ids}
         ends = {name: at.timestamp() - shift for name, at in ended.items() if at is not None}
-        return _wakes(deployment, run_id, Path(folder), ends), asked
+        return _wakes(deployment, run_id, Path(folder), ends), cost, asked
 
 
-def _answered(deployment: Deployment) -> list[Wake]:
-    """Have tasks wait for a person, and answer by Airflow's API at the same pace."""
+def _answered(deployment: Deployment) -> tuple[list[Wake], float]:
+    """Have tasks wait for a person, and answer by Airflow's API at the same pace; returns as ``_woken``."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(8) as pool:
         run_id = _waiting(deployment, "bench_answers", "awaiting_input", {"tasks": TASKS, "folder": folder})
         time.sleep(15.0)  # as above
-        start = time.time() + SOON
+        start, spent = time.time() + SOON, _spent()
         path = f"/dags/bench_answers/dagRuns/{run_id}/taskInstances/wait/{{}}/hitlDetails"
         answers = {}
         for place, due in enumerate(_times()):
@@ -134,7 +150,14 @@ def _answered(deployment: Deployment) -> list[Wake]:
             body = {"chosen_options": ["Yes"], "params_input": {}}
             pool.submit(deployment.airflow.call, "PATCH", path.format(place), json=body)
         deployment.airflow.wait_for_run("bench_answers", run_id, timeout=PREPARED)
-        return _wakes(deployment, run_id, Path(folder), answers)
+        cost = (_spent() - spent) / TASKS
+        return _wakes(deployment, run_id, Path(folder), answers), cost
+
+
+def _spent() -> float:
+    """The CPU seconds that this machine has spent since it started."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system)
 
 
 def _times() -> Sequence[float]:
