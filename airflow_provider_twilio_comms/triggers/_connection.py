@@ -26,8 +26,8 @@ REREAD = 300.0  # seconds after which a connection is read again though all goes
 class PolledConnection:
     """The client of a connection, as long as the block lasts.
 
-    ``config`` is what the connection last said. ``confirmed`` tells that it was read again after the last
-    failure, and was still the same; ``changed`` that the last reading found another one.
+    ``config`` is what the connection last said. ``confirmed`` tells that it was to be read again after the
+    last failure, and was still the same, or unreadable; ``changed`` that the last reading found another one.
     """
 
     config: Config | None = None
@@ -56,18 +56,19 @@ class PolledConnection:
     async def client(self) -> AsyncClient:
         """The client to make the next round with.
 
-        Raises :class:`TwilioError` where the connection cannot be read. While the one that was read before
-        still works, that is only logged.
+        Raises :class:`TwilioError` where the connection cannot be read and never was. The one that was read
+        before may work all the same: a failure can have come and gone while a secrets backend was away.
         """
         self.confirmed = self.changed = False
         if self._client is None or self._doubted or time.monotonic() >= self._until:
             try:
                 await self._read()
             except TwilioError as error:
-                if self._client is None or self._doubted:
-                    self.confirmed = True
+                self.confirmed = self._client is None or self._doubted
+                if self._client is None:
                     raise
-                log.warning("The connection is used as it was %.0f s ago: %s", REREAD, error)
+                self._doubted = False
+                log.warning("The connection %r is used as it was: %s", self.conn_id, error)
             self._until = time.monotonic() + REREAD
         assert self._client is not None
         return self._client

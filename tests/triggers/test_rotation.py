@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_twilio_comms._core.waiting.base import LEAST, Budget
 from airflow_provider_twilio_comms.api.comms import messages
+from airflow_provider_twilio_comms.emulator.faults import Fault
 from airflow_provider_twilio_comms.emulator.server import Running, running
 from airflow_provider_twilio_comms.hooks.twilio import TwilioHook
 from airflow_provider_twilio_comms.triggers import _connection
@@ -103,3 +104,21 @@ async def test_a_connection_that_cannot_be_read_again_is_used_as_it_was_while_it
         await refused(twilio, asked(twilio) + 2 * LEAST)
     twilio.twilio.clock.advance(3600)
     assert (await waiting)["status"] == "done"
+
+
+async def test_a_failure_passes_though_the_connection_cannot_be_read_meanwhile(twilio: Running) -> None:
+    """A secrets backend that is away has nothing to do with an error of Twilio's."""
+    twilio.twilio.change(pace=3600)
+    operation = await asyncio.to_thread(sent)
+    with environment(**{NAME: twilio.connection_json(max_attempts=1)}):
+        waiting = asyncio.create_task(fired(trigger(operation)))
+        await refused(twilio, 1)
+        os.environ[NAME] = twilio.connection_json(timeout="never")
+        twilio.twilio.faults.add(
+            Fault(kind="error_before", method="GET", path="/Messages/Operations", times=1)
+        )
+        before = asked(twilio)
+        await refused(twilio, before + 3)
+        twilio.twilio.clock.advance(3600)
+        assert (await waiting)["status"] == "done"
+        assert "never" in os.environ[NAME]
