@@ -175,7 +175,7 @@ def reread(hook: TwilioHook) -> TwilioHook:
     try:
         return fresh if fresh.config != hook.config else hook
     except TwilioError as error:
-        log.warning("The connection is used as it was: %s", error)
+        log.warning("The connection is used as it was: %r: %s", hook.twilio_conn_id, error)
         return hook
 
 

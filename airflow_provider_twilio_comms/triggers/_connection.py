@@ -68,7 +68,7 @@ class PolledConnection:
                 if self._client is None:
                     raise
                 self._doubted = False
-                log.warning("The connection %r is used as it was: %s", self.conn_id, error)
+                log.warning("The connection is used as it was: %r: %s", self.conn_id, error)
             self._until = time.monotonic() + REREAD
         assert self._client is not None
         return self._client
