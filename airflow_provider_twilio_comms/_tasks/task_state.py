@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import airflow.sdk
 import msgspec
+from airflow.sdk.configuration import conf
 
 from airflow_provider_twilio_comms._core.sending.ledger import Ledger, send_id
 from airflow_provider_twilio_comms._tasks.shared_keys import installation_id, shared_notes
@@ -22,8 +23,9 @@ def ledger_of(context: Context, send_key: str | None, *, anew: bool, noun: str =
     """The ledger of this task instance; ``anew`` says that a clear of it is meant to send again.
 
     A default key names the installation, DAG, run, task and mapped value, so that no other send has it; the
-    author's own names the send over the whole account. Airflow before 3.3 has no store: there, what a retry
-    knows is what Twilio's list shows.
+    author's own names the send over the whole account. Airflow before 3.3 has no store, and with
+    ``[state_store] clear_on_success`` it empties that of a green task: what a later try knows then is what
+    Twilio's list shows.
     """
     ti: Any = context["ti"]
     value, listed = _mapped_value(context)
@@ -49,6 +51,7 @@ def ledger_of(context: Context, send_key: str | None, *, anew: bool, noun: str =
             send_id(old),
         ],
         forever=getattr(airflow.sdk, "NEVER_EXPIRE", None),
+        forgets=conf.getboolean("state_store", "clear_on_success", fallback=False),
         noun=noun,
     )
 

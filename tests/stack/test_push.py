@@ -45,15 +45,14 @@ def test_a_woken_task_keeps_the_link_that_it_had_while_it_waited(pushed: Stack) 
     assert pushed.emulator is not None
     pushed.emulator.change(pace=25)
     run = pushed.airflow.trigger("twilio_event_streams")
-    task = f"/dags/twilio_event_streams/dagRuns/{run}/taskInstances/send"
     pushed.airflow.wait_for_task("twilio_event_streams", run, "send", ("deferred",), timeout=120)
-    waiting = until(lambda: links(pushed, task) or None, timeout=30, what="the link")
+    waiting = until(lambda: links(pushed, run) or None, timeout=30, what="the link")
     assert waiting["Twilio messages"].startswith(f"{pushed.emulator.url}/?search=comms_operation_")
     assert pushed.airflow.wait_for_run("twilio_event_streams", run, timeout=240) == "success"
-    assert links(pushed, task) == waiting
+    assert links(pushed, run) == waiting
 
 
-def links(stack: Stack, task: str) -> dict[str, str]:
-    """The links of a task that lead somewhere."""
-    found: dict[str, str | None] = stack.airflow.call("GET", f"{task}/links")["extra_links"]
+def links(stack: Stack, run: str) -> dict[str, str]:
+    """The links of the task that lead somewhere."""
+    found = stack.airflow.extra_links("twilio_event_streams", run, "send")
     return {name: url for name, url in found.items() if url}

@@ -7,8 +7,9 @@ It lies in Airflow's task state store, which outlives retries, dead workers and 
 * ``twilio.<name>.<place>``: an entry for each part, in the order in which they were begun.
 
 A part is known by its fingerprint, never by its place in a list, which may be another one at the next try.
-The values are ids, hashes and counts, never recipients. Where Airflow has no store (before 3.3) the ledger is
-*blank*: it remembers nothing, and only Twilio's own list can tell what was sent.
+The values are ids, hashes and counts, never recipients. Where Airflow has no store (before 3.3), or emptied
+it when the task succeeded, the ledger is *blank*: it remembers nothing, and only Twilio's own list can tell
+what was sent.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ class Head(msgspec.Struct, omit_defaults=True):
     ``name`` is the send's in tags and keys; ``max_tries`` is the task instance's, which grows with a clear of
     it and with nothing else. ``outline`` is None, and ``old`` the number of places, for a ledger that the
     version before began. ``snapshot`` is the id of the plan that is kept. ``start`` is the moment from which
-    the first try counted the times of its parts, where it did.
+    the first try counted the times of its parts, where it did. ``blank`` says that the ledger was blank when
+    this was noted, and ``ask`` that another task may have sent parts: what has no entry is looked for.
     """
 
     name: str
@@ -99,6 +101,8 @@ class Head(msgspec.Struct, omit_defaults=True):
     done: Done | None = None
     version: int = 2
     start: float | None = None
+    blank: bool = False
+    ask: bool = False
 
 
 class Entry(msgspec.Struct, omit_defaults=True, frozen=True):
@@ -181,7 +185,8 @@ class Ledger:
     over lists, which may be edited where they stand. ``anew``
     says that a clear of this task instance begins a new generation. ``retried`` says that this is not the
     first try; ``old_names`` are those that the version before may have used. ``forever`` is what the store
-    wants to hear for a value that never expires; ``noun`` is what a person calls a part.
+    wants to hear for a value that never expires, and ``forgets`` says that it is emptied when the task
+    succeeds; ``noun`` is what a person calls a part.
     """
 
     def __init__(
@@ -197,6 +202,7 @@ class Ledger:
         anew: bool = False,
         old_names: Iterable[str] = (),
         forever: Any = None,
+        forgets: bool = False,
         noun: str = "request",
     ) -> None:
         self._store = store
@@ -207,19 +213,21 @@ class Ledger:
         self._max_tries = max_tries
         self._entries: list[Entry] | None = None
         self._next = 0
-        # Without a store, only Twilio can tell. A store without a head means that nothing was begun.
-        self.blank: bool = retried and store is None
         read = store.get(HEADS) if store is not None else None
         self._heads: dict[str, Any] = dict(read or {})
         head = msgspec.convert(self._heads[slot], Head) if slot in self._heads else None
         self.generation: int = head.generation if head else 0
         if head and anew and head.max_tries != max_tries:
             self.generation, head = head.generation + 1, None
-        elif head is None and anew and store is None:
+        elif head is None and anew and (store is None or forgets):
             self.generation = max_tries
         elif head is None and retried and store is not None:
             head = self._taken_over(old_names)
         self.head: Head | None = head
+        # Without a store, only Twilio can tell. One without a head means that nothing was begun, unless it
+        # forgets what succeeded: then there was a clear, which may be meant to send again.
+        lost = store is None or (forgets and not anew and not self._heads)
+        self.blank: bool = head.blank if head else retried and lost
         self.owner = owner
         self._listed = listed
         if head is None:
@@ -339,7 +347,12 @@ class Ledger:
         )
 
     def begin(
-        self, outline: Outline, now: float, snapshot: str | None = None, start: float | None = None
+        self,
+        outline: Outline,
+        now: float,
+        snapshot: str | None = None,
+        start: float | None = None,
+        ask: bool = False,
     ) -> None:
         """Note the plan before the first request; an earlier try's note stays."""
         if self.head is not None:
@@ -347,7 +360,7 @@ class Ledger:
                 self._write_head(self.head)
             return
         head = Head(self.name, self._max_tries, self.generation, outline, now, snapshot, start=start)
-        self._write_head(head)
+        self._write_head(msgspec.structs.replace(head, blank=self.blank, ask=ask))
 
     def finish(self, recipients: int, rejected: int, messages: dict[str, Any] | None = None) -> None:
         """Note that every part is settled. A later try then only waits."""

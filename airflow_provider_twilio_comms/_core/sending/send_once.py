@@ -145,7 +145,9 @@ class PlannedSend(ABC, Generic[P]):
             if note is not None:
                 return self.adopt(note, outline)
             self.ask = self.tagged
-        if (self.ask or self.ledger.blank) and not self.ledger.begun:
+        if self.ledger.head is not None:
+            self.ask = self.ask or self.ledger.head.ask
+        elif self.ask or self.ledger.blank:
             self.ask = (yield from self.look_for_others(parts)) and self.ask
         if self.ledger.replaced and not (self.ask and self.tagged):
             raise RecipientsChanged(
@@ -157,7 +159,7 @@ class PlannedSend(ABC, Generic[P]):
             )
         began = yield from now()
         self.unsettled = {part.number for part in parts}
-        self.ledger.begin(outline, began, self.snapshot, self.schedule.start)
+        self.ledger.begin(outline, began, self.snapshot, self.schedule.start, self.ask)
         yield from self.send_all(list(zip(parts, matched, strict=True)), began)
         self.finish(outline if self.guard is None else self.outline())  # it may have left out more
         return self.ids
