@@ -37,11 +37,11 @@ PACE = 0.5  # seconds from an operation's start to its end
 SOON = 5.0  # seconds until the first one begins, once all tasks wait
 PREPARED = 1800.0  # seconds that all may take until they wait
 ENV = {
-    # As Airflow has it. The deployment is for tests that kill, and has heartbeats more often.
+    # As Airflow has it, where the deployment has less: it is for tests that kill.
     "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "5",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "300",
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "5",
-    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # seconds that a slot may stay taken for nothing
     "AIRFLOW__TWILIO__WEBHOOK_ENABLED": "True",
     "AIRFLOW__TWILIO__WEBHOOK_PUBLIC_URL": "{url}/twilio",
     "AIRFLOW__TWILIO__WEBHOOK_WAKES": "True",
