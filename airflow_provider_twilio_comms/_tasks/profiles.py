@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Literal
@@ -94,9 +95,9 @@ class TwilioProfilesOperator(TwilioOperator):
         self.timeout = timeout
         self._sent: int | None = None
 
+    @abstractmethod
     def batches(self, position: Mapping[str, Any]) -> Batches:
         """Read the source from a position on: batches of rows, each with the position after it."""
-        raise NotImplementedError
 
     def lineage_inputs(self) -> Iterable[tuple[str, str]]:
         """Name the data sets that are read, as OpenLineage does."""

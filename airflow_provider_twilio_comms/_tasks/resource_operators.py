@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -42,9 +43,9 @@ class TwilioSettingsOperator(TwilioResourceOperator):
         super().__init__(sid=sid, **kwargs)
         self.settings = settings
 
+    @abstractmethod
     def calls(self) -> tuple[Callable[[str], Call[Any]], Callable[..., Call[Any]]]:
         """The call that reads the resource, and the one that changes it."""
-        raise NotImplementedError
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_twilio_comms._core.resources.settings import updated
@@ -91,9 +92,9 @@ class TwilioListOperator(TwilioOperator):
         self.output_path = output_path
         self.max_rows = max_rows
 
+    @abstractmethod
     def read(self, take: Take, limit: int | None) -> Flow[int]:
         """Read the list, and hand its rows to ``take``; returns how many there were."""
-        raise NotImplementedError
 
     def execute(self, context: Context) -> dict[str, Any]:
         with failing_fast():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -220,9 +221,9 @@ class TwilioSendOperator(TwilioGuardedOperator):
         self._resumed = ti.xcom_pull(task_ids=self.task_id, key=SENT, map_indexes=ti.map_index)
         return self._resumed
 
+    @abstractmethod
     def in_flight(self, sent: Any) -> tuple[Sequence[str], int]:
         """Twilio's ids and the number of recipients, of what the task has kept; ``sent`` may be None."""
-        raise NotImplementedError
 
     def cancel_scheduled(self, ids: Sequence[str]) -> None:
         """Cancel what Twilio has not sent yet, where the author wants that."""
@@ -295,13 +296,13 @@ class TwilioSendOperator(TwilioGuardedOperator):
 
     # Who gets it
 
+    @abstractmethod
     def rows(self) -> Iterable[Any]:
         """The recipients as given, one by one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reader(self, request: Any, config: Config) -> Reader:
         """Make the reader that turns rows into recipients."""
-        raise NotImplementedError
 
     @contextmanager
     def plan(self, request: Unaddressed, context: Context, ledger: Ledger, real: bool) -> Iterator[Plan]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -54,9 +55,9 @@ class TwilioLogOperator(TwilioRedacted):
         self.interval_end = interval_end
         self.lookback: timedelta = timedelta(seconds=seconds(lookback))
 
+    @abstractmethod
     def source(self) -> Source[Any]:
         """The list, and how it becomes rows."""
-        raise NotImplementedError
 
     def _interval(self, source: Source[Any]) -> Interval:
         from airflow_provider_twilio_comms._core.reporting.message_log import Interval
@@ -106,8 +107,9 @@ class TwilioLogOperator(TwilioRedacted):
 
     _rows: int | None = None
 
+    @abstractmethod
     def lineage_output(self) -> tuple[str, str]:
-        raise NotImplementedError
+        """Name the data set that is written, as OpenLineage does."""
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """From the account's list to where its rows went."""
