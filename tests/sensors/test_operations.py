@@ -297,8 +297,8 @@ def test_the_link_is_stored_at_the_deferral_alone(twilio: Running) -> None:
     task.operator_extra_links = (TwilioConsoleLink(), OwnLink())
     with pytest.raises(TaskDeferred) as deferred:
         run(task)
-    ours = {link.name: link.get_link(task, ti_key=ANY) for link in task.operator_extra_links}
-    assert ours == {"Twilio messages": f"{twilio.url}/?search={operation}", "own": "https://example.com"}
+    stored = {link.name: link.get_link(task, ti_key=ANY) for link in task.operator_extra_links}
+    assert stored == {"Twilio messages": f"{twilio.url}/?search={operation}", "own": "https://example.com"}
     ended = {"event": event(operation, delivered=1)}
     task.resume_execution(deferred.value.method_name, ended, {"ti": TaskInstance()})  # type: ignore[typeddict-item]
     assert [link.name for link in task.operator_extra_links] == ["own"]

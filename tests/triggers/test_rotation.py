@@ -38,8 +38,8 @@ def trigger(name: str, kind: type[TwilioOperationsTrigger] = TwilioOperationsTri
     return kind([name], "twilio_default", deadline=now + 60, since=now, poll_interval=0.1)
 
 
-async def refused(twilio: Running, times: int) -> None:
-    """Wait until so many requests were refused."""
+async def asked_for(twilio: Running, times: int) -> None:
+    """Wait until there were so many requests for operations."""
     await until(lambda: asked(twilio) >= times)
 
 
@@ -47,7 +47,7 @@ async def test_a_rotated_credential_is_taken_up_by_those_who_wait_and_those_who_
     operation = await asyncio.to_thread(sent)
     with environment(**{NAME: twilio.connection_json(password="revoked", max_attempts=1)}):
         first = asyncio.create_task(fired(trigger(operation)))
-        await refused(twilio, 2)
+        await asked_for(twilio, 2)
         second = asyncio.create_task(fired(trigger(operation)))
         os.environ[NAME] = twilio.connection
         assert [end["status"] for end in await asyncio.gather(first, second)] == ["done", "done"]
@@ -68,7 +68,7 @@ async def test_a_connection_that_changes_between_failures_is_not_held_responsibl
     with environment(**{NAME: twilio.connection_json(password="wrong 0", max_attempts=1)}):
         waiting = asyncio.create_task(fired(trigger(operation, Hasty)))
         for turn in range(1, 3 * LEAST):
-            await refused(twilio, asked(twilio) + 1)
+            await asked_for(twilio, asked(twilio) + 1)
             os.environ[NAME] = twilio.connection_json(password=f"wrong {turn}", max_attempts=1)
         await asyncio.sleep(0)
         assert not waiting.done()
@@ -84,7 +84,7 @@ async def test_a_connection_that_changes_while_all_goes_well_is_taken_up(
     operation = await asyncio.to_thread(sent)
     with running() as elsewhere:
         waiting = asyncio.create_task(fired(trigger(operation)))
-        await refused(twilio, 1)
+        await asked_for(twilio, 1)
         with environment(**{NAME: elsewhere.connection}):
             await until(lambda: elsewhere.twilio.journal.counts)
         assert not waiting.done()
@@ -99,9 +99,9 @@ async def test_a_connection_that_cannot_be_read_again_is_used_as_it_was_while_it
     twilio.twilio.change(pace=3600)
     operation = await asyncio.to_thread(sent)
     waiting = asyncio.create_task(fired(trigger(operation, Hasty)))
-    await refused(twilio, 1)
+    await asked_for(twilio, 1)
     with environment(**{NAME: twilio.connection_json(timeout="never")}):
-        await refused(twilio, asked(twilio) + 2 * LEAST)
+        await asked_for(twilio, asked(twilio) + 2 * LEAST)
     twilio.twilio.clock.advance(3600)
     assert (await waiting)["status"] == "done"
 
@@ -112,13 +112,13 @@ async def test_a_failure_passes_though_the_connection_cannot_be_read_meanwhile(t
     operation = await asyncio.to_thread(sent)
     with environment(**{NAME: twilio.connection_json(max_attempts=1)}):
         waiting = asyncio.create_task(fired(trigger(operation)))
-        await refused(twilio, 1)
+        await asked_for(twilio, 1)
         os.environ[NAME] = twilio.connection_json(timeout="never")
         twilio.twilio.faults.add(
             Fault(kind="error_before", method="GET", path="/Messages/Operations", times=1)
         )
         before = asked(twilio)
-        await refused(twilio, before + 3)
+        await asked_for(twilio, before + 3)
         twilio.twilio.clock.advance(3600)
         assert (await waiting)["status"] == "done"
         assert "never" in os.environ[NAME]

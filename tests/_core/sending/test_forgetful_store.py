@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_twilio_comms._core.sending.ledger import HEADS
 from airflow_provider_twilio_comms.exceptions import TwilioError
 from tests.conftest import environment
 from tests.fakes import MemoryStore, context
@@ -22,8 +23,6 @@ from tests.operators.single_sends import ADA, EVE, message, taken
 
 if TYPE_CHECKING:
     from airflow_provider_twilio_comms.emulator.server import Running
-
-NUMBERS = [ADA, EVE]
 
 
 @pytest.fixture(autouse=True)
@@ -37,10 +36,22 @@ def tried(store: MemoryStore, try_number: int = 1, clears: int = 0) -> Any:
     return {**context(store, try_number=try_number, max_tries=3 + try_number * bool(clears)), "dag_run": run}
 
 
-def send(kind: str, numbers: list[str] = NUMBERS, **kwargs: Any) -> Any:
+def send(kind: str, **kwargs: Any) -> Any:
     if kind == "single":
-        return message(to=numbers, unknown_after=1.0, **kwargs)
-    return {"bulk": bulk, "classic": classic}[kind](numbers, recipients_per_request=1, **kwargs)
+        return message(to=[ADA, EVE], unknown_after=1.0, **kwargs)
+    return {"bulk": bulk, "classic": classic}[kind]([ADA, EVE], recipients_per_request=1, **kwargs)
+
+
+def after_the_plan(key: str, value: Any) -> None:
+    """Die when the plan is noted, before anything else is."""
+    if key != HEADS:
+        raise ConnectionError("killed")
+
+
+def before_the_end(key: str, value: Any) -> None:
+    """Die when all is sent, before it is noted that the send is complete."""
+    if key == HEADS and any("done" in head for head in value.values()):
+        raise ConnectionError("killed")
 
 
 KINDS = pytest.mark.parametrize("kind", ["bulk", "classic", "single"])
@@ -62,18 +73,12 @@ def test_nor_does_the_try_after_one_that_died_at_once(emulator: Running, kind: s
     store = MemoryStore()
     send(kind).execute(tried(store))
     store.values.clear()
-    store.refuse = lambda key, value: _die(key)
+    store.refuse = after_the_plan
     with pytest.raises((ConnectionError, TwilioError)):
         send(kind).execute(tried(store, 2, clears=1))
     store.refuse = lambda key, value: None
     assert send(kind).execute(tried(store, 3, clears=1))
     assert taken(emulator) == {ADA: 1, EVE: 1}
-
-
-def _die(key: str) -> None:
-    """The plan is noted, and then nothing more."""
-    if key != "twilio.ledger":
-        raise ConnectionError("killed")
 
 
 @KINDS
@@ -86,20 +91,13 @@ def test_a_clear_that_is_to_send_again_does(emulator: Running, kind: str) -> Non
 
 
 @KINDS
-def test_a_retry_of_a_send_that_is_to_be_sent_again_after_a_clear_is_none(
-    emulator: Running, kind: str
-) -> None:
-    store = MemoryStore(lambda key, value: _die_at_the_end(value))
+def test_a_retry_is_no_clear_and_sends_nothing_again(emulator: Running, kind: str) -> None:
+    store = MemoryStore(before_the_end)
     with pytest.raises((ConnectionError, TwilioError)):
         send(kind, on_clear="resend").execute(tried(store))
     store.refuse = lambda key, value: None
     assert send(kind, on_clear="resend").execute(tried(store, 2))
     assert taken(emulator) == {ADA: 1, EVE: 1}
-
-
-def _die_at_the_end(value: Any) -> None:
-    if any(isinstance(head, dict) and "done" in head for head in value.values()):
-        raise ConnectionError("killed")
 
 
 def test_another_list_under_the_same_name_is_an_error_and_no_second_text(emulator: Running) -> None:
@@ -115,7 +113,7 @@ def test_a_key_that_another_airflow_has_used_is_looked_for_by_every_try(emulator
     """Also by the one after a try that died before it had looked for every part."""
     rows = people(4)
     bulk(rows, send_key="spring", recipients_per_request=1).execute(tried(MemoryStore()))
-    store = MemoryStore(lambda key, value: _die(key))
+    store = MemoryStore(after_the_plan)
     with pytest.raises((ConnectionError, TwilioError)):
         bulk(rows, send_key="spring", recipients_per_request=1).execute(tried(store))
     store.refuse = lambda key, value: None
