@@ -359,8 +359,19 @@ class Ledger:
             if self._slot not in self._heads:  # it was taken over from the version before
                 self._write_head(self.head)
             return
-        head = Head(self.name, self._max_tries, self.generation, outline, now, snapshot, start=start)
-        self._write_head(msgspec.structs.replace(head, blank=self.blank, ask=ask))
+        self._write_head(
+            Head(
+                self.name,
+                self._max_tries,
+                self.generation,
+                outline,
+                now,
+                snapshot,
+                start=start,
+                blank=self.blank,
+                ask=ask,
+            )
+        )
 
     def finish(self, recipients: int, rejected: int, messages: dict[str, Any] | None = None) -> None:
         """Note that every part is settled. A later try then only waits."""
